@@ -1,0 +1,264 @@
+"""BMI configuration of one catchment: YAML in NGIAB's dialect, read into validated settings."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import warnings
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import yaml
+
+from bmi_dmg.variables import INPUTS
+from dmg_core.engine import BACKENDS
+from dmg_core.errors import ConfigError
+
+_log = logging.getLogger(__name__)
+
+#: Keys that mean something here.
+SETTINGS: Final = frozenset(
+    {
+        "catchment_id",
+        "model_dir",
+        "time_step",
+        "start_time",
+        "start_date",
+        "start_hour",
+        "pet_method",
+        "latitude",
+        "dtype",
+        "device",
+        "backend",
+        "initial_state",
+    }
+)
+
+#: Keys of NGIAB's dialect that need no action here: the framework decides when a run ends, stepping is the only way to run, and so on.
+WITHOUT_EFFECT: Final = frozenset({"catchment_name", "stepwise", "verbose", "end_time", "catchsize", "lengthkm", "warmup"})
+
+TIME_STEPS: Final = {"1 day": 1, "1 hour": 24}
+DTYPES: Final = ("float32", "float64")
+_TIME_FORMATS: Final = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H", "%Y-%m-%d")
+
+#: The C parser where PyYAML was built with it: a run has one file per catchment.
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+_warned: set[str] = set()
+
+
+@attrs.frozen(kw_only=True)
+class BmiConfig:
+    """Settings of one catchment.
+
+    Attributes
+    ----------
+    path : Path
+        The file they come from.
+    catchment_id : str
+        Such as ``cat-88306``.
+    model_dir : Path
+        Model folder.
+    steps_per_day : int
+        1 for a daily model, 24 for an hourly one.
+    start_time : datetime
+        Start of the first step; a full hour.
+    pet_method : str
+        ``penman_monteith`` or ``hargreaves``.
+    latitude : float or None
+        Degrees north; Hargreaves needs it.
+    dtype : str
+        Precision of the network.
+    device, backend : str
+        Where and how to compute; see :class:`dmg_core.Engine`.
+    others : dict
+        All keys that are no settings: attributes of the catchment, mostly.
+    """
+
+    path: Path
+    catchment_id: str
+    model_dir: Path
+    steps_per_day: int
+    start_time: datetime
+    pet_method: str
+    latitude: float | None
+    dtype: str
+    device: str
+    backend: str
+    others: dict[str, Any]
+
+    def attributes(self, names: Iterable[str]) -> dict[str, float]:
+        """Attributes of the catchment by name.
+
+        Raises
+        ------
+        ConfigError
+            If some are missing or no numbers (all are named), or if a key looks like a slip of the pen.
+        """
+        wanted = list(names)
+        check_keys(self.path, self.others, known=[*wanted, *SETTINGS, *WITHOUT_EFFECT])
+        missing = [name for name in wanted if name not in self.others]
+        if missing:
+            raise ConfigError(f"{self.path}: catchment {self.catchment_id} lacks the attributes {', '.join(missing)}")
+        return {name: _number(self.path, name, self.others[name]) for name in wanted}
+
+
+def read_config(path: str | Path) -> BmiConfig:
+    """Read the BMI configuration of a catchment.
+
+    Parameters
+    ----------
+    path : str or Path
+        YAML file in NGIAB's dialect. Relative paths in it are looked for in the working directory, as ngen does, then beside the file.
+
+    Raises
+    ------
+    ConfigError
+        If the file is missing, no YAML, or a setting is missing or wrong; file and key are named.
+    """
+    file = Path(path)
+    values = _read_yaml(file)
+    catchment_id = str(_required(file, values, "catchment_id"))
+    latitude = values.get("latitude")
+    config = BmiConfig(
+        path=file,
+        catchment_id=catchment_id,
+        model_dir=_find_folder(file, str(_required(file, values, "model_dir"))),
+        steps_per_day=TIME_STEPS[_choice(file, values, "time_step", "1 day", tuple(TIME_STEPS))],
+        start_time=_start_time(file, values),
+        pet_method=_choice(file, values, "pet_method", "penman_monteith", tuple(INPUTS)),
+        latitude=None if latitude is None else _number(file, "latitude", latitude),
+        dtype=_choice(file, values, "dtype", "float32", DTYPES),
+        device=str(values.get("device", "cpu")),
+        backend=_choice(file, values, "backend", "auto", BACKENDS),
+        others={key: value for key, value in values.items() if key not in SETTINGS},
+    )
+    _choice(file, values, "initial_state", "zero", ("zero",))
+    _check_latitude(config)
+    return config
+
+
+def check_keys(file: Path, keys: Iterable[str], known: Iterable[str]) -> None:
+    """Complain about keys that mean nothing: an error where one looks like a slip of the pen, otherwise a warning, once per key.
+
+    Raises
+    ------
+    ConfigError
+        If a key is one slip (a letter more, less, changed or two swapped) away from a known one.
+    """
+    known = list(known)
+    for key in keys:
+        if key in known:
+            continue
+        for candidate in known:
+            if one_slip_apart(key, candidate):
+                raise ConfigError(f"{file}: unknown key {key!r}; did you mean {candidate!r}?")
+        if key not in _warned:
+            _warned.add(key)
+            warnings.warn(f"{file}: key {key!r} means nothing to this model and is ignored (here and in other files)", stacklevel=2)
+
+
+def one_slip_apart(a: str, b: str) -> bool:
+    """Whether two words differ by one letter added, left out or changed, or by two neighbours swapped."""
+    if abs(len(a) - len(b)) > 1 or a == b:
+        return False
+    start = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
+    rest_a, rest_b = a[start:], b[start:]
+    swapped = len(rest_a) > 1 and rest_a[1::-1] + rest_a[2:] == rest_b
+    return swapped or rest_a[1:] == rest_b[1:] or rest_a[1:] == rest_b or rest_a == rest_b[1:]
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read as a BMI configuration: {error}") from error
+    try:
+        values = yaml.load(text, Loader=_Loader)  # a safe loader in both forms
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{file}: is not YAML: {error}") from error
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{file}: expected keys and values, found {type(values).__name__}")
+    return {str(key): value for key, value in values.items()}
+
+
+def _required(file: Path, values: Mapping[str, Any], key: str) -> Any:
+    if values.get(key) is None:
+        check_keys(file, (name for name in values if one_slip_apart(name, key)), known=[key])
+        raise ConfigError(f"{file}: key {key!r} is missing")
+    return values[key]
+
+
+def _choice(file: Path, values: Mapping[str, Any], key: str, default: str, choices: tuple[str, ...]) -> str:
+    value = str(values.get(key, default))
+    if value not in choices:
+        nearest = difflib.get_close_matches(value, choices, n=1)
+        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+        raise ConfigError(f"{file}: {key} is {value!r}, expected one of {', '.join(choices)}{hint}")
+    return value
+
+
+def _number(file: Path, key: str, value: Any) -> float:
+    try:
+        if isinstance(value, bool):
+            raise ValueError("a truth value")
+        return float(value)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"{file}: {key} is {value!r}, expected a number") from error
+
+
+def _check_latitude(config: BmiConfig) -> None:
+    if config.latitude is not None and not -90.0 <= config.latitude <= 90.0:
+        raise ConfigError(f"{config.path}: latitude is {config.latitude}, expected degrees between -90 and 90")
+    if config.pet_method == "hargreaves" and config.latitude is None:
+        raise ConfigError(f"{config.path}: key 'latitude' is missing; pet_method hargreaves needs it")
+
+
+def _find_folder(file: Path, folder: str) -> Path:
+    candidates = [Path(folder), file.parent / folder]
+    for candidate in candidates:
+        if candidate.is_dir():
+            return candidate
+    looked = " and ".join(str(candidate.absolute()) for candidate in candidates)
+    raise ConfigError(f"{file}: model_dir {folder!r} is no folder; looked for {looked}")
+
+
+def _start_time(file: Path, values: Mapping[str, Any]) -> datetime:
+    times = {}
+    if values.get("start_time") is not None:
+        times["start_time"] = _parse_time(file, "start_time", values["start_time"])
+    if values.get("start_date") is not None:
+        hour = _number(file, "start_hour", values.get("start_hour", 0))
+        if hour not in range(24):
+            raise ConfigError(f"{file}: start_hour is {hour}, expected a whole number from 0 to 23")
+        times["start_date and start_hour"] = _parse_time(file, "start_date", values["start_date"]).replace(hour=int(hour))
+    if not times:
+        raise ConfigError(f"{file}: key 'start_time' is missing")
+    if len(set(times.values())) > 1:
+        raise ConfigError(f"{file}: " + " but ".join(f"{key} say {time}" for key, time in times.items()))
+    return next(iter(times.values()))
+
+
+def _parse_time(file: Path, key: str, value: Any) -> datetime:
+    if isinstance(value, datetime):
+        time = value
+    elif isinstance(value, date):
+        time = datetime(value.year, value.month, value.day)
+    else:
+        time = _parse_time_text(file, key, str(value))
+    if time.tzinfo is not None or (time.minute, time.second, time.microsecond) != (0, 0, 0):
+        raise ConfigError(f"{file}: {key} is {value!r}, expected a full hour without time zone (UTC is meant)")
+    return time
+
+
+def _parse_time_text(file: Path, key: str, text: str) -> datetime:
+    plain = text.strip().replace("/", "-").replace("T", " ")
+    for form in _TIME_FORMATS:
+        try:
+            return datetime.strptime(plain, form)
+        except ValueError:
+            continue
+    raise ConfigError(f"{file}: {key} is {text!r}, expected a time such as 2000-01-01 00:00:00")

@@ -1,0 +1,270 @@
+"""``config.yaml`` of a δMG model folder, in its present and its older dialect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from dmg_core.checkpoint.node import Node
+from dmg_core.checkpoint.spellings import FORCING_SPELLINGS, NETWORKS, forcing_index, is_unsupported, network_key, physics_key
+from dmg_core.errors import CheckpointError, ConfigError
+from dmg_core.parameters import VARIANTS
+
+CONFIG_NAME: Final = "config.yaml"
+DEFAULT_NEARZERO: Final = 1e-5
+DEFAULT_UPSTREAM_AREA: Final = "uparea"
+DEFAULT_ELEVATION: Final = "meanelevation"
+_FORCINGS_EXPECTED: Final = f"precipitation, temperature, PET ({'; '.join(' or '.join(names) for names in FORCING_SPELLINGS)})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings:
+    """What makes a model, apart from its weights and statistics.
+
+    Parameters
+    ----------
+    physics : str
+        Key of :data:`dmg_core.parameters.VARIANTS`.
+    network : str
+        ``LstmModel`` or ``LstmMlpModel``.
+    nmul : int
+        Number of HBV components run side by side.
+    routing : bool
+        Whether the network gives the parameters of a unit hydrograph.
+    nearzero : float
+        Least content of the stores that divide, mm.
+    dynamic : tuple of str
+        Parameters that vary in time, in the order of the parameter table.
+    forcings : tuple of str
+        Names of precipitation, temperature and potential evapotranspiration in the statistics, in this order.
+    attributes : tuple of str
+        Catchment attributes, in the order of the network's inputs.
+    log_norm : tuple of str
+        Forcings and attributes that are log-normalised, named as in the statistics.
+    hidden_size : int
+        Width of the LSTM.
+    mlp_hidden_size : int or None
+        Width of the MLP of an ``LstmMlpModel``; None for an ``LstmModel``.
+    upstream_area, elevation : str
+        Attributes that hold the upstream area (km²) and the mean elevation (m).
+    epoch : int or None
+        Epoch of training the weights come from, if known.
+    """
+
+    physics: str
+    network: str
+    nmul: int
+    routing: bool
+    nearzero: float
+    dynamic: tuple[str, ...]
+    forcings: tuple[str, str, str]
+    attributes: tuple[str, ...]
+    log_norm: tuple[str, ...]
+    hidden_size: int
+    mlp_hidden_size: int | None
+    upstream_area: str = DEFAULT_UPSTREAM_AREA
+    elevation: str = DEFAULT_ELEVATION
+    epoch: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """What ``config.yaml`` says, before statistics and weights have been looked at.
+
+    ``forcings`` and ``log_norm`` are spelled and ordered as in the file. ``sizes`` holds what the file says of things that the weights
+    decide, by the name of the setting; the others are as in :class:`ModelSettings`.
+    """
+
+    physics: str
+    network: str
+    nearzero: float
+    dynamic: tuple[str, ...]
+    forcings: tuple[str, ...]
+    attributes: tuple[str, ...]
+    log_norm: tuple[str, ...]
+    sizes: dict[str, Node]
+    upstream_area: str
+    elevation: str
+    test_epoch: int | None
+
+    @property
+    def forcing_columns(self) -> tuple[int, int, int]:
+        """Columns of precipitation, temperature and PET among the network's inputs."""
+        column = {forcing_index(name): column for column, name in enumerate(self.forcings)}
+        return column[0], column[1], column[2]
+
+
+def read_config(file: Path) -> ModelConfig:
+    """Read ``config.yaml``.
+
+    Parameters
+    ----------
+    file : Path
+        The file.
+
+    Returns
+    -------
+    ModelConfig
+        With all spellings of the model, the network and the parameters resolved.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is not YAML, lacks a key, or holds a value that is unknown or not supported; file and key path are named.
+    """
+    root = Node.from_yaml(file)
+    model = root.require("model", "dpl_model")
+    phy = model.require("phy", "phy_model")
+    physics = _physics(phy.require("name", "model"))
+    nn = model.require("nn", "nn_model")
+    network = _network(nn.require("name", "model"), physics)
+    nearzero = phy.find("nearzero")
+    test = root.find("test")
+    test_epoch = test.find("test_epoch") if test else None
+    attributes = nn.require("attributes").names()
+    return ModelConfig(
+        physics=physics,
+        network=network,
+        nearzero=nearzero.positive_number() if nearzero else DEFAULT_NEARZERO,
+        dynamic=_dynamic(phy.require("dynamic_params"), physics, network),
+        forcings=_forcings(phy, nn),
+        attributes=attributes,
+        log_norm=_log_norm(model, phy, attributes),
+        sizes=_sizes(phy, nn, network),
+        upstream_area=_observation(root, "upstream_area_name", DEFAULT_UPSTREAM_AREA),
+        elevation=_observation(root, "elevation_name", DEFAULT_ELEVATION),
+        test_epoch=test_epoch.whole_number() if test_epoch else None,
+    )
+
+
+def _physics(node: Node) -> str:
+    names = node.names()
+    if len(names) != 1:
+        raise node.error(f"expected one model, found {len(names)} ({', '.join(names)}); combinations of models are not supported")
+    known = physics_key(names[0])
+    if known is None:
+        problem = "is not supported yet" if is_unsupported(names[0]) else "is not known"
+        raise node.error(f"the model {names[0]!r} {problem}; known are {', '.join(VARIANTS)}")
+    return known
+
+
+def _network(node: Node, physics: str) -> str:
+    known = network_key(node.text())
+    if known is None:
+        problem = "is not supported yet" if is_unsupported(node.text()) else "is not known"
+        raise node.error(f"the network {node.value!r} {problem}; known are {', '.join(dict.fromkeys(NETWORKS.values()))}")
+    if known != NETWORKS[physics]:
+        raise node.error(f"the model {physics} needs the network {NETWORKS[physics]}, found {node.value!r}")
+    return known
+
+
+def _dynamic(node: Node, physics: str, network: str) -> tuple[str, ...]:
+    """Dynamic parameters in table order, whatever the order in the file."""
+    children = node.children()
+    keys = [key for key in children if physics_key(key) == physics]
+    if len(keys) != 1:
+        raise node.error(f"expected one entry for the model {physics}, found {', '.join(keys or children) or 'nothing'}")
+    entry = children[keys[0]]
+    try:
+        return _in_table_order(entry.names(), physics, network)
+    except ConfigError as error:
+        raise entry.error(str(error)) from error
+
+
+def _in_table_order(dynamic: tuple[str, ...], physics: str, network: str) -> tuple[str, ...]:
+    if network == "LstmMlpModel" and not dynamic:
+        raise ConfigError(f"{physics}: an LstmMlpModel needs at least one dynamic parameter, found none")
+    return tuple(parameter.name for parameter in VARIANTS[physics].split(dynamic)[0])
+
+
+def _forcings(phy: Node, nn: Node) -> tuple[str, ...]:
+    """Read the forcings, as the file spells and orders the network's inputs; the physical model's are only checked."""
+    nodes = [node for node in (nn.find("forcings"), phy.find("forcings")) if node] or [nn.require("forcings")]
+    for node in nodes:
+        if sorted(-1 if (index := forcing_index(name)) is None else index for name in node.names()) != [0, 1, 2]:
+            raise node.error(f"expected {_FORCINGS_EXPECTED}, found {', '.join(node.names())}")
+    return nodes[0].names()
+
+
+def _log_norm(model: Node, phy: Node, attributes: tuple[str, ...]) -> tuple[str, ...]:
+    """Log-normalised variables, which stand beside the physical model or inside it, depending on the release."""
+    nodes = [node for node in (model.find("use_log_norm"), phy.find("use_log_norm")) if node]
+    said = {tuple(sorted(node.names())) for node in nodes}
+    if len(said) > 1:
+        raise nodes[0].error(f"{nodes[0].value!r} contradicts {nodes[1].path}: {nodes[1].value!r}")
+    names = nodes[0].names() if nodes else ()
+    unknown = [name for name in names if forcing_index(name) is None and name not in attributes]
+    if unknown:
+        raise nodes[0].error(f"expected forcings or attributes of the network, found {', '.join(unknown)}")
+    return names
+
+
+def _sizes(phy: Node, nn: Node, network: str) -> dict[str, Node]:
+    """Find what the file says of the sizes that the weights decide."""
+    nmul, routing = phy.find("nmul"), phy.find("routing")
+    hidden_size = nn.find("hidden_size" if network == "LstmModel" else "lstm_hidden_size")
+    mlp_hidden_size = nn.find("mlp_hidden_size") if network == "LstmMlpModel" else None
+    for number in (nmul, hidden_size, mlp_hidden_size):
+        if number:
+            number.whole_number()
+    if routing:
+        routing.flag()
+    nodes = {"nmul": nmul, "routing": routing, "hidden_size": hidden_size, "mlp_hidden_size": mlp_hidden_size}
+    return {name: node for name, node in nodes.items() if node}
+
+
+def _observation(root: Node, key: str, default: str) -> str:
+    """Name of an attribute; some releases only name the data set under ``observations`` and keep its description elsewhere."""
+    observations = root.find("observations")
+    if observations is None or isinstance(observations.value, str):
+        return default
+    node = observations.find(key)
+    return node.text() if node else default
+
+
+def check_settings(settings: ModelSettings) -> None:
+    """Check that settings made by hand would be read back as they are.
+
+    Raises
+    ------
+    CheckpointError
+        If the model or network is unknown, the dynamic parameters are not in table order, the forcings are not precipitation,
+        temperature and PET, or log-normalised variables are not among the inputs.
+    """
+    if settings.physics not in NETWORKS or NETWORKS[settings.physics] != settings.network:
+        pairs = ", ".join(f"{physics} with {network}" for physics, network in NETWORKS.items())
+        raise CheckpointError(f"settings: expected {pairs}; found {settings.physics} with {settings.network}")
+    try:
+        dynamic = _in_table_order(settings.dynamic, settings.physics, settings.network)
+    except ConfigError as error:
+        raise CheckpointError(f"settings: {error}") from error
+    if dynamic != settings.dynamic:
+        raise CheckpointError(f"settings: expected the dynamic parameters in the order {dynamic}, found {settings.dynamic}")
+    if [forcing_index(name) for name in settings.forcings] != [0, 1, 2]:
+        raise CheckpointError(f"settings: expected the forcings {_FORCINGS_EXPECTED}, found {', '.join(settings.forcings)}")
+    unknown = [name for name in settings.log_norm if name not in (*settings.forcings, *settings.attributes)]
+    if unknown:
+        raise CheckpointError(f"settings: expected log_norm among the forcings and attributes, found {', '.join(unknown)}")
+
+
+def config_document(settings: ModelSettings, epoch: int) -> dict[str, object]:
+    """Return ``config.yaml`` for settings, in δMG's present dialect."""
+    hidden: dict[str, object] = {"hidden_size": settings.hidden_size}
+    if settings.network == "LstmMlpModel":
+        hidden = {"lstm_hidden_size": settings.hidden_size, "mlp_hidden_size": settings.mlp_hidden_size}
+    phy = {
+        "name": [settings.physics],
+        "nmul": settings.nmul,
+        "routing": settings.routing,
+        "nearzero": settings.nearzero,
+        "dynamic_params": {settings.physics: list(settings.dynamic)},
+        "forcings": list(settings.forcings),
+        "attributes": [],
+    }
+    nn = {"name": settings.network, **hidden, "forcings": list(settings.forcings), "attributes": list(settings.attributes)}
+    return {
+        "test": {"test_epoch": epoch},
+        "model": {"phy": phy, "nn": nn, "use_log_norm": list(settings.log_norm)},
+        "observations": {"upstream_area_name": settings.upstream_area, "elevation_name": settings.elevation},
+    }

@@ -1,0 +1,63 @@
+"""Turn Python functions into machine code that is cached on disk and never stale.
+
+Numba caches a compiled function beside its source file, or in the user's cache folder where that is not writeable; files are renamed into
+place, so that many processes may start at once. It notices changes in that one source file only. Our kernels are built from equations in
+other files, so the name of a kernel carries a digest of all the sources it is made of: changed equations are a new kernel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+import numba
+
+_log = logging.getLogger(__name__)
+
+
+def digest_of(modules: Iterable[ModuleType]) -> str:
+    """Short digest of the sources of ``modules``."""
+    digest = hashlib.sha256()
+    for module in modules:
+        digest.update(Path(str(module.__file__)).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def rebind(template: Callable[..., Any], **bindings: Any) -> Callable[..., Any]:
+    """Copy ``template`` with some global names meaning something else."""
+    return FunctionType(template.__code__, {**template.__globals__, **bindings}, template.__name__, template.__defaults__)
+
+
+def compile_kernel(template: Callable[..., Any], name: str, sources: Iterable[ModuleType], **bindings: Any) -> Callable[..., Any]:
+    """Compile a copy of ``template`` in which some global names mean something else.
+
+    Parameters
+    ----------
+    template : function
+        Plain Python function that calls the names in ``bindings``. They are globals of the copy, not a closure, because numba cannot find
+        functions with closures over other compiled functions in its cache again.
+    name : str
+        What tells this copy from others of the same template.
+    sources : iterable of module
+        All modules whose change makes the compiled code stale.
+    **bindings
+        Compiled functions by the names the template calls them.
+
+    Returns
+    -------
+    callable
+        The kernel, compiled at its first call, without holding the interpreter lock.
+    """
+    copy = rebind(template, **bindings)
+    copy.__qualname__ = f"{template.__name__}_{name}_{digest_of(sources)}"
+    try:
+        return numba.njit(cache=True, nogil=True)(copy)
+    except RuntimeError as error:
+        _log.warning(
+            "compiled code cannot be cached and is compiled anew at every start (%s); set NUMBA_CACHE_DIR to a writeable folder", error
+        )
+        return numba.njit(nogil=True)(copy)

@@ -1,0 +1,211 @@
+"""A network and a process model put together: differentiable from weather and attributes to streamflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from dmg_core.checkpoint import Checkpoint, ModelSettings, read_checkpoint
+from dmg_core.errors import AttributeTableError
+from dmg_core.networks import AnnModel, LstmMlpModel, LstmModel, LstmState
+from dmg_core.normalization import Normalizer
+from dmg_core.physics.hbv import PHYSICS, Hbv20, HbvState, SequenceHbv
+
+
+class DeltaModel(nn.Module):
+    """A δHBV model: a network gives the parameters of HBV, both differentiable.
+
+    Parameters
+    ----------
+    settings : ModelSettings
+        What the model is made of.
+    network : LstmModel or LstmMlpModel
+        Gives the parameters.
+    physics : SequenceHbv or Hbv20
+        Turns weather and parameters into fluxes.
+    forcings, attributes : Normalizer
+        Turn weather and catchment attributes into network inputs.
+    """
+
+    def __init__(
+        self,
+        settings: ModelSettings,
+        network: LstmModel | LstmMlpModel,
+        physics: SequenceHbv | Hbv20,
+        forcings: Normalizer,
+        attributes: Normalizer,
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.network = network
+        self.physics = physics
+        self.normalize_forcing = forcings
+        self.normalize_attributes = attributes
+
+    @property
+    def lstm(self) -> LstmModel:
+        """The part of the network that is stepped through time."""
+        return self.network.lstminv if isinstance(self.network, LstmMlpModel) else self.network
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the network."""
+        return self.lstm.linear_in.weight.dtype
+
+    @property
+    def static_from_series(self) -> bool:
+        """Whether static parameters are the last output of a series (1.0, 1.1p) instead of a function of attributes (2.0)."""
+        return isinstance(self.physics, SequenceHbv)
+
+    def network_inputs(self, forcing: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalise in float64 and convert to the network's precision.
+
+        Parameters
+        ----------
+        forcing : Tensor, shape (T, B, 3)
+            Precipitation (mm per step), temperature (°C), potential evapotranspiration (mm per step).
+        attributes : Tensor, shape (B, A)
+            In the order of ``settings.attributes``.
+
+        Returns
+        -------
+        Tensor, shape (T, B, 3 + A)
+            Input of the LSTM.
+        Tensor, shape (B, A)
+            Input of the MLP.
+        """
+        weather = self.normalize_forcing(forcing.double()).to(self.dtype)
+        traits = self.normalize_attributes(attributes.double()).to(self.dtype)
+        return torch.cat([weather, traits.expand(weather.shape[0], -1, -1)], dim=-1), traits
+
+    def dynamic_fractions(self, x: Tensor, state: LstmState) -> tuple[Tensor, LstmState]:
+        """Dynamic parameters (T, B, n_dynamic, nmul) in [0, 1] for LSTM inputs (T, B, ·), going on from ``state``."""
+        raw, state = self.lstm.advance(x, state)
+        return self.physics.dynamic_fractions(raw), state
+
+    def static_fractions(self, attributes: Tensor, x: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Give static (B, n_static, nmul) and routing parameters (B, 2) in [0, 1].
+
+        Parameters
+        ----------
+        attributes : Tensor, shape (B, A)
+            Normalised attributes.
+        x : Tensor, shape (T, B, 3 + A), optional
+            LSTM inputs of a series, needed where :attr:`static_from_series`.
+        """
+        physics, network = self.physics, self.network
+        if isinstance(physics, Hbv20) and isinstance(network, LstmMlpModel):
+            return physics.static_fractions(network.ann(attributes))
+        if isinstance(physics, SequenceHbv) and x is not None:
+            fractions = physics.fractions(self.lstm(x)[-1:])
+            return fractions.static, fractions.routing
+        raise ValueError(f"{self.settings.physics}: static parameters come from the network's last output, so they need a series")
+
+    def forward(
+        self,
+        forcing: Tensor,
+        attributes: Tensor,
+        upstream_area: Tensor | None = None,
+        elevation: Tensor | None = None,
+        state: HbvState | None = None,
+    ) -> tuple[dict[str, Tensor], HbvState]:
+        """Run a series from the network's zero state.
+
+        Parameters
+        ----------
+        forcing : Tensor, shape (T, B, 3)
+            Precipitation (mm per step), temperature (°C), potential evapotranspiration (mm per step); its dtype is that of the physics.
+        attributes : Tensor, shape (B, A)
+            In the order of ``settings.attributes``.
+        upstream_area, elevation : Tensor, shape (B,), optional
+            km² and m; by default the attributes of that name.
+        state : HbvState, optional
+            Where the stores start.
+
+        Returns
+        -------
+        dict of str to Tensor (T, B)
+            All of :data:`dmg_core.physics.hbv.OUTPUTS`, mm per step and mm.
+        HbvState
+            Where the stores end.
+        """
+        x, traits = self.network_inputs(forcing, attributes)
+        physics, network = self.physics, self.network
+        if isinstance(physics, Hbv20) and isinstance(network, LstmMlpModel):
+            dynamic, static = network(x, traits)
+            parameters = dynamic.to(forcing.dtype), static.to(forcing.dtype)
+            area = self._attribute(self.settings.upstream_area, attributes, upstream_area, required=True)
+            height = self._attribute(self.settings.elevation, attributes, elevation)
+            result: tuple[dict[str, Tensor], HbvState] = physics(forcing, parameters, upstream_area=area, elevation=height, state=state)
+        else:
+            result = physics(forcing, network(x).to(forcing.dtype), state=state)
+        return result
+
+    def _attribute(self, name: str, attributes: Tensor, given: Tensor | None, *, required: bool = False) -> Tensor | None:
+        if given is not None:
+            return given
+        if name in self.settings.attributes:
+            return attributes[:, self.settings.attributes.index(name)]
+        if required:
+            raise AttributeTableError(f"{self.settings.physics} needs {name!r}, which is no input of the network: pass it separately")
+        return None
+
+
+def build_model(checkpoint: Checkpoint, dtype: str | torch.dtype = "float32") -> DeltaModel:
+    """Put a model together from what a folder holds.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        Settings, statistics and weights, checked.
+    dtype : str or torch.dtype
+        Precision of the network: float32 or float64.
+    """
+    settings = checkpoint.settings
+    physics = PHYSICS[settings.physics](nmul=settings.nmul, dynamic=settings.dynamic, routing=settings.routing, nearzero=settings.nearzero)
+    forcings = Normalizer.from_statistics(checkpoint.statistics, settings.forcings, settings.log_norm)
+    attributes = Normalizer.from_statistics(checkpoint.statistics, settings.attributes, settings.log_norm)
+    with torch.device("meta"):  # the weights are assigned, not copied: sizes are all that is needed here
+        network = _build_network(settings, physics)
+    network.load_state_dict(checkpoint.weights, assign=True)
+    return DeltaModel(settings, network.to(_torch_dtype(dtype)).eval(), physics, forcings, attributes)
+
+
+def load_model(folder: str | Path, dtype: str | torch.dtype = "float32") -> DeltaModel:
+    """Read a model folder trained with δMG, or written by this project.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Holds ``config.yaml``, ``normalization_statistics.json`` and the weights.
+    dtype : str or torch.dtype
+        Precision of the network: float32 or float64.
+
+    Raises
+    ------
+    CheckpointError
+        If a file is missing or the files do not fit together.
+    """
+    return build_model(read_checkpoint(folder), dtype)
+
+
+def _build_network(settings: ModelSettings, physics: SequenceHbv | Hbv20) -> LstmModel | LstmMlpModel:
+    inputs = len(settings.forcings) + len(settings.attributes)
+    routing = 2 * settings.routing
+    if settings.mlp_hidden_size is None:
+        return LstmModel(inputs, len(physics.table) * settings.nmul + routing, settings.hidden_size)
+    return LstmMlpModel(
+        LstmModel(inputs, len(physics.dynamic_parameters) * settings.nmul, settings.hidden_size),
+        AnnModel(len(settings.attributes), len(physics.static_parameters) * settings.nmul + routing, settings.mlp_hidden_size),
+    )
+
+
+def _torch_dtype(dtype: str | torch.dtype) -> torch.dtype:
+    known = {"float32": torch.float32, "float64": torch.float64}
+    if isinstance(dtype, torch.dtype) and dtype in known.values():
+        return dtype
+    if dtype not in known:
+        raise ValueError(f"dtype {dtype!r} is not one of {', '.join(known)}")
+    return known[str(dtype)]

@@ -1,0 +1,125 @@
+"""One step of the LSTM network compiled for CPU, for a block of catchments.
+
+Each sum runs over its terms in the same order however many catchments are in the block, so that a catchment stepped alone and one stepped
+among others get bitwise the same numbers. A block of catchments shares each row of the weights while it is in the cache.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from dmg_core.networks.lstm import LstmModel
+
+Array = npt.NDArray[Any]
+
+#: Rows of weights added up in one pass over the gates.
+_UNROLL = 4
+
+
+class LstmWeights(NamedTuple):
+    """Weights of an :class:`~dmg_core.networks.lstm.LstmModel` as the kernel reads them: input-major, of the network's precision.
+
+    ``H`` is the hidden size, ``n`` the number of columns wanted of the outputs.
+    """
+
+    forcing: Array
+    """``linear_in`` for the forcings, (3, H)."""
+    gates: Array
+    """Input and recurrent weights one below the other, (2 H, 4 H), gate order i, f, g, o."""
+    gates_bias: Array
+    """Sum of both biases, (4 H,)."""
+    out: Array
+    """``linear_out`` for the wanted columns, (H, n)."""
+    out_bias: Array
+    """Its bias, (n,)."""
+
+
+def lstm_weights(network: LstmModel, forcings: int, columns: list[int]) -> LstmWeights:
+    """Copy a network's weights into the kernel's layout, keeping only some ``columns`` of its outputs."""
+    lstm = network.lstm
+    return LstmWeights(
+        forcing=_array(network.linear_in.weight[:, :forcings].T),
+        gates=_array(torch.cat([lstm.w_ih.T, lstm.w_hh.T])),
+        gates_bias=_array(lstm.b_ih + lstm.b_hh),
+        out=_array(network.linear_out.weight[columns].T),
+        out_bias=_array(network.linear_out.bias[columns]),
+    )
+
+
+def input_layer_of(network: LstmModel, attributes: Array) -> Array:
+    """Bias and attributes part of ``linear_in`` (N, H) for normalised attributes (N, A): constant for each catchment."""
+    fixed = np.tile(_array(network.linear_in.bias), (len(attributes), 1))
+    weights = _array(network.linear_in.weight[:, -attributes.shape[1] :].T)
+    _add_product(fixed, np.ascontiguousarray(attributes), weights)
+    return fixed
+
+
+def _array(tensor: torch.Tensor) -> Array:
+    return np.ascontiguousarray(tensor.detach().cpu().numpy())
+
+
+@numba.njit(inline="always")
+def _sigmoid(x: Any) -> Any:
+    return 1.0 / (1.0 + math.exp(-x))
+
+
+@numba.njit()
+def _add_product(total: Array, values: Array, weights: Array) -> None:
+    """Add ``values (b, m) @ weights (m, n)`` to ``total (b, n)``, summing over ``m`` in order; ``m`` is a multiple of four."""
+    for m in range(0, values.shape[1] - _UNROLL + 1, _UNROLL):
+        w0, w1, w2, w3 = weights[m], weights[m + 1], weights[m + 2], weights[m + 3]
+        for i in range(values.shape[0]):
+            v0, v1, v2, v3 = values[i, m], values[i, m + 1], values[i, m + 2], values[i, m + 3]
+            row = total[i]
+            for j in range(row.shape[0]):
+                row[j] = row[j] + w0[j] * v0 + w1[j] * v1 + w2[j] * v2 + w3[j] * v3
+    for m in range(values.shape[1] // _UNROLL * _UNROLL, values.shape[1]):
+        for i in range(values.shape[0]):
+            for j in range(total.shape[1]):
+                total[i, j] = total[i, j] + weights[m, j] * values[i, m]
+
+
+@numba.njit()
+def advance_lstm(x: Array, fixed: Array, h: Array, c: Array, weights: LstmWeights, scratch: Array, gates: Array, fractions: Array) -> None:
+    """Advance a block of ``b`` catchments by one step, in place.
+
+    Parameters
+    ----------
+    x : ndarray, shape (b, 3)
+        Normalised forcings.
+    fixed : ndarray, shape (b, H)
+        Bias and attributes part of ``linear_in``, constant for each catchment.
+    h, c : ndarray, shape (b, H)
+        Hidden and cell state.
+    weights : LstmWeights
+        Weights.
+    scratch, gates : ndarray, shapes (b, 2 H), (b, 4 H)
+        Working space.
+    fractions : ndarray, shape (b, n)
+        Where the outputs go, after the sigmoid.
+    """
+    rows, hidden = h.shape
+    scratch[:, :hidden] = fixed
+    _add_product(scratch[:, :hidden], x, weights.forcing)
+    for i in range(rows):
+        for j in range(hidden):
+            scratch[i, j] = max(scratch[i, j], 0.0)
+        scratch[i, hidden:] = h[i]
+        gates[i] = weights.gates_bias
+        fractions[i] = weights.out_bias
+    _add_product(gates, scratch, weights.gates)
+    for i in range(rows):
+        for j in range(hidden):
+            kept = _sigmoid(gates[i, hidden + j]) * c[i, j]
+            c[i, j] = kept + _sigmoid(gates[i, j]) * math.tanh(gates[i, 2 * hidden + j])
+            h[i, j] = _sigmoid(gates[i, 3 * hidden + j]) * math.tanh(c[i, j])
+    _add_product(fractions, h, weights.out)
+    for i in range(rows):
+        for j in range(fractions.shape[1]):
+            fractions[i, j] = _sigmoid(fractions[i, j])

@@ -1,0 +1,43 @@
+"""The network of δHBV 2.0: an LSTM for parameters that vary in time, a feed-forward network for those that do not."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from dmg_core.networks.lstm import LstmModel
+from dmg_core.networks.mlp import AnnModel
+
+
+class LstmMlpModel(nn.Module):
+    """Dynamic parameters from ``lstminv``, static ones from ``ann``, both in [0, 1].
+
+    Parameters
+    ----------
+    lstminv : LstmModel
+        Reads forcings and attributes, step by step.
+    ann : AnnModel
+        Reads attributes.
+    """
+
+    def __init__(self, lstminv: LstmModel, ann: AnnModel) -> None:
+        super().__init__()
+        self.lstminv = lstminv
+        self.ann = ann
+
+    def forward(self, x: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor]:
+        """Give the parameters of a whole series.
+
+        Parameters
+        ----------
+        x : Tensor, shape (T, B, n_forcings + n_attributes)
+            Normalised forcings and attributes.
+        attributes : Tensor, shape (B, n_attributes)
+            Normalised attributes.
+
+        Returns
+        -------
+        tuple of Tensor
+            Dynamic (T, B, ·) and static (B, ·) parameters.
+        """
+        return torch.sigmoid(self.lstminv(x)), self.ann(attributes)

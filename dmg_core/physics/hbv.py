@@ -1,0 +1,324 @@
+"""The HBV family as torch modules: series of weather and network outputs in, fluxes and final states out.
+
+The modules hold no weights. They turn what a network gives, numbers in [0, 1], into parameters, step the equations of
+:mod:`dmg_core.physics.equations` through time for ``nmul`` components side by side, average the components and route the mean. Everything
+is differentiable with respect to forcing, parameters and initial states.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import SimpleNamespace
+from typing import ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from dmg_core import parameters
+from dmg_core.parameters import Variant
+from dmg_core.physics.equations import INITIAL_STORE, PROCESSES, Fluxes, Site, Stores, hbv_step, large_area_share
+from dmg_core.physics.operations import TORCH
+from dmg_core.physics.routing import route, unit_hydrograph
+
+#: The flows that the unit hydrograph routes: routed name -> name of the same flow before routing.
+ROUTED = {
+    "surface_flow": "unrouted_surface_flow",
+    "interflow": "unrouted_interflow",
+    "baseflow": "unrouted_baseflow",
+}
+
+#: Stores as they are called among the outputs.
+STORE_OUTPUTS = {"swe": "SP", "meltwater": "MW", "soil_moisture": "SM", "upper_zone": "SUZ", "lower_zone": "SLZ"}
+
+#: Every output of a model, in order: depths in mm per step, stores in mm at the end of the step.
+OUTPUTS = ("streamflow", "unrouted_streamflow", *ROUTED, "pet", *Fluxes._fields, *STORE_OUTPUTS)
+
+
+class HbvState(NamedTuple):
+    """What a model needs to go on: its stores and the water under way to the outlet."""
+
+    stores: Stores
+    """Five tensors (B, nmul), mm."""
+    in_transit: Tensor
+    """Routed water by step of arrival (3, L - 1, B), mm; L is 1 without routing."""
+
+
+class Fractions(NamedTuple):
+    """Parameters as a network gives them, numbers in [0, 1], with their axes apart."""
+
+    dynamic: Tensor
+    """(T, B, n_dynamic, nmul)"""
+    static: Tensor
+    """(B, n_static, nmul)"""
+    routing: Tensor | None
+    """(B, 2): route_a, route_b"""
+
+
+class Hbv(nn.Module):
+    """A member of the HBV family; use one of the subclasses.
+
+    Parameters
+    ----------
+    nmul : int
+        Number of components run side by side.
+    dynamic : iterable of str
+        Parameters that vary in time, by δMG's names, in any order.
+    routing : bool
+        Whether a unit hydrograph routes the mean outflow of the components.
+    nearzero : float
+        Least content of the soil and groundwater stores, mm.
+    elevation_threshold : float or None
+        Mean elevation, m, from which the snow threshold is 4 °C (2.0 only); None switches this off.
+    """
+
+    variant: ClassVar[Variant]
+
+    def __init__(
+        self,
+        nmul: int = 1,
+        dynamic: Iterable[str] = (),
+        routing: bool = True,
+        nearzero: float = 1e-5,
+        elevation_threshold: float | None = 2000.0,
+    ) -> None:
+        super().__init__()
+        self.nmul = nmul
+        self.dynamic_parameters, self.static_parameters = self.variant.split(dynamic)
+        self.routing = routing
+        self.nearzero = nearzero
+        self.elevation_threshold = elevation_threshold
+        self._step = hbv_step(TORCH, **PROCESSES[self.variant.name])
+
+    @property
+    def table(self) -> tuple[parameters.Parameter, ...]:
+        """All parameters, in the order of the network's outputs."""
+        return self.variant.parameters_for([parameter.name for parameter in self.dynamic_parameters])
+
+    @property
+    def dynamic_columns(self) -> list[int]:
+        """Columns of the LSTM's outputs that hold dynamic parameters, parameter by parameter."""
+        return [at * self.nmul + k for at in self._dynamic_places for k in range(self.nmul)]
+
+    @property
+    def _dynamic_places(self) -> list[int]:
+        """Places of the dynamic parameters among those the LSTM gives: the dynamic ones alone, unless a subclass says otherwise."""
+        return list(range(len(self.dynamic_parameters)))
+
+    def dynamic_fractions(self, raw: Tensor) -> Tensor:
+        """Dynamic parameters (T, B, n_dynamic, nmul) in [0, 1] from the LSTM's outputs before the sigmoid (T, B, ·)."""
+        by_column = torch.sigmoid(raw[..., self.dynamic_columns])
+        return by_column.reshape(*by_column.shape[:2], len(self.dynamic_parameters), self.nmul)
+
+    @property
+    def hydrograph_steps(self) -> int:
+        """Length of the unit hydrograph in steps; 1 without routing."""
+        return self.variant.hydrograph_steps if self.routing else 1
+
+    def initial_state(self, catchments: int, like: Tensor) -> HbvState:
+        """State of ``catchments`` that start from nothing, of the dtype and on the device of ``like``."""
+        stores = Stores(*(like.new_full((catchments, self.nmul), INITIAL_STORE) for _ in Stores._fields))
+        return HbvState(stores, like.new_zeros((len(ROUTED), self.hydrograph_steps - 1, catchments)))
+
+    def site(self, catchments: int, like: Tensor, upstream_area: Tensor | None = None, elevation: Tensor | None = None) -> Site:
+        """Gather what the equations need to know of each catchment: tensors (B, 1)."""
+        area = like.new_zeros(catchments) if upstream_area is None else upstream_area.to(like)
+        high = torch.zeros(catchments, dtype=torch.bool, device=like.device)
+        if elevation is not None and self.elevation_threshold is not None:
+            high = elevation.to(like.device) >= self.elevation_threshold
+        return Site(area[:, None], large_area_share(TORCH)(area)[:, None], high[:, None])
+
+    def constants(self, static: Tensor, routing: Tensor | None) -> tuple[dict[str, Tensor], Tensor]:
+        """Turn static (B, n_static, nmul) and routing (B, 2) fractions into parameters (B, nmul) by symbol and unit hydrographs (B, L)."""
+        values = self._physical(self.static_parameters, static)
+        if routing is None:
+            return values, static.new_ones((static.shape[0], 1))
+        route_a = self.variant.route_a.scale(routing[:, 0])
+        route_b = self.variant.route_b.scale(routing[:, 1])
+        return values, unit_hydrograph(route_a, route_b, self.hydrograph_steps)
+
+    def simulate(
+        self,
+        forcing: Tensor,
+        dynamic: Tensor,
+        static: Mapping[str, Tensor],
+        hydrograph: Tensor,
+        site: Site,
+        state: HbvState | None = None,
+    ) -> tuple[dict[str, Tensor], HbvState]:
+        """Step through a series and route it.
+
+        Parameters
+        ----------
+        forcing : Tensor, shape (T, B, 3)
+            Precipitation (mm per step), temperature (°C) and potential evapotranspiration (mm per step).
+        dynamic : Tensor, shape (T, B, n_dynamic, nmul)
+            Dynamic parameters as the network gives them, in [0, 1].
+        static : mapping of str to Tensor (B, nmul)
+            Physical values of the static parameters, by symbol.
+        hydrograph : Tensor, shape (B, L)
+            Unit hydrographs.
+        site : Site
+            See :meth:`site`.
+        state : HbvState, optional
+            Where to start; by default stores of 0.001 mm and nothing under way.
+
+        Returns
+        -------
+        dict of str to Tensor (T, B)
+            All of :data:`OUTPUTS`.
+        HbvState
+            Where to go on.
+        """
+        if forcing.ndim != 3 or forcing.shape[2] != 3 or not forcing.shape[0]:
+            raise ValueError(f"{type(self).__name__}: forcing has shape {tuple(forcing.shape)}, expected (T, B, 3) with T ≥ 1")
+        stores, in_transit = state if state is not None else self.initial_state(forcing.shape[1], forcing)
+        outputs, stores = self._step_through(forcing, dynamic, static, site, stores)
+
+        unrouted = torch.stack([outputs[name] for name in ROUTED.values()])
+        routed, in_transit = route(unrouted, hydrograph, in_transit)
+        outputs.update(zip(ROUTED, routed, strict=True))
+        outputs.update(streamflow=routed.sum(0), unrouted_streamflow=unrouted.sum(0), pet=forcing[..., 2])
+        return {name: outputs[name] for name in OUTPUTS}, HbvState(stores, in_transit)
+
+    def _step_through(
+        self, forcing: Tensor, dynamic: Tensor, static: Mapping[str, Tensor], site: Site, stores: Stores
+    ) -> tuple[dict[str, Tensor], Stores]:
+        """Step the equations; returns the component means (T, B) of fluxes and stores, and the last stores."""
+        dt = 1.0 / self.variant.steps_per_day
+        means: list[Tensor] = []
+        precipitation, temperature, pet = forcing[..., None].unbind(2)
+        for t in range(forcing.shape[0]):
+            p = SimpleNamespace(**{"BETAET": 1.0, **static, **self._physical(self.dynamic_parameters, dynamic[t])})
+            stores, fluxes = self._step(stores, p, site, precipitation[t] / dt, temperature[t], pet[t] / dt, dt, self.nearzero)
+            means.append(torch.stack([value.expand_as(stores.SP) for value in (*fluxes, *stores)]).mean(-1))
+        names = (*Fluxes._fields, *STORE_OUTPUTS)
+        return dict(zip(names, torch.stack(means, dim=1), strict=True)), stores
+
+    @staticmethod
+    def _physical(table: tuple[parameters.Parameter, ...], fractions: Tensor) -> dict[str, Tensor]:
+        """Physical values (B, nmul) by the symbols of the equations, from fractions (B, n, nmul)."""
+        return {parameter.symbol: parameter.scale(column) for parameter, column in zip(table, fractions.unbind(1), strict=True)}
+
+    def _check_columns(self, what: str, tensor: Tensor, expected: int) -> None:
+        if tensor.shape[-1] != expected:
+            raise ValueError(
+                f"{type(self).__name__}: {what} have {tensor.shape[-1]} columns, expected {expected} "
+                f"(nmul {self.nmul}, dynamic {[parameter.name for parameter in self.dynamic_parameters]}, routing {self.routing})"
+            )
+
+
+class SequenceHbv(Hbv):
+    """HBV whose parameters all come from one series of network outputs (δHBV 1.0 and 1.1p).
+
+    Static and routing parameters are the series' *last* values, for the whole series: a batch run looks ahead.
+    """
+
+    @property
+    def _dynamic_places(self) -> list[int]:
+        return [self.table.index(parameter) for parameter in self.dynamic_parameters]
+
+    def fractions(self, raw: Tensor) -> Fractions:
+        """Take apart network outputs before the sigmoid (T, B, n * nmul [+ 2]), columns parameter-major."""
+        columns = len(self.table) * self.nmul
+        self._check_columns("network outputs", raw, columns + 2 * self.routing)
+        last = torch.sigmoid(raw[-1])
+        static_at = [self.table.index(parameter) for parameter in self.static_parameters]
+        return Fractions(
+            dynamic=self.dynamic_fractions(raw),
+            static=last[:, :columns].unflatten(-1, (len(self.table), self.nmul))[:, static_at],
+            routing=last[:, columns:] if self.routing else None,
+        )
+
+    def forward(self, forcing: Tensor, raw: Tensor, state: HbvState | None = None) -> tuple[dict[str, Tensor], HbvState]:
+        """Run a series.
+
+        Parameters
+        ----------
+        forcing : Tensor, shape (T, B, 3)
+            Precipitation (mm/d), temperature (°C), potential evapotranspiration (mm/d).
+        raw : Tensor, shape (T, B, n * nmul [+ 2])
+            Network outputs before the sigmoid; with routing, route_a and route_b come last.
+        state : HbvState, optional
+            Where to start.
+
+        Returns
+        -------
+        dict of str to Tensor (T, B), HbvState
+            See :meth:`Hbv.simulate`.
+        """
+        dynamic, static, routing = self.fractions(raw)
+        return self.simulate(forcing, dynamic, *self.constants(static, routing), self.site(forcing.shape[1], forcing), state)
+
+
+class Hbv10(SequenceHbv):
+    """HBV 1.0 (Feng et al. 2022): no capillary rise; parBETAET exists only when it is dynamic."""
+
+    variant = parameters.HBV_10
+
+
+class Hbv11p(SequenceHbv):
+    """HBV 1.1p (Song et al. 2024): with capillary rise."""
+
+    variant = parameters.HBV_11P
+
+
+class Hbv20(Hbv):
+    """HBV 2.0 (Song et al. 2025): with regional groundwater exchange; static parameters come from catchment attributes."""
+
+    variant = parameters.HBV_20
+
+    def fractions(self, dynamic01: Tensor, static01: Tensor) -> Fractions:
+        """Take apart dynamic (T, B, n_dynamic * nmul) and static (B, n_static * nmul [+ 2]) network outputs, columns parameter-major."""
+        self._check_columns("dynamic parameters", dynamic01, len(self.dynamic_parameters) * self.nmul)
+        dynamic = dynamic01.unflatten(-1, (len(self.dynamic_parameters), self.nmul))
+        return Fractions(dynamic, *self.static_fractions(static01))
+
+    def static_fractions(self, static01: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Split columns (B, n_static * nmul [+ 2]) into static parameters (B, n_static, nmul) and routing parameters (B, 2)."""
+        columns = len(self.static_parameters) * self.nmul
+        self._check_columns("static parameters", static01, columns + 2 * self.routing)
+        static = static01[:, :columns].unflatten(-1, (len(self.static_parameters), self.nmul))
+        return static, static01[:, columns:] if self.routing else None
+
+    def forward(
+        self,
+        forcing: Tensor,
+        parameters01: tuple[Tensor, Tensor],
+        upstream_area: Tensor,
+        elevation: Tensor | None = None,
+        state: HbvState | None = None,
+    ) -> tuple[dict[str, Tensor], HbvState]:
+        """Run a series.
+
+        Parameters
+        ----------
+        forcing : Tensor, shape (T, B, 3)
+            Precipitation (mm per step), temperature (°C), potential evapotranspiration (mm per step).
+        parameters01 : tuple of Tensor
+            Dynamic parameters (T, B, n_dynamic * nmul) and static ones (B, n_static * nmul [+ 2]), in [0, 1]; with routing, route_a and
+            route_b come last.
+        upstream_area : Tensor, shape (B,)
+            Area that drains through each catchment, km².
+        elevation : Tensor, shape (B,), optional
+            Mean elevation, m; without it no catchment counts as high.
+        state : HbvState, optional
+            Where to start.
+
+        Returns
+        -------
+        dict of str to Tensor (T, B), HbvState
+            See :meth:`Hbv.simulate`.
+        """
+        dynamic, static, routing = self.fractions(*parameters01)
+        site = self.site(forcing.shape[1], forcing, upstream_area, elevation)
+        return self.simulate(forcing, dynamic, *self.constants(static, routing), site, state)
+
+
+class Hbv20Hourly(Hbv20):
+    """HBV 2.0 with an hourly step (Yang et al. 2026): infiltration excess; parameters stay in per-day units."""
+
+    variant = parameters.HBV_20_HOURLY
+
+
+#: Physics modules by δMG's names.
+PHYSICS: Mapping[str, type[SequenceHbv] | type[Hbv20]] = {module.variant.name: module for module in (Hbv10, Hbv11p, Hbv20, Hbv20Hourly)}

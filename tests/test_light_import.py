@@ -1,0 +1,26 @@
+"""Inside ngen the packages share a process with system libraries that wheels of heavy packages crash, so importing stays light."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+HEAVY = ("netCDF4", "h5py", "xarray", "pandas", "geopandas", "matplotlib", "typer", "rich")
+
+
+@pytest.mark.parametrize("package", ["dmg_core", "bmi_dmg"])
+def test_import_leaves_heavy_packages_out(package: str, tmp_path: Path) -> None:
+    """Importing a package loads none of the file, plotting and command-line libraries."""
+    spec = find_spec(package)
+    assert spec is not None
+    assert spec.origin is not None
+    environment = {**os.environ, "PYTHONPATH": str(Path(spec.origin).parents[1])}  # the package under test, wherever it lies
+    script = f"import sys, {package}; print(*sorted(set({HEAVY!r}) & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == []
