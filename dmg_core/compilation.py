@@ -27,6 +27,29 @@ def digest_of(modules: Iterable[ModuleType]) -> str:
     return digest.hexdigest()[:12]
 
 
+def compiled(function: Callable[..., Any], *, cache: bool = False, fuse: bool = False) -> Any:
+    """Compile a function, at its first call.
+
+    Divisions do not look for zero divisors, as in numpy: that would keep loops from being vectorised.
+
+    Parameters
+    ----------
+    function : function
+        Plain Python function.
+    cache : bool
+        Whether machine code is kept on disk; functions that only kernels call become part of these and need it not.
+    fuse : bool
+        Whether a product and a sum may become one operation with one rounding.
+
+    Returns
+    -------
+    callable
+        Runs without holding the interpreter lock.
+    """
+    fastmath = {"contract"} if fuse else False
+    return numba.njit(function, cache=cache, fastmath=fastmath, error_model="numpy", nogil=True)
+
+
 def rebind(template: Callable[..., Any], **bindings: Any) -> Callable[..., Any]:
     """Copy ``template`` with some global names meaning something else."""
     return FunctionType(template.__code__, {**template.__globals__, **bindings}, template.__name__, template.__defaults__)
@@ -54,10 +77,10 @@ def compile_kernel(template: Callable[..., Any], name: str, sources: Iterable[Mo
     """
     copy = rebind(template, **bindings)
     copy.__qualname__ = f"{template.__name__}_{name}_{digest_of(sources)}"
+    kernel: Callable[..., Any]
     try:
-        return numba.njit(cache=True, nogil=True)(copy)
+        kernel = compiled(copy, cache=True)
     except RuntimeError as error:
-        _log.warning(
-            "compiled code cannot be cached and is compiled anew at every start (%s); set NUMBA_CACHE_DIR to a writeable folder", error
-        )
-        return numba.njit(nogil=True)(copy)
+        _log.warning("compiled code cannot be kept and is made anew at every start (%s); set NUMBA_CACHE_DIR to a writeable folder", error)
+        kernel = compiled(copy)
+    return kernel

@@ -159,7 +159,7 @@ class Engine:
         StateError
             If static parameters are not known yet and no series has been run to give them.
         """
-        series = np.asarray(forcing, np.float64)[None]
+        series = np.ascontiguousarray(forcing, np.float64)[None]
         self._check_forcing(series)
         self._settle()
         return {name: values[0] for name, values in self._advance(0, len(self), series, OUTPUTS).items()}
@@ -187,7 +187,7 @@ class Engine:
         ForcingError
             If the forcing has the wrong shape or is not finite.
         """
-        series = np.asarray(forcing, np.float64)
+        series = np.ascontiguousarray(forcing, np.float64)
         self._check_forcing(series)
         unknown = [name for name in outputs if name not in OUTPUTS]
         if unknown:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import BinaryIO
 from uuid import uuid4
 
@@ -34,3 +35,25 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def path_written_whole(path: Path) -> Iterator[Path]:
+    """Give libraries that open files by name what :func:`written_whole` gives others.
+
+    Parameters
+    ----------
+    path : Path
+        The file to create or replace; its folder must exist.
+
+    Yields
+    ------
+    Path
+        Where to write a file of the same name, which replaces ``path`` when the block has ended without an error.
+    """
+    with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        unfinished = Path(folder) / path.name
+        yield unfinished
+        with unfinished.open("rb") as stream:
+            os.fsync(stream.fileno())
+        unfinished.replace(path)

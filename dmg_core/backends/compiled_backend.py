@@ -1,0 +1,172 @@
+"""Machine code for CPU: one catchment or many, one step or a series, bitwise the same."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from dmg_core import compilation, parameters
+from dmg_core.backends.base import Array
+from dmg_core.compilation import compile_kernel, compiled, rebind
+from dmg_core.model import DeltaModel
+from dmg_core.networks import activations
+from dmg_core.networks import kernels as network_kernels
+from dmg_core.networks.kernels import LstmWeights, advance_lstm, lstm_weights
+from dmg_core.normalization import LOG_OFFSET
+from dmg_core.parameters import Variant
+from dmg_core.physics import equations, operations
+from dmg_core.physics import kernels as physics_kernels
+from dmg_core.physics.hbv import OUTPUTS
+from dmg_core.physics.kernels import CatchmentRows, advance_catchment, bound_step, parameter_columns
+from dmg_core.state import CatchmentArrays
+
+#: Catchments advanced together through all steps, so that they share the network's weights in the cache.
+BLOCK = 8
+
+_N_OUTPUTS = len(OUTPUTS)
+
+#: Modules a compiled kernel is made of.
+_SOURCES = (sys.modules[__name__], compilation, parameters, equations, operations, physics_kernels, network_kernels, activations)
+
+
+class _Inputs(NamedTuple):
+    """How the network sees the forcings: log-transform where ``log``, then ``(x - mean) / divisor``; each of shape (3,)."""
+
+    mean: Array
+    divisor: Array
+    log: Array
+
+
+class _Dynamic(NamedTuple):
+    """Where dynamic parameters go: the columns of the parameter array and their ranges; each of shape (n_dynamic,)."""
+
+    columns: Array
+    low: Array
+    span: Array
+
+
+class _NetworkRows(NamedTuple):
+    """Hidden state, cell state and constant part of the input layer of all catchments, each (N, H)."""
+
+    h: Array
+    c: Array
+    fixed: Array
+
+
+@compiled
+def _normalize(weather: Array, inputs: _Inputs, x: Array) -> None:
+    """Turn the weather of a block of catchments (b, 3) into network inputs ``x`` (b, 3)."""
+    for i in range(weather.shape[0]):
+        for j in range(weather.shape[1]):
+            value = weather[i, j]
+            if inputs.log[j]:
+                value = np.log10(np.sqrt(max(value, 0.0)) + LOG_OFFSET)
+            x[i, j] = (value - inputs.mean[j]) / inputs.divisor[j]
+
+
+@compiled
+def _set_dynamic(fractions: Array, dynamic: _Dynamic, values: Array) -> None:
+    """Write the dynamic parameters of a catchment, (n_dynamic * nmul,) in [0, 1], into its parameters (nmul, P)."""
+    components = values.shape[0]
+    for d in range(dynamic.columns.shape[0]):
+        for k in range(components):
+            values[k, dynamic.columns[d]] = dynamic.low[d] + np.float64(fractions[d * components + k]) * dynamic.span[d]
+
+
+def advance(
+    first: int,
+    last: int,
+    origin: int,
+    forcing: Array,
+    selection: Array,
+    results: Array,
+    network: _NetworkRows,
+    catchments: CatchmentRows,
+    weights: LstmWeights,
+    inputs: _Inputs,
+    dynamic: _Dynamic,
+    dt: float,
+    nz: float,
+) -> None:
+    """Advance rows through a series, of which ``origin`` is the first row; ``advance_catchment`` is bound when this is compiled."""
+    hidden, precision = network.h.shape[1], network.h.dtype
+    x, fractions = np.empty((BLOCK, forcing.shape[2]), precision), np.empty((BLOCK, weights.out.shape[1]), precision)
+    scratch, gates = np.empty((BLOCK, 2 * hidden), precision), np.empty((BLOCK, 4 * hidden), precision)
+    outputs = np.empty(_N_OUTPUTS)
+    for start in range(first, last, BLOCK):
+        rows = slice(start, min(start + BLOCK, last))
+        n = rows.stop - start
+        for t in range(forcing.shape[0]):
+            weather = forcing[t, start - origin : rows.stop - origin]
+            _normalize(weather, inputs, x)
+            advance_lstm(x[:n], network.fixed[rows], network.h[rows], network.c[rows], weights, scratch[:n], gates[:n], fractions[:n])
+            for i in range(n):
+                _set_dynamic(fractions[i], dynamic, catchments.parameter_values[start + i])
+                advance_catchment(start + i, weather[i], catchments, dt, nz, outputs)
+                for s in range(selection.shape[0]):
+                    results[s, t, start + i - origin] = outputs[selection[s]]
+
+
+@cache
+def _compiled_advance(variant: Variant) -> Callable[..., None]:
+    """Build the kernel for a member of the family, one per process."""
+    catchment = compiled(rebind(advance_catchment, step=bound_step(variant)))
+    return compile_kernel(advance, variant.name, _SOURCES, advance_catchment=catchment)
+
+
+class CompiledBackend:
+    """Advances catchments by compiled code.
+
+    Parameters
+    ----------
+    model : DeltaModel
+        The model.
+    threads : int
+        Threads that :meth:`advance` may use for long work.
+    """
+
+    def __init__(self, model: DeltaModel, threads: int = 1) -> None:
+        physics = model.physics
+        self._model = model
+        self._threads = threads
+        self._weights = lstm_weights(model.lstm, 3, physics.dynamic_columns)
+        normalizer = model.normalize_forcing
+        self._inputs = _Inputs(normalizer.mean, normalizer.divisor, normalizer.log)
+        symbols = parameter_columns(physics.variant)
+        self._dynamic = _Dynamic(
+            np.array([symbols.index(parameter.symbol) for parameter in physics.dynamic_parameters], np.int64),
+            np.array([parameter.low for parameter in physics.dynamic_parameters], np.float64),
+            np.array([parameter.high - parameter.low for parameter in physics.dynamic_parameters], np.float64),
+        )
+        self._dt, self._nz = 1.0 / physics.variant.steps_per_day, physics.nearzero
+        self._kernel = _compiled_advance(physics.variant)
+
+    def bind(self, arrays: CatchmentArrays) -> None:
+        """Take the arrays anew, after they were allocated or have grown."""
+        self._network = _NetworkRows(arrays.h, arrays.c, arrays.fixed)
+        self._catchments = CatchmentRows(
+            stores=arrays.named_stores,
+            store_values=arrays.stores,
+            parameters=arrays.named_parameters(self._model),
+            parameter_values=arrays.parameters,
+            site=arrays.site,
+            hydrograph=arrays.hydrograph,
+            in_transit=arrays.in_transit,
+            budget=arrays.budget,
+        )
+
+    def advance(self, first: int, last: int, forcing: Array, selection: Array, results: Array) -> None:
+        """Advance rows through a series; see :class:`Backend`."""
+        constants = (self._weights, self._inputs, self._dynamic, self._dt, self._nz)
+        rest = (first, forcing, selection, results, self._network, self._catchments, *constants)
+        if self._threads == 1 or last - first <= BLOCK:
+            self._kernel(first, last, *rest)
+            return
+        share = -(-(last - first) // self._threads)
+        with ThreadPoolExecutor(self._threads) as pool:
+            list(pool.map(lambda start: self._kernel(start, min(start + share, last), *rest), range(first, last, share)))
