@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 import logging
 import warnings
-from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,8 +44,15 @@ TIME_STEPS: Final = {"1 day": 1, "1 hour": 24}
 DTYPES: Final = ("float32", "float64")
 _TIME_FORMATS: Final = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H", "%Y-%m-%d")
 
-#: The C parser where PyYAML was built with it: a run has one file per catchment.
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C parser where PyYAML was built with it
+    """Leaves times as they are written, so that an error can quote them."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 _warned: set[str] = set()
 
@@ -99,7 +106,8 @@ class BmiConfig:
             If some are missing or no numbers (all are named), or if a key looks like a slip of the pen.
         """
         wanted = list(names)
-        check_keys(self.path, self.others, known=[*wanted, *SETTINGS, *WITHOUT_EFFECT])
+        refuse_slips(self.path, self.others, known=[*wanted, *WITHOUT_EFFECT])
+        _warn_of_unknown(self.path, self.others, known=[*wanted, *WITHOUT_EFFECT])
         missing = [name for name in wanted if name not in self.others]
         if missing:
             raise ConfigError(f"{self.path}: catchment {self.catchment_id} lacks the attributes {', '.join(missing)}")
@@ -121,6 +129,7 @@ def read_config(path: str | Path) -> BmiConfig:
     """
     file = Path(path)
     values = _read_yaml(file)
+    refuse_slips(file, values, known=[*SETTINGS, *WITHOUT_EFFECT])
     catchment_id = str(_required(file, values, "catchment_id"))
     latitude = values.get("latitude")
     config = BmiConfig(
@@ -141,24 +150,26 @@ def read_config(path: str | Path) -> BmiConfig:
     return config
 
 
-def check_keys(file: Path, keys: Iterable[str], known: Iterable[str]) -> None:
-    """Complain about keys that mean nothing: an error where one looks like a slip of the pen, otherwise a warning, once per key.
+def refuse_slips(file: Path, keys: Iterable[str], known: Sequence[str]) -> None:
+    """Refuse keys that look like a slip of the pen.
 
     Raises
     ------
     ConfigError
         If a key is one slip (a letter more, less, changed or two swapped) away from a known one.
     """
-    known = list(known)
     for key in keys:
-        if key in known:
-            continue
-        for candidate in known:
-            if one_slip_apart(key, candidate):
-                raise ConfigError(f"{file}: unknown key {key!r}; did you mean {candidate!r}?")
-        if key not in _warned:
+        meant = next((word for word in known if one_slip_apart(key, word)), None)
+        if meant is not None and key not in known:
+            raise ConfigError(f"{file}: unknown key {key!r}; did you mean {meant!r}?")
+
+
+def _warn_of_unknown(file: Path, keys: Iterable[str], known: Sequence[str]) -> None:
+    """Warn of keys that mean nothing to this model, once per key in a process."""
+    for key in keys:
+        if key not in known and key not in _warned:
             _warned.add(key)
-            warnings.warn(f"{file}: key {key!r} means nothing to this model and is ignored (here and in other files)", stacklevel=2)
+            warnings.warn(f"{file}: key {key!r} means nothing to this model and is ignored (here and in other files)", stacklevel=3)
 
 
 def one_slip_apart(a: str, b: str) -> bool:
@@ -187,7 +198,6 @@ def _read_yaml(file: Path) -> dict[str, Any]:
 
 def _required(file: Path, values: Mapping[str, Any], key: str) -> Any:
     if values.get(key) is None:
-        check_keys(file, (name for name in values if one_slip_apart(name, key)), known=[key])
         raise ConfigError(f"{file}: key {key!r} is missing")
     return values[key]
 
@@ -227,38 +237,41 @@ def _find_folder(file: Path, folder: str) -> Path:
 
 
 def _start_time(file: Path, values: Mapping[str, Any]) -> datetime:
+    """Start by ``start_time``, by ``start_date`` and ``start_hour``, or by all of them if they agree."""
     times = {}
+    hour = _start_hour(file, values)
     if values.get("start_time") is not None:
-        times["start_time"] = _parse_time(file, "start_time", values["start_time"])
+        times["start_time says"] = _parse_time(file, "start_time", values["start_time"])
+        if hour is not None and values.get("start_date") is None:
+            times["start_hour says"] = times["start_time says"].replace(hour=hour)
     if values.get("start_date") is not None:
-        hour = _number(file, "start_hour", values.get("start_hour", 0))
-        if hour not in range(24):
-            raise ConfigError(f"{file}: start_hour is {hour}, expected a whole number from 0 to 23")
-        times["start_date and start_hour"] = _parse_time(file, "start_date", values["start_date"]).replace(hour=int(hour))
+        day = _parse_time(file, "start_date", values["start_date"])
+        if day.hour:
+            raise ConfigError(f"{file}: start_date is {values['start_date']!r}, expected a date; the hour belongs in start_hour")
+        times["start_date and start_hour say"] = day.replace(hour=hour or 0)
     if not times:
         raise ConfigError(f"{file}: key 'start_time' is missing")
     if len(set(times.values())) > 1:
-        raise ConfigError(f"{file}: " + " but ".join(f"{key} say {time}" for key, time in times.items()))
+        raise ConfigError(f"{file}: " + " but ".join(f"{says} {time}" for says, time in times.items()))
     return next(iter(times.values()))
 
 
+def _start_hour(file: Path, values: Mapping[str, Any]) -> int | None:
+    hour = values.get("start_hour")
+    if hour is None:
+        return None
+    if not str(hour).isdecimal() or int(hour) not in range(24):
+        raise ConfigError(f"{file}: start_hour is {hour!r}, expected a whole number from 0 to 23")
+    return int(hour)
+
+
 def _parse_time(file: Path, key: str, value: Any) -> datetime:
-    if isinstance(value, datetime):
-        time = value
-    elif isinstance(value, date):
-        time = datetime(value.year, value.month, value.day)
-    else:
-        time = _parse_time_text(file, key, str(value))
-    if time.tzinfo is not None or (time.minute, time.second, time.microsecond) != (0, 0, 0):
-        raise ConfigError(f"{file}: {key} is {value!r}, expected a full hour without time zone (UTC is meant)")
-    return time
-
-
-def _parse_time_text(file: Path, key: str, text: str) -> datetime:
-    plain = text.strip().replace("/", "-").replace("T", " ")
+    plain = str(value).strip().replace("/", "-").replace("T", " ")
     for form in _TIME_FORMATS:
         try:
-            return datetime.strptime(plain, form)
+            time = datetime.strptime(plain, form)
         except ValueError:
             continue
-    raise ConfigError(f"{file}: {key} is {text!r}, expected a time such as 2000-01-01 00:00:00")
+        if not (time.minute or time.second):
+            return time
+    raise ConfigError(f"{file}: {key} is {value!r}, expected a full hour such as 2000-01-01 06:00:00, without a time zone (UTC is meant)")

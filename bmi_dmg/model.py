@@ -116,7 +116,7 @@ class BmiDeltaModel(Bmi):
             If it is no whole number of steps ahead.
         """
         steps = (time - self.get_current_time()) / TIME_STEP
-        if not (steps >= 0 and steps == int(steps)):
+        if not (steps >= 0 and steps % 1 == 0):
             now = self.get_current_time()
             raise ValueError(f"update_until({time}): expected a whole number of steps of {TIME_STEP:g} s after the current time {now:g} s")
         for _ in range(int(steps)):
@@ -316,8 +316,10 @@ class BmiDeltaModel(Bmi):
         raise StateError(f"{what}: the model is not initialized; call initialize(config_file) first")
 
     def _unknown(self, name: str) -> NoReturn:
-        if name in UNITS:
+        if name in UNITS and self._stepper is None:
             self._refuse(name)
+        if name in UNITS:
+            raise KeyError(f"{name} is no input with the configured pet_method; inputs are {', '.join(self._input_names)}")
         raise_unknown(name, UNITS)
 
     def _ignore(self, name: str) -> None:

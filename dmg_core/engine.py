@@ -7,7 +7,8 @@ through whole series; in any mixture the numbers are those of one batch run.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +21,7 @@ import torch
 from dmg_core.backends import Backend, CompiledBackend, TorchBackend
 from dmg_core.errors import AttributeTableError, ConfigError, ForcingError, StateError
 from dmg_core.model import DeltaModel, load_model
+from dmg_core.networks import LstmMlpModel
 from dmg_core.networks.kernels import input_layer_of
 from dmg_core.physics.hbv import OUTPUTS
 from dmg_core.physics.kernels import BUDGET, parameter_columns
@@ -52,6 +54,9 @@ class Engine:
         ``compiled`` is machine code for CPU; ``torch`` works on every device; ``auto`` takes the former on CPU, the latter elsewhere.
     threads : int
         Threads that :meth:`run` and :meth:`step` of the compiled backend may use.
+    reload : callable, optional
+        Gives the model anew. With it, the weights of the network behind static parameters, most of a model's memory, are let go once all
+        catchments have theirs; catchments added later bring them back for a moment.
 
     Attributes
     ----------
@@ -64,12 +69,20 @@ class Engine:
         If the backend is unknown or does not work on the device.
     """
 
-    def __init__(self, model: DeltaModel, device: str = "cpu", backend: str = "auto", threads: int = 1) -> None:
+    def __init__(
+        self,
+        model: DeltaModel,
+        device: str = "cpu",
+        backend: str = "auto",
+        threads: int = 1,
+        reload: Callable[[], DeltaModel] | None = None,
+    ) -> None:
         self.model = model.eval()
+        self._reload = reload
         self.attribute_names = _needed_attributes(model)
         self._ids: list[str] = []
         self._arrays = CatchmentArrays.allocate(model, 0)
-        self._backend = _make_backend(model, torch.device(device), backend, threads)
+        self._backend = _make_backend(model, _torch_device(device), backend, threads)
         self._backend.bind(self._arrays)
         self._unsettled = False
         self._one_forcing = np.empty((1, 1, 3))
@@ -77,7 +90,13 @@ class Engine:
 
     @classmethod
     def from_folder(
-        cls, folder: str | Path, dtype: str | torch.dtype = "float32", device: str = "cpu", backend: str = "auto", threads: int = 1
+        cls,
+        folder: str | Path,
+        dtype: str | torch.dtype = "float32",
+        device: str = "cpu",
+        backend: str = "auto",
+        threads: int = 1,
+        keep_static_network: bool = False,
     ) -> Engine:
         """Make an engine of its own from a model folder; see :func:`shared_engine` for one shared by a process.
 
@@ -89,8 +108,14 @@ class Engine:
             Precision of the network. Stores are float64 always.
         device, backend, threads
             See the class.
+        keep_static_network : bool
+            Keep the weights behind static parameters in memory; worth it where catchments are added now and then.
         """
-        return cls(load_model(folder, dtype), device, backend, threads)
+
+        def load() -> DeltaModel:
+            return load_model(folder, dtype)
+
+        return cls(load(), device, backend, threads, reload=None if keep_static_network else load)
 
     def __len__(self) -> int:
         """Return the number of catchments."""
@@ -260,9 +285,26 @@ class Engine:
                 f"static parameters of {self.model.settings.physics} are the network's outputs at the end of a series: "
                 f"run a spin-up series first (Engine.run); waiting: {names}{' …' if len(waiting) > 5 else ''}"
             )
-        for start in range(0, len(waiting), STATIC_BLOCK):
-            self._settle_block(waiting[start : start + STATIC_BLOCK])
+        if len(waiting):
+            self._bring_back_static_network()
+            with _one_torch_thread():
+                for start in range(0, len(waiting), STATIC_BLOCK):
+                    self._settle_block(waiting[start : start + STATIC_BLOCK])
+            self._let_go_of_static_network()
         self._unsettled = False
+
+    def _let_go_of_static_network(self) -> None:
+        network = self.model.network
+        if self._reload is not None and isinstance(network, LstmMlpModel):
+            network.ann.to("meta")
+
+    def _bring_back_static_network(self) -> None:
+        network = self.model.network
+        if self._reload is None or not isinstance(network, LstmMlpModel) or network.ann.i2h.weight.device.type != "meta":
+            return
+        fresh = self._reload().network
+        if isinstance(fresh, LstmMlpModel):
+            network.ann = fresh.ann.to(self._network_device)
 
     @torch.inference_mode()
     def _settle_block(self, rows: npt.NDArray[np.int64]) -> None:
@@ -369,6 +411,17 @@ class Catchment:
         return dict(zip(OUTPUTS, self.engine.advance(self.row, precipitation, temperature, pet).tolist(), strict=True))
 
 
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """Keep torch to one thread, so that sums do not depend on how many there are, nor many ranks on one machine get in each other's way."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
 #: Engines in use, by what makes them differ; one goes when its last catchment is let go.
 _shared: WeakValueDictionary[tuple[Path, str, str, str], Engine] = WeakValueDictionary()
 
@@ -390,6 +443,13 @@ def _make_backend(model: DeltaModel, device: torch.device, backend: str, threads
     if backend == "torch" or device.type != "cpu":
         return TorchBackend(model, device)
     return CompiledBackend(model, threads)
+
+
+def _torch_device(device: str) -> torch.device:
+    try:
+        return torch.device(device)
+    except RuntimeError as error:
+        raise ConfigError(f"device {device!r} is none that torch knows, such as cpu, cuda or cuda:1") from error
 
 
 def _needed_attributes(model: DeltaModel) -> tuple[str, ...]:

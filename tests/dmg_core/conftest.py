@@ -121,3 +121,9 @@ def hbv11p_folder(tmp_path: Path) -> ModelFolder:
     tensors = seeded(lstm_shapes(len(FORCINGS) + len(ATTRIBUTES), 14 * 2 + 2))
     config = _config("Hbv_1_1p", nn, ("parBETA", "parBETAET"))
     return ModelFolder(tmp_path / "model", config, _statistics(), tensors, "hbv_1_1p_ep100.pt")
+
+
+@pytest.fixture(params=["compiled", "torch"])
+def backend(request: pytest.FixtureRequest) -> str:
+    """Name of a backend of the engine: what one promises, both do."""
+    return str(request.param)

@@ -1,0 +1,336 @@
+"""Small run folders in NGIAB's form and tiny models behind the BMI, made to measure."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from bmi_dmg import BmiDeltaModel
+from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
+from dmg_core.checkpoint import ModelSettings, write_checkpoint
+
+FAKES = Path(__file__).parent / "fakes"
+START = datetime(2020, 2, 28, 22)
+NAMES = {"rain": "precip_rate", "air_temperature": "TMP_2maboveground", "runoff": "streamflow"}
+
+
+@pytest.fixture
+def recorded(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Give the module of the recording BMI class, with an empty record."""
+    monkeypatch.syspath_prepend(str(FAKES))
+    module = importlib.import_module("recording_bmi")
+    module.EVENTS.clear()
+    return module
+
+
+@pytest.fixture
+def write_netcdf() -> Callable[..., None]:
+    """Give a writer of forcing files in NGIAB's form."""
+    return _write_netcdf
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Callable[..., Path]:
+    """Give a maker of run folders.
+
+    Rain of catchment number i (from 0) at step t is (i + 1) (t + 1) mm/h, air temperature 10 i + t °C.
+    """
+
+    def make(
+        *,
+        name: str = "run",
+        catchments: Sequence[str] = ("cat-1", "cat-2", "cat-10"),
+        hours: int = 5,
+        multi: bool = True,
+        csv: bool = False,
+        geopackage: bool = True,
+        config: dict[str, Any] | None = None,
+        change: Callable[[dict[str, Any]], None] | None = None,
+    ) -> Path:
+        folder = tmp_path / name
+        (folder / "config" / "cat_config" / "fake").mkdir(parents=True)
+        (folder / "forcings").mkdir()
+        for catchment in catchments:
+            (folder / "config" / "cat_config" / "fake" / f"{catchment}.yml").write_text(json.dumps(config or {}))
+        if geopackage:
+            _write_geopackage(folder / "config" / "subset.gpkg", catchments)
+        number, step = np.meshgrid(np.arange(len(catchments)), np.arange(hours), indexing="ij")
+        variables = {
+            "precip_rate": ("mm s^-1", (number + 1) * (step + 1) / 3600),
+            "TMP_2maboveground": ("K", 10.0 * number + step + 273.15),
+        }
+        if csv:
+            _write_csv(folder / "forcings", catchments, variables)
+        else:
+            _write_netcdf(folder / "forcings" / "forcings.nc", catchments, variables)
+        content = _realization(hours, multi=multi, csv=csv)
+        if change is not None:
+            change(content)
+        (folder / "config" / "realization.json").write_text(json.dumps(content))
+        return folder
+
+    return make
+
+
+def _realization(hours: int, *, multi: bool, csv: bool) -> dict[str, Any]:
+    params: dict[str, Any] = {
+        "model_type_name": "fake",
+        "python_type": "recording_bmi.RecordingBmi",
+        "module_path": str(FAKES),
+        "init_config": "./config/cat_config/fake/{{id}}.yml",
+        "main_output_variable": "streamflow",
+        "allow_exceed_end_time": True,
+        "uses_forcing_file": False,
+        "variables_names_map": dict(NAMES),
+    }
+    formulation = {"name": "bmi_python", "params": params}
+    if multi:
+        outer = {"model_type_name": "bmi_multi", "forcing_file": "", "init_config": "", "main_output_variable": "streamflow"}
+        formulation = {"name": "bmi_multi", "params": {**outer, "allow_exceed_end_time": True, "modules": [formulation]}}
+    netcdf = {"path": "./forcings/forcings.nc", "provider": "NetCDF"}
+    per_feature = {"path": "./forcings/", "provider": "CsvPerFeature", "file_pattern": ".*{{id}}.*.csv"}
+    return {
+        "global": {"formulations": [formulation], "forcing": per_feature if csv else netcdf},
+        "time": {"start_time": str(START), "end_time": str(START + timedelta(hours=hours - 1)), "output_interval": 3600},
+        "output_root": "./outputs/ngen",
+    }
+
+
+def _write_geopackage(path: Path, catchments: Sequence[str]) -> None:
+    import geopandas
+    from shapely.geometry import box
+
+    squares = [box(1000.0 * i, 0.0, 1000.0 * (i + 1), 1000.0) for i in range(len(catchments))]
+    divides = geopandas.GeoDataFrame(
+        {"divide_id": list(catchments), "areasqkm": np.arange(1.0, len(catchments) + 1)}, geometry=squares, crs="EPSG:5070"
+    )
+    divides.to_file(path, layer="divides", driver="GPKG")
+
+
+def _write_netcdf(
+    path: Path,
+    catchments: Sequence[str],
+    variables: dict[str, tuple[str | None, np.ndarray]],
+    *,
+    times: np.ndarray | None = None,
+    time_attributes: dict[str, str] | None = None,
+) -> None:
+    import netCDF4
+
+    n_hours = next(iter(variables.values()))[1].shape[1]
+    if times is None:
+        times = int((START - datetime(1970, 1, 1)).total_seconds()) + 3600 * np.arange(n_hours)
+    with netCDF4.Dataset(str(path), "w") as dataset:
+        dataset.createDimension("catchment-id", len(catchments))
+        dataset.createDimension("time", n_hours)
+        dataset.createVariable("ids", str, ("catchment-id",))[:] = np.array(catchments, dtype=object)
+        time = dataset.createVariable("Time", times.dtype, ("catchment-id", "time"))
+        time.setncatts({"units": "s", "epoch_start": "01/01/1970 00:00:00"} if time_attributes is None else time_attributes)
+        time[:] = np.tile(times, (len(catchments), 1))
+        for name, (units, values) in variables.items():
+            variable = dataset.createVariable(name, "f4", ("catchment-id", "time"), fill_value=np.nan)
+            if units is not None:
+                variable.units = units
+            variable[:] = values
+
+
+def _write_csv(folder: Path, catchments: Sequence[str], variables: dict[str, tuple[str, np.ndarray]]) -> None:
+    header = "time," + ",".join(f"{name}[{units}]" for name, (units, _) in variables.items())
+    for row, catchment in enumerate(catchments):
+        columns = [values[row] for _, values in variables.values()]
+        lines = [
+            ",".join([str(START + timedelta(hours=t)), *(repr(float(x)) for x in values)])
+            for t, values in enumerate(zip(*columns, strict=True))
+        ]
+        (folder / f"{catchment}.csv").write_text("\n".join([header, *lines]) + "\n")
+
+
+#: Catchment attributes that the tiny models take.
+ATTRIBUTES = {"aridity": 1.041, "meanP": 991.3, "meanelevation": 335.1, "uparea": 1754.0}
+_HIDDEN, _MLP_HIDDEN, _NMUL = 4, 5, 2
+_STATISTICS = {
+    "P": (0.0, 9.0, 3.0, 6.0),
+    "T": (-5.0, 22.0, 9.0, 10.0),
+    "PET": (0.2, 5.0, 2.0, 1.5),
+    "aridity": (0.5, 2.0, 1.0, 0.5),
+    "meanP": (500.0, 1500.0, 1000.0, 300.0),
+    "meanelevation": (50.0, 1500.0, 400.0, 300.0),
+    "uparea": (1.0, 2000.0, 300.0, 900.0),
+}
+#: Static parameters of the models that have them apart; the dynamic ones are the same three.
+_STATIC = {"Hbv_2": 13, "Hbv_2_hourly": 16}
+
+
+@pytest.fixture(scope="session")
+def attributes() -> dict[str, float]:
+    """Catchment attributes as the configurations of :func:`write_config` have them."""
+    return dict(ATTRIBUTES)
+
+
+@pytest.fixture(scope="session")
+def make_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Give a maker of model folders with tiny seeded weights; equal arguments give the same folder."""
+
+    @cache
+    def make(physics: str = "Hbv_2", copy: int = 0) -> Path:
+        folder = tmp_path_factory.mktemp(f"{physics}-{copy}")
+        sequence = physics == "Hbv_1_1p"
+        settings = ModelSettings(
+            physics=physics,
+            network="LstmModel" if sequence else "LstmMlpModel",
+            nmul=_NMUL,
+            routing=True,
+            nearzero=1e-5,
+            dynamic=("parBETA", "parBETAET") if sequence else ("parBETA", "parK0", "parBETAET"),
+            forcings=("P", "T", "PET"),
+            attributes=tuple(ATTRIBUTES),
+            log_norm=(),
+            hidden_size=_HIDDEN,
+            mlp_hidden_size=None if sequence else _MLP_HIDDEN,
+        )
+        shapes = _lstm_shapes(14 * _NMUL + 2) if sequence else _lstm_mlp_shapes(3 * _NMUL, _STATIC[physics] * _NMUL + 2)
+        generator = torch.Generator().manual_seed(11)
+        weights = {name: 0.5 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
+        write_checkpoint(folder, settings, _STATISTICS, weights, epoch=3)
+        return folder
+
+    return make
+
+
+def _linear(name: str, rows: int, columns: int) -> dict[str, tuple[int, ...]]:
+    return {f"{name}.weight": (rows, columns), f"{name}.bias": (rows,)}
+
+
+def _lstm_shapes(outputs: int) -> dict[str, tuple[int, ...]]:
+    gates = {"w_ih": (4 * _HIDDEN, _HIDDEN), "w_hh": (4 * _HIDDEN, _HIDDEN), "b_ih": (4 * _HIDDEN,), "b_hh": (4 * _HIDDEN,)}
+    return {
+        **_linear("linear_in", _HIDDEN, 3 + len(ATTRIBUTES)),
+        **{f"lstm.{name}": shape for name, shape in gates.items()},
+        **_linear("linear_out", outputs, _HIDDEN),
+    }
+
+
+def _lstm_mlp_shapes(outputs: int, mlp_outputs: int) -> dict[str, tuple[int, ...]]:
+    shapes = {f"lstminv.{name}": shape for name, shape in _lstm_shapes(outputs).items()}
+    shapes |= _linear("ann.i2h", _MLP_HIDDEN, len(ATTRIBUTES))
+    for layer in range(1, 7):
+        shapes |= _linear(f"ann.h2h{layer}", _MLP_HIDDEN, _MLP_HIDDEN)
+    return {**shapes, **_linear("ann.h2o", mlp_outputs, _MLP_HIDDEN)}
+
+
+@pytest.fixture(scope="session")
+def write_config(tmp_path_factory: pytest.TempPathFactory, make_model: Callable[..., Path]) -> Callable[..., Path]:
+    """Give a writer of BMI configurations in NGIAB's form; keyword arguments change keys, or remove them if they are None.
+
+    Daily models come with Hargreaves, the hourly one with Penman–Monteith.
+    """
+
+    def write(folder: Path | None = None, *, physics: str = "Hbv_2", copy: int = 0, **changes: Any) -> Path:
+        hourly = physics == "Hbv_2_hourly"
+        values = {
+            "catchment_id": "cat-7",
+            "catchment_name": "cat-7",
+            **ATTRIBUTES,
+            "model_dir": None if "model_dir" in changes else str(make_model(physics, copy)),
+            "stepwise": True,
+            "initial_state": "zero",
+            "dtype": "float64",
+            "verbose": 1,
+            "time_step": "1 hour" if hourly else "1 day",
+            "start_time": "2000-01-01 00:00:00",
+            "end_time": "2005-12-31 23:00:00",
+            "pet_method": "penman_monteith" if hourly else "hargreaves",
+            "latitude": 40.6,
+        }
+        values |= changes
+        path = (folder or tmp_path_factory.mktemp("config")) / f"{values['catchment_id']}.yml"
+        path.write_text(yaml.safe_dump({key: value for key, value in values.items() if value is not None}), encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def make_bmi(write_config: Callable[..., Path]) -> Callable[..., BmiDeltaModel]:
+    """Give a maker of initialized models; it takes what :func:`write_config` takes."""
+
+    def make(**changes: Any) -> BmiDeltaModel:
+        model = BmiDeltaModel()
+        model.initialize(str(write_config(**changes)))
+        return model
+
+    return make
+
+
+@pytest.fixture
+def daily_model(make_bmi: Callable[..., BmiDeltaModel]) -> BmiDeltaModel:
+    """Give a daily model with Hargreaves whose inputs are set: drizzle on a mild day."""
+    model = make_bmi()
+    for name, value in zip(model.get_input_var_names(), (0.4, 9.0), strict=True):
+        model.set_value(name, np.array([value]))
+    return model
+
+
+@pytest.fixture(scope="session")
+def weather_of() -> Callable[..., dict[str, np.ndarray]]:
+    """Give a maker of hourly weather: all eight inputs by name and in their units, seeded."""
+
+    def weather(hours: int, seed: int = 0) -> dict[str, np.ndarray]:
+        random = np.random.default_rng(seed)
+        hour = np.arange(hours)
+        noon = np.cos(2.0 * np.pi * (hour % 24 - 14.0) / 24.0)
+        columns = (
+            random.gamma(0.5, 2.0, hours) * (random.random(hours) < 0.3),
+            4.0 + 6.0 * noon + random.normal(0.0, 4.0, hours),
+            random.uniform(0.002, 0.012, hours),
+            random.uniform(220.0, 380.0, hours),
+            np.maximum(noon, 0.0) * random.uniform(100.0, 800.0, hours),
+            random.uniform(95000.0, 101000.0, hours),
+            random.normal(0.0, 3.0, hours),
+            random.normal(0.0, 3.0, hours),
+        )
+        return {variable.name: column for variable, column in zip(PENMAN_MONTEITH_INPUTS, columns, strict=True)}
+
+    return weather
+
+
+@pytest.fixture(scope="session")
+def drive() -> Callable[..., dict[str, np.ndarray]]:
+    """Give a function that sets the inputs of each hour, updates, and reads outputs, which it returns by name."""
+
+    def run(
+        model: BmiDeltaModel, weather: Mapping[str, np.ndarray], outputs: Sequence[str] = (RUNOFF_DEPTH,), hours: slice = slice(None)
+    ) -> dict[str, np.ndarray]:
+        names = model.get_input_var_names()
+        series = np.stack([weather[name][hours] for name in names], axis=1)
+        results = np.empty((len(series), len(outputs)))
+        for values, result in zip(series, results, strict=True):
+            for name, value in zip(names, values, strict=True):
+                model.set_value(name, np.array([value]))
+            model.update()
+            for i, name in enumerate(outputs):
+                model.get_value(name, result[i : i + 1])
+        return dict(zip(outputs, results.T, strict=True))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def state_of() -> Callable[[BmiDeltaModel], tuple[float, dict[str, float]]]:
+    """Give a function that tells all that can be seen of a model: its time and its outputs by name."""
+
+    def state(model: BmiDeltaModel) -> tuple[float, dict[str, float]]:
+        return model.get_current_time(), {variable.name: float(model.get_value_ptr(variable.name)[0]) for variable in OUTPUTS}
+
+    return state

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+
+import netCDF4
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from bmi_dmg.driver import run
+from bmi_dmg.plots import plot_hydrographs
+from dmg_core.errors import ConfigError
+
+MakeRun = Callable[..., Path]
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """Figures that were saved, in order."""
+    figures: list[Figure] = []
+    save = Figure.savefig
+
+    def keep(self: Figure, *args: object, **options: object) -> None:
+        figures.append(self)
+        save(self, *args, **options)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    return figures
+
+
+def test_a_run_folder_is_drawn_with_its_rain(make_run: MakeRun, recorded: ModuleType, tmp_path: Path, drawn: list[Figure]) -> None:
+    """Each catchment has its runoff as a line and its rain hanging from the top, both in mm/d."""
+    folder = make_run(hours=6)
+    run(folder, progress=False)
+    png = plot_hydrographs(folder, tmp_path / "run.png")
+    assert imread(png).std() > 0
+    panels = [axis for axis in drawn[0].axes if axis.lines]
+    rains = [axis for axis in drawn[0].axes if axis.collections and not axis.lines]
+    assert [panel.get_title(loc="left").split()[0] for panel in panels] == ["cat-1", "cat-2", "cat-10"]
+    np.testing.assert_allclose(panels[1].lines[0].get_ydata(), 24 * 2 * np.arange(1, 7), rtol=1e-6)
+    outline = rains[2].collections[0].get_paths()[0].vertices[:, 1]
+    np.testing.assert_allclose(np.unique(outline), 24 * 3 * np.arange(7), rtol=1e-6)
+    assert rains[0].get_ylim()[0] > rains[0].get_ylim()[1]
+
+
+def test_a_dataset_is_drawn_without_rain(make_run: MakeRun, recorded: ModuleType, tmp_path: Path, drawn: list[Figure]) -> None:
+    """A NetCDF file alone is enough; only the catchments asked for are drawn."""
+    result = run(make_run(), progress=False)
+    plot_hydrographs(result.dataset, tmp_path / "dataset.png", catchments=["cat-10"])
+    assert [len(axis.lines) for axis in drawn[0].axes] == [1]
+
+
+def test_long_runs_are_drawn_by_day(make_run: MakeRun, recorded: ModuleType, tmp_path: Path, drawn: list[Figure]) -> None:
+    """From 60 days on, means of calendar days are drawn."""
+    result = run(make_run(hours=60 * 24 + 2), progress=False)
+    plot_hydrographs(result.dataset, tmp_path / "long.png", catchments=["cat-1"])
+    values = drawn[0].axes[0].lines[0].get_ydata()
+    assert len(values) == 61
+    np.testing.assert_allclose(values[:2], [24 * 1.5, 24 * (2 + np.arange(1, 25)).mean()], rtol=1e-6)
+
+
+def test_many_catchments_are_thinned_out(make_run: MakeRun, recorded: ModuleType, tmp_path: Path, drawn: list[Figure]) -> None:
+    """Of many catchments twelve are drawn, from the first to the last."""
+    result = run(make_run(catchments=[f"cat-{number}" for number in range(40)]), progress=False)
+    plot_hydrographs(result.dataset, tmp_path / "many.png")
+    titles = [axis.get_title(loc="left").split()[0] for axis in drawn[0].axes if axis.lines]
+    assert (len(titles), titles[0], titles[-1]) == (12, "cat-0", "cat-39")
+
+
+def test_what_cannot_be_drawn_is_told(make_run: MakeRun, recorded: ModuleType, tmp_path: Path) -> None:
+    """A catchment that was not run, a unit that is no depth and a file of another kind are errors."""
+    result = run(make_run(), progress=False)
+    with pytest.raises(ConfigError, match="no catchment cat-99"):
+        plot_hydrographs(result.dataset, tmp_path / "x.png", catchments=["cat-1", "cat-99"])
+    with netCDF4.Dataset(str(result.dataset), "a") as dataset:
+        dataset["runoff"].units = "m3 s-1"
+    with pytest.raises(ConfigError, match="'m3 s-1', which is neither a depth"):
+        plot_hydrographs(result.dataset, tmp_path / "x.png")
+    with netCDF4.Dataset(str(result.dataset), "a") as dataset:
+        dataset.delncattr("main_output_variable")
+    with pytest.raises(ConfigError, match="not the result of a run"):
+        plot_hydrographs(result.dataset, tmp_path / "x.png")
+    assert list(tmp_path.glob("*.png")) == []

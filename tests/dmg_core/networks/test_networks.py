@@ -1,0 +1,143 @@
+"""Tests of dmg_core.networks: the networks and their compiled form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dmg_core.networks import AnnModel, LstmMlpModel, LstmModel, MlpModel
+from dmg_core.networks.kernels import LstmWeights, advance_lstm, input_layer_of, lstm_weights
+from tests.dmg_core.factories import make_network, make_settings
+from tests.dmg_core.reference import read_arrays
+from tests.dmg_core.strategies import cuttings, seeds
+
+DTYPES = {"f32": torch.float32, "f64": torch.float64}
+
+
+def reference(shared: Path, name: str, precision: str) -> tuple[dict[str, torch.Tensor], dict[str, npt.NDArray[Any]]]:
+    """Tensors of a reference network, and its inputs and outputs."""
+    folder = shared / "parity" / "networks"
+    tensors = torch.load(folder / f"{name}.pt", weights_only=True)
+    return {key: tensor.to(DTYPES[precision]) for key, tensor in tensors.items()}, read_arrays(folder / f"{name}.npz")
+
+
+@pytest.mark.parametrize("precision", DTYPES)
+def test_lstm_mlp_equals_the_public_implementation(precision: str, shared: Path) -> None:
+    """Dynamic and static parameters equal the reference, with its weights under its names."""
+    tensors, arrays = reference(shared, "nn_LstmMlpModel", precision)
+    network = LstmMlpModel(LstmModel(31, 12, 64), AnnModel(28, 54, 64)).to(DTYPES[precision]).eval()
+    network.load_state_dict(tensors)
+    with torch.no_grad():
+        dynamic, static = network(*(torch.from_numpy(arrays[name]).to(DTYPES[precision]) for name in ("xc", "c")))
+    np.testing.assert_allclose(dynamic.numpy(), arrays[f"dyn_{precision}"], rtol=0.0, atol=1e-6)
+    np.testing.assert_allclose(static.numpy(), arrays[f"stat_{precision}"], rtol=0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", DTYPES)
+def test_lstm_equals_the_public_implementation(precision: str, shared: Path) -> None:
+    """Outputs after a sigmoid equal the reference, with its weights under its names."""
+    tensors, arrays = reference(shared, "nn_LstmModel_dpl", precision)
+    network = LstmModel(31, 20, 64).to(DTYPES[precision]).eval()
+    network.load_state_dict(tensors)
+    with torch.no_grad():
+        outputs = torch.sigmoid(network(torch.from_numpy(arrays["xc"]).to(DTYPES[precision])))
+    np.testing.assert_allclose(outputs.numpy(), arrays[f"out_{precision}"], rtol=0.0, atol=1e-6)
+
+
+@pytest.mark.parametrize("precision", DTYPES)
+def test_mlp_equals_the_public_implementation(precision: str, shared: Path) -> None:
+    """The plain MLP equals the static half of the reference's stacked network."""
+    tensors, arrays = reference(shared, "nn_StackLstmMlpModel", precision)
+    prefix = "lstm_mlp.ann."
+    network = MlpModel(28, 13, 64).to(DTYPES[precision]).eval()
+    network.load_state_dict({key.removeprefix(prefix): tensor for key, tensor in tensors.items() if key.startswith(prefix)})
+    with torch.no_grad():
+        static = network(torch.from_numpy(arrays["c"]).to(DTYPES[precision]))
+    np.testing.assert_allclose(static.numpy(), arrays[f"lof_stat_{precision}"], rtol=0.0, atol=1e-6)
+
+
+@given(cuts=cuttings(12), seed=seeds)
+@settings(max_examples=20)
+def test_lstm_may_be_advanced_in_pieces(cuts: list[slice], seed: int) -> None:
+    """A series cut anywhere gives the outputs of the uncut one when the state is handed on."""
+    network = make_network(make_settings("Hbv"), seed).double()
+    assert isinstance(network, LstmModel)
+    x = torch.randn((12, 3, 7), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    with torch.no_grad():
+        whole = network(x)
+        state, pieces = network.initial_state(3), []
+        for cut in cuts:
+            piece, state = network.advance(x[cut], state)
+            pieces.append(piece)
+    torch.testing.assert_close(torch.cat(pieces), whole, rtol=1e-12, atol=1e-13)
+
+
+def test_dropout_acts_in_training_only() -> None:
+    """Networks made with dropout are random in training and not in evaluation."""
+    attributes, x = torch.ones(4, 7), torch.ones(3, 4, 7)
+    for network, argument in ((AnnModel(7, 3, 20, 0.5), attributes), (MlpModel(7, 3, 20, 0.5), attributes), (LstmModel(7, 3, 20, 0.5), x)):
+        network.train()
+        assert not torch.equal(network(argument), network(argument))
+        network.eval()
+        assert torch.equal(network(argument), network(argument))
+
+
+def compiled_steps(
+    network: LstmModel, forcings: npt.NDArray[Any], attributes: npt.NDArray[Any], columns: list[int]
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+    """Run the compiled form over a series (T, b, 3); returns fractions (T, b, n) and the last state."""
+    weights: LstmWeights = lstm_weights(network, 3, columns)
+    rows, hidden = len(attributes), network.lstm.hidden
+    fixed = input_layer_of(network, attributes)
+    h, c = np.zeros((2, rows, hidden), forcings.dtype)
+    scratch, gates = np.empty((rows, 2 * hidden), forcings.dtype), np.empty((rows, 4 * hidden), forcings.dtype)
+    fractions = np.empty((len(forcings), rows, len(columns)), forcings.dtype)
+    for x, out in zip(forcings, fractions, strict=True):
+        advance_lstm(x, fixed, h, c, weights, scratch, gates, out)
+    return fractions, h, c
+
+
+def lstm_with_inputs(seed: int, rows: int, hidden: int, dtype: torch.dtype) -> tuple[LstmModel, npt.NDArray[Any], npt.NDArray[Any]]:
+    """Make a network with 8 outputs, forcings (6, rows, 3) and attributes (rows, 4)."""
+    network = make_network(make_settings("Hbv", nmul=1, dynamic=(), hidden=hidden), seed).to(dtype)
+    assert isinstance(network, LstmModel)
+    rng = np.random.default_rng(seed)
+    precision = np.dtype(str(dtype).removeprefix("torch."))
+    return network, rng.normal(0.0, 2.0, (6, rows, 3)).astype(precision), rng.normal(0.0, 1.0, (rows, 4)).astype(precision)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-6), (torch.float64, 1e-13)], ids=str)
+@given(seed=seeds, rows=st.integers(1, 9), hidden=st.integers(1, 9))
+@settings(max_examples=30)
+def test_compiled_lstm_equals_the_one_for_tensors(dtype: torch.dtype, tolerance: float, seed: int, rows: int, hidden: int) -> None:
+    """Fractions and the last state equal the network's to rounding, for any size; only the wanted columns are computed."""
+    network, forcings, attributes = lstm_with_inputs(seed, rows, hidden, dtype)
+    columns = [5, 0, 7]
+    fractions, h, c = compiled_steps(network, forcings, attributes, columns)
+    series = torch.from_numpy(forcings)
+    x = torch.cat([series, torch.from_numpy(attributes).expand(len(series), -1, -1)], dim=-1)
+    with torch.no_grad():
+        raw, state = network.advance(x, network.initial_state(rows))
+    for found, expected in ((fractions, torch.sigmoid(raw[..., columns])), (h, state[0]), (c, state[1])):
+        np.testing.assert_allclose(found, expected.numpy(), rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@given(seed=seeds, hidden=st.integers(1, 17), rows=st.permutations(range(8)), block=st.integers(1, 8))
+@settings(max_examples=30)
+def test_compiled_lstm_is_bitwise_the_same_in_any_block(dtype: torch.dtype, seed: int, hidden: int, rows: list[int], block: int) -> None:
+    """A catchment gets the same bits alone, in a block of any size and at any place of it."""
+    network, forcings, attributes = lstm_with_inputs(seed, 8, hidden, dtype)
+    together = compiled_steps(network, forcings, attributes, [2, 3])
+    chosen = rows[:block]
+    among = compiled_steps(network, np.ascontiguousarray(forcings[:, chosen]), attributes[chosen], [2, 3])
+    assert np.array_equal(among[0], together[0][:, chosen])
+    assert np.array_equal(among[1], together[1][chosen])
+    assert np.array_equal(among[2], together[2][chosen])

@@ -1,0 +1,97 @@
+"""Tests of dmg_core.parameters."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from dmg_core.errors import ConfigError
+from dmg_core.parameters import HBV_10, HBV_20, HBV_20_HOURLY, VARIANTS, Parameter, Variant
+from tests.dmg_core.factories import FAMILY
+from tests.dmg_core.reference import read_arrays
+
+#: Members of the family and the order of their network's outputs.
+TABLES = {
+    "Hbv": "BETA FC K0 K1 K2 LP PERC UZL TT CFMAX CFR CWH",
+    "Hbv_1_1p": "BETA FC K0 K1 K2 LP PERC UZL TT CFMAX CFR CWH BETAET C",
+    "Hbv_2": "BETA FC K0 K1 K2 LP PERC UZL TT CFMAX CFR CWH BETAET C RT AC",
+    "Hbv_2_hourly": "BETA FC K0 K1 K2 LP PERC UZL TT CFMAX CFR CWH BETAET C RT AC F0 FMIN ALPHA",
+}
+
+
+@pytest.mark.parametrize("physics", FAMILY)
+def test_table_is_in_the_order_of_the_networks_outputs(physics: str) -> None:
+    """Every member of the family has its parameters in the published order."""
+    assert " ".join(parameter.symbol for parameter in VARIANTS[physics].parameters) == TABLES[physics]
+
+
+@pytest.mark.parametrize("physics", FAMILY)
+def test_ranges_are_the_published_ones(physics: str, shared: Path) -> None:
+    """Ranges of the parameters and of the unit hydrograph equal those of the public implementation."""
+    arrays = read_arrays(shared / "parity" / "physics" / f"{physics}_f64.npz")
+    variant = VARIANTS[physics]
+    dynamic = [name for name in arrays["in_dyn"].tolist() if name == "parBETAET"]
+    bounds = {parameter.name: [parameter.low, parameter.high] for parameter in variant.parameters_for(dynamic)}
+    assert bounds == json.loads(str(arrays["in_bounds"]))
+    routes = {parameter.name: [parameter.low, parameter.high] for parameter in (variant.route_a, variant.route_b)}
+    assert routes == json.loads(str(arrays["in_route_bounds"]))
+
+
+def test_time_steps_and_hydrograph_lengths() -> None:
+    """Daily models route over 15 days, the hourly one over 72 hours."""
+    lengths = {name: (variant.steps_per_day, variant.hydrograph_steps) for name, variant in VARIANTS.items()}
+    assert lengths == {"Hbv": (1, 15), "Hbv_1_1p": (1, 15), "Hbv_2": (1, 15), "Hbv_2_hourly": (24, 72)}
+
+
+@pytest.mark.parametrize("kind", [float, np.array, torch.tensor])
+def test_scale_turns_fractions_into_physical_values(kind: type) -> None:
+    """Numbers, arrays and tensors in [0, 1] become values of the same kind between the ends of the range."""
+    parameter = Parameter("parTT", -2.5, 2.5, "degC", "threshold")
+    scaled = [parameter.scale(kind(fraction)) for fraction in (0.0, 0.3, 1.0)]
+    assert [float(value) for value in scaled] == [-2.5, pytest.approx(-1.0), 2.5]
+    assert all(isinstance(value, type(kind(0.5) * 1.0)) for value in scaled)
+
+
+def test_symbol_is_the_letter_of_the_equations() -> None:
+    """The symbol is δMG's name without its ``par``; names without it stay."""
+    assert Parameter("parBETA", 1.0, 6.0, "1", "shape").symbol == "BETA"
+    assert HBV_20.route_a.symbol == "route_a"
+
+
+@pytest.mark.parametrize("dynamic", [("parBETA", "parK0", "parBETAET"), ("parBETAET", "parK0", "parBETA")])
+def test_split_is_in_table_order(dynamic: tuple[str, ...]) -> None:
+    """Dynamic and static parameters both come in table order, whatever order the dynamic ones are given in."""
+    varying, constant = HBV_20.split(dynamic)
+    assert [parameter.symbol for parameter in varying] == ["BETA", "K0", "BETAET"]
+    assert " ".join(parameter.symbol for parameter in constant) == "FC K1 K2 LP PERC UZL TT CFMAX CFR CWH C RT AC"
+
+
+def test_split_takes_an_iterator() -> None:
+    """The names may be given by a generator, which can be read only once."""
+    varying, _ = HBV_10.split(name for name in ("parBETAET", "parFC"))
+    assert [parameter.symbol for parameter in varying] == ["FC", "BETAET"]
+
+
+def test_betaet_of_hbv_10_exists_only_when_it_is_dynamic() -> None:
+    """HBV 1.0 has 12 parameters, and parBETAET as a 13th only where it varies in time."""
+    assert HBV_10.split(("parBETA",)) == (HBV_10.parameters[:1], HBV_10.parameters[1:])
+    varying, constant = HBV_10.split(("parBETAET",))
+    assert [parameter.symbol for parameter in varying] == ["BETAET"]
+    assert constant == HBV_10.parameters
+
+
+@pytest.mark.parametrize(("variant", "name"), [(HBV_10, "parC"), (HBV_20, "parF0"), (HBV_20_HOURLY, "BETA"), (HBV_20, "route_a")])
+def test_unknown_dynamic_parameter(variant: Variant, name: str) -> None:
+    """A name the member does not have is an error that names the member, the name and those there are."""
+    with pytest.raises(ConfigError, match=f"{variant.name}: dynamic parameter '{name}' is not one of parBETA, .*parCWH"):
+        variant.split(("parK0", name))
+
+
+def test_dynamic_parameter_listed_twice() -> None:
+    """A dynamic parameter listed twice is an error that names it."""
+    with pytest.raises(ConfigError, match="'parK0' is listed twice"):
+        HBV_20.split(("parK0", "parBETA", "parK0"))
