@@ -11,13 +11,15 @@ BIN := $(VENV)/bin
 # Folders are listed too: their time tells that a file was removed.
 SOURCES := $(shell find dmg_core bmi_dmg -name __pycache__ -prune -o -print)
 
-.PHONY: help test slow demo lint lock clean
+.PHONY: help test slow demo lint docs wheel lock clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make test   run the tests against the installed package"
 	@echo "make demo   write, run and plot a small synthetic example in demo/"
 	@echo "make lint   ruff and mypy"
+	@echo "make docs   build the documentation in site/"
+	@echo "make wheel  build the wheel, in dist/"
 	@echo "make slow   the tests that take minutes or gigabytes"
 	@echo "make lock   pin the newest versions that fit in requirements-dev.lock"
 	@echo "make clean  remove the virtual environment and all that was made"
@@ -39,6 +41,15 @@ lint: $(VENV)/locked
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# The pages of variables and commands are made from the installed packages.
+docs: $(VENV)/installed
+	$(BIN)/mkdocs build --strict
+	@echo "Documentation: $(CURDIR)/site/index.html"
+
+wheel: $(VENV)/locked
+	rm -rf dist
+	$(BIN)/hatchling build --target wheel
+
 # One lock for Python 3.10 to 3.13. torch brings the CUDA libraries it wants, where it wants any: pinning them would put them everywhere.
 lock: $(VENV)/created
 	$(BIN)/python -m pip install --quiet uv
@@ -47,7 +58,7 @@ lock: $(VENV)/created
 	grep -vE '^(cuda|nvidia|triton)\b' $(VENV)/lock.txt > requirements-dev.lock
 
 clean:
-	rm -rf $(VENV) demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) demo dist build site .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/created:

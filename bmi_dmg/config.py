@@ -14,7 +14,7 @@ import attrs
 import yaml
 
 from bmi_dmg.variables import INPUTS
-from dmg_core.engine import BACKENDS
+from dmg_core.backends import BACKENDS
 from dmg_core.errors import ConfigError
 
 _log = logging.getLogger(__name__)
@@ -34,6 +34,10 @@ SETTINGS: Final = frozenset(
         "device",
         "backend",
         "initial_state",
+        "cold_start_missing",
+        "checkpoint",
+        "missing_forcing",
+        "spinup",
     }
 )
 
@@ -41,6 +45,7 @@ SETTINGS: Final = frozenset(
 WITHOUT_EFFECT: Final = frozenset({"catchment_name", "stepwise", "verbose", "end_time", "catchsize", "lengthkm", "warmup"})
 
 TIME_STEPS: Final = {"1 day": 1, "1 hour": 24}
+MISSING_FORCING: Final = ("error", "hold", "zero_rain")
 DTYPES: Final = ("float32", "float64")
 _TIME_FORMATS: Final = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H", "%Y-%m-%d")
 
@@ -55,6 +60,44 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 _warned: set[str] = set()
+
+
+@attrs.frozen
+class CheckpointSettings:
+    """When and where restart files are written.
+
+    Attributes
+    ----------
+    path : Path
+        Folder.
+    every : int
+        Hours between files.
+    keep : int
+        How many of the newest stay.
+    """
+
+    path: Path
+    every: int = 24
+    keep: int = 2
+
+
+@attrs.frozen
+class SpinUpSettings:
+    """Weather to run a catchment through before it starts.
+
+    The only setting that makes this package read NetCDF inside ngen, where the netCDF4 package from PyPI can crash the process: ngen brings
+    a HDF5 library of its own. ``bmi-dmg spinup`` does the same beforehand.
+
+    Attributes
+    ----------
+    forcing : Path
+        NetCDF file in NGIAB's layout, or ngen's CSV file of this catchment, with its id in the name.
+    days : int
+        How many days before the start; where the file does not reach back, its first ones.
+    """
+
+    forcing: Path
+    days: int = 365
 
 
 @attrs.frozen(kw_only=True)
@@ -81,6 +124,16 @@ class BmiConfig:
         Precision of the network.
     device, backend : str
         Where and how to compute; see :class:`dmg_core.Engine`.
+    initial_state : Path or None
+        Restart file or folder to start from; None to start from nothing.
+    cold_start_missing : bool
+        Whether a catchment that ``initial_state`` does not have starts from nothing.
+    checkpoint : CheckpointSettings or None
+        Restart files to write, if any.
+    missing_forcing : str
+        What to do where weather is missing; see :class:`bmi_dmg.weather.Weather`.
+    spinup : SpinUpSettings or None
+        Weather to run through before the start, if any; not together with ``initial_state``.
     others : dict
         All keys that are no settings: attributes of the catchment, mostly.
     """
@@ -95,6 +148,11 @@ class BmiConfig:
     dtype: str
     device: str
     backend: str
+    initial_state: Path | None
+    cold_start_missing: bool
+    checkpoint: CheckpointSettings | None
+    missing_forcing: str
+    spinup: SpinUpSettings | None
     others: dict[str, Any]
 
     def attributes(self, names: Iterable[str]) -> dict[str, float]:
@@ -106,7 +164,7 @@ class BmiConfig:
             If some are missing or no numbers (all are named), or if a key looks like a slip of the pen.
         """
         wanted = list(names)
-        refuse_slips(self.path, self.others, known=[*wanted, *WITHOUT_EFFECT])
+        refuse_slips(self.path, self.others, known=[*wanted, *WITHOUT_EFFECT, *SETTINGS])
         _warn_of_unknown(self.path, self.others, known=[*wanted, *WITHOUT_EFFECT])
         missing = [name for name in wanted if name not in self.others]
         if missing:
@@ -129,7 +187,8 @@ def read_config(path: str | Path) -> BmiConfig:
     """
     file = Path(path)
     values = _read_yaml(file)
-    refuse_slips(file, values, known=[*SETTINGS, *WITHOUT_EFFECT])
+    # A setting that is not there may have been misspelled; one that is there may have a neighbour among the attributes.
+    refuse_slips(file, (key for key in values if key not in SETTINGS), known=[key for key in SETTINGS if key not in values])
     catchment_id = str(_required(file, values, "catchment_id"))
     latitude = values.get("latitude")
     config = BmiConfig(
@@ -143,10 +202,16 @@ def read_config(path: str | Path) -> BmiConfig:
         dtype=_choice(file, values, "dtype", "float32", DTYPES),
         device=str(values.get("device", "cpu")),
         backend=_choice(file, values, "backend", "auto", BACKENDS),
+        initial_state=_initial_state(file, values),
+        cold_start_missing=_truth(file, values, "cold_start_missing"),
+        checkpoint=_checkpoint(file, values.get("checkpoint")),
+        missing_forcing=_choice(file, values, "missing_forcing", "error", MISSING_FORCING),
+        spinup=_spinup(file, values.get("spinup")),
         others={key: value for key, value in values.items() if key not in SETTINGS},
     )
-    _choice(file, values, "initial_state", "zero", ("zero",))
     _check_latitude(config)
+    if config.spinup is not None and config.initial_state is not None:
+        raise ConfigError(f"{file}: initial_state and spinup both say how the catchment starts; remove one of them")
     return config
 
 
@@ -159,8 +224,8 @@ def refuse_slips(file: Path, keys: Iterable[str], known: Sequence[str]) -> None:
         If a key is one slip (a letter more, less, changed or two swapped) away from a known one.
     """
     for key in keys:
-        meant = next((word for word in known if one_slip_apart(key, word)), None)
-        if meant is not None and key not in known:
+        meant = None if key in known else next((word for word in known if one_slip_apart(key, word)), None)
+        if meant is not None:
             raise ConfigError(f"{file}: unknown key {key!r}; did you mean {meant!r}?")
 
 
@@ -218,6 +283,49 @@ def _number(file: Path, key: str, value: Any) -> float:
         return float(value)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{file}: {key} is {value!r}, expected a number") from error
+
+
+def _truth(file: Path, values: Mapping[str, Any], key: str) -> bool:
+    value = values.get(key, False)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{file}: {key} is {value!r}, expected true or false")
+    return value
+
+
+def _initial_state(file: Path, values: Mapping[str, Any]) -> Path | None:
+    value = str(values.get("initial_state", "zero"))
+    return None if value == "zero" else _there_or_beside(file, value)
+
+
+def _there_or_beside(file: Path, path: str) -> Path:
+    """Path as it is, or beside ``file`` if there is something only there."""
+    beside = file.parent / path
+    return beside if not Path(path).exists() and beside.exists() else Path(path)
+
+
+def _checkpoint(file: Path, value: Any) -> CheckpointSettings | None:
+    if value is None:
+        return None
+    path, numbers = _path_and_numbers(file, "checkpoint", value, ("path", "every", "keep"), "path and, if wanted, every (hours) and keep")
+    return CheckpointSettings(Path(path), **numbers)
+
+
+def _spinup(file: Path, value: Any) -> SpinUpSettings | None:
+    if value is None:
+        return None
+    forcing, numbers = _path_and_numbers(file, "spinup", value, ("forcing", "days"), "forcing (a file) and, if wanted, days")
+    return SpinUpSettings(_there_or_beside(file, forcing), **numbers)
+
+
+def _path_and_numbers(file: Path, key: str, value: Any, known: tuple[str, ...], expected: str) -> tuple[str, dict[str, int]]:
+    """Take a setting of several parts: the first is a path and must be there, the others are whole numbers."""
+    if not isinstance(value, Mapping) or value.get(known[0]) is None or not set(value) <= set(known):
+        raise ConfigError(f"{file}: {key} is {value!r}, expected {expected}")
+    numbers = {part: number for part, number in value.items() if part != known[0]}
+    for part, number in numbers.items():
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise ConfigError(f"{file}: {key}.{part} is {number!r}, expected a whole number from 1")
+    return str(value[known[0]]), numbers
 
 
 def _check_latitude(config: BmiConfig) -> None:

@@ -5,30 +5,43 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from bmi_dmg.weather import ALL_POSSIBLE, SOURCES, Array, Weather, compiled_hour_of
+import bmi_dmg.weather as weather_kernels
+from bmi_dmg.stepper import Stepper
+from bmi_dmg.weather import ALL_POSSIBLE, Array, Weather, compiled_hour_of
 from dmg_core import Catchment
-from dmg_core.compilation import compile_kernel
-from dmg_core.physics import pet
+from dmg_core.compilation import compile_kernel, digest_of
+from dmg_core.physics import kernels, operations, pet
+from dmg_core.physics.hbv import OUTPUTS
 from dmg_core.physics.kernels import COMPILED
+
+#: Of the modules the compiled code is made of.
+_DIGEST = digest_of(sys.modules[__name__], weather_kernels, operations, kernels, pet)
 
 #: Places in the array that holds an unfinished day: sums over its hours, extremes, and their number.
 PRECIPITATION, TEMPERATURE, PET, LOWEST, HIGHEST, HOURS = range(6)
 
+#: Places in the array of sums that outlast a day.
+FLOW, NOT_SIMULATED = range(2)
+
+#: Lowest temperature of a day without hours, °C: finite, because states hold finite numbers only.
+UNSEEN: Final = 1e9
+
 HOURS_PER_DAY: Final = 24
+STREAMFLOW: Final = OUTPUTS.index("streamflow")
 
 
-class DailyStepper:
+class DailyStepper(Stepper):
     """Steps a daily model by the hour.
 
-    Hours are gathered into calendar days from ``start_time``. With hour 23 of a day the model takes its step, and the flow of that day is
-    what is reported from then on, until the next day is complete. A first day that does not start at midnight is not simulated.
+    Hours are gathered into calendar days. With hour 23 of a day the model takes its step, and the flow of that day is what is reported from
+    then on, until the next day is complete. A first day that does not start at midnight is not simulated.
 
     Parameters
     ----------
@@ -43,78 +56,89 @@ class DailyStepper:
 
     Attributes
     ----------
-    hours : int
-        Hours stepped so far.
-    day : ndarray, shape (6,)
-        The unfinished day.
+    latitude : float or None
+        In radians.
     """
 
     def __init__(self, catchment: Catchment, weather: Weather, start_time: datetime, latitude: float | None) -> None:
-        self._advance, self._row = catchment.engine.advance, catchment.row
-        self._weather = weather
-        self._start_time = start_time
-        self._latitude = None if latitude is None else math.radians(latitude)
+        super().__init__(catchment, weather, start_time)
+        self.latitude = None if latitude is None else math.radians(latitude)
         self._add_hour = compiled_add_hour()
-        self._arrays = (weather.values, weather.low, weather.high, weather.hour)
         self._hour_of_day = start_time.hour
-        self.hours = 0
-        self.day = np.zeros(6)
-        _clear(self.day)
+        self._day = np.zeros(6)
+        self._sums = np.zeros(2)  # runoff of the last day, and rain never simulated, mm
+        clear_day(self._day)
 
-    @property
-    def time(self) -> datetime:
-        """Start of the next hour."""
-        return self._start_time + timedelta(hours=self.hours)
+    def set_clock(self, time: datetime, hours: int) -> None:
+        """Set the start of the next hour and the hours on BMI's clock."""
+        super().set_clock(time, hours)
+        self._hour_of_day = time.hour
+
+    def own_state(self) -> dict[str, Array]:
+        """Arrays that must survive a restart besides the engine's; live."""
+        return {**super().own_state(), "day": self._day, "day_sums": self._sums}
 
     def step(self) -> npt.NDArray[np.float64] | None:
-        """Take in one hour.
-
-        Returns
-        -------
-        ndarray or None
-            The engine's outputs (mm/d, mm) if the hour completed a day.
-
-        Raises
-        ------
-        ForcingError
-            If the weather is not set, not finite or impossible; nothing is changed then.
-        """
-        problem = self._add_hour(*self._arrays, self.day)
-        if problem != ALL_POSSIBLE:
-            raise self._weather.error(problem, self.time)
+        """Take in one hour; see :meth:`bmi_dmg.stepper.Stepper.step`."""
+        if self._hour_of_day == HOURS_PER_DAY - 1:
+            return self._complete_day()
+        self._take_in_hour()
         self.hours += 1
         self._hour_of_day += 1
-        if self._hour_of_day < HOURS_PER_DAY:
-            return None
-        self._hour_of_day = 0
-        return self._complete_day()
+        return None
+
+    def _take_in_hour(self) -> None:
+        while self._add_hour(*self.weather.arrays, self._day) != ALL_POSSIBLE:
+            self.weather.mend(self.time)
 
     def _complete_day(self) -> npt.NDArray[np.float64] | None:
-        outputs = None
-        if self.day[HOURS] == HOURS_PER_DAY:
-            outputs = self._advance(self._row, self.day[PRECIPITATION], self.day[TEMPERATURE] / HOURS_PER_DAY, self._potential())
-        _clear(self.day)
+        """Take in hour 23 and step the model; an error of either leaves the day as it was."""
+        before = self._day.copy()
+        self._take_in_hour()
+        try:
+            outputs = self._step_model()
+        except BaseException:
+            self._day[:] = before
+            raise
+        clear_day(self._day)
+        self.hours += 1
+        self._hour_of_day = 0
+        return outputs
+
+    def _step_model(self) -> npt.NDArray[np.float64] | None:
+        outputs, day = None, self._day
+        if day[HOURS] == HOURS_PER_DAY:
+            outputs = self._advance(self._row, day[PRECIPITATION], day[TEMPERATURE] / HOURS_PER_DAY, self._potential())
+            self._sums[FLOW] = outputs[STREAMFLOW]
+        else:
+            self._sums[NOT_SIMULATED] += day[PRECIPITATION]
         return outputs
 
     def _potential(self) -> float:
         """Potential evapotranspiration of the complete day, mm."""
-        if self._latitude is None:
-            return float(self.day[PET])
-        day_of_year = (self.time - timedelta(hours=1)).timetuple().tm_yday
-        return compiled_hargreaves_day()(self.day, self._latitude, float(day_of_year))
+        if self.latitude is None:
+            return float(self._day[PET])
+        day_of_year = self.time.timetuple().tm_yday
+        return compiled_hargreaves_day()(self._day, self.latitude, float(day_of_year))
+
+    def held(self) -> tuple[float, float, float]:
+        """Water that the engine's budget does not show; see :meth:`bmi_dmg.stepper.Stepper.held`."""
+        hours_to_come = HOURS_PER_DAY - 1 - self._hour_of_day
+        return float(self._day[PRECIPITATION]), float(self._sums[FLOW]) * hours_to_come / HOURS_PER_DAY, float(self._sums[NOT_SIMULATED])
 
 
-def _clear(day: Array) -> None:
+def clear_day(day: Array) -> None:
+    """Begin a day without hours."""
     day[:] = 0.0
-    day[LOWEST], day[HIGHEST] = math.inf, -math.inf
+    day[LOWEST], day[HIGHEST] = UNSEEN, -UNSEEN
 
 
-def add_hour(inputs: Array, low: Array, high: Array, hour: Array, day: Array) -> int:
+def add_hour(inputs: Array, low: Array, high: Array, accepted: Array, hour: Array, day: Array) -> int:
     """Check the weather of an hour and add it to a day; ``hour_of`` is bound when this is compiled.
 
     Returns what :func:`bmi_dmg.weather.hour_of` returns; with an impossible value nothing is changed.
     """
-    problem = hour_of(inputs, low, high, hour)  # type: ignore[name-defined]  # noqa: F821
+    problem = hour_of(inputs, low, high, accepted, hour)  # type: ignore[name-defined]  # noqa: F821
     if problem != ALL_POSSIBLE:
         return int(problem)
     day[PRECIPITATION] += hour[0]
@@ -135,10 +159,10 @@ def hargreaves_day(day: Array, latitude: float, day_of_year: float) -> Any:
 @cache
 def compiled_add_hour() -> Callable[..., int]:
     """Machine code of :func:`add_hour`."""
-    return compile_kernel(add_hour, "", (sys.modules[__name__], *SOURCES), hour_of=compiled_hour_of())
+    return compile_kernel(add_hour, "float64", _DIGEST, hour_of=compiled_hour_of())
 
 
 @cache
 def compiled_hargreaves_day() -> Callable[..., float]:
     """Machine code of :func:`hargreaves_day`."""
-    return compile_kernel(hargreaves_day, "", (sys.modules[__name__], *SOURCES), hargreaves=pet.hargreaves_equation(COMPILED))
+    return compile_kernel(hargreaves_day, "float64", _DIGEST, hargreaves=pet.hargreaves_equation(COMPILED))

@@ -18,13 +18,24 @@ from numpy.typing import NDArray
 from bmi_dmg.driver import run
 from bmi_dmg.example_model import write_example_model
 from bmi_dmg.plots import plot_hydrographs
-from bmi_dmg.run_folder import FORCING, Period, write_bmi_config, write_forcing, write_realization
+from bmi_dmg.run_folder import (
+    BUDGET_COLUMNS,
+    EVAPOTRANSPIRATION,
+    EXCHANGE,
+    FORCING,
+    STORES,
+    UNROUTED,
+    Period,
+    write_bmi_config,
+    write_forcing,
+    write_realization,
+)
 from bmi_dmg.synthetic_catchments import synthesize_catchments, write_hydrofabric
 from bmi_dmg.synthetic_weather import Places, synthesize_weather
 from bmi_dmg.variables import RUNOFF_DEPTH
+from dmg_core.arrays import INITIAL_STORAGE
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
-from dmg_core.state import INITIAL_STORAGE
 
 START: Final = datetime(2018, 1, 1)
 SEED: Final = 7
@@ -35,18 +46,6 @@ README: Final = "README.txt"
 TITLE: Final = "Demo of bmi-dmg"
 #: What a demo replaces in an earlier one.
 OWN: Final = ("config", "forcings", MODEL, "outputs", PICTURE)
-
-UNROUTED: Final = "land_surface_water__unrouted_runoff_volume_flux"
-EVAPOTRANSPIRATION: Final = "land_surface_water__evapotranspiration_volume_flux"
-EXCHANGE: Final = "groundwater__regional_exchange_volume_flux"
-STORES: Final = (
-    "snowpack__liquid-equivalent_depth",
-    "snowpack_meltwater__depth",
-    "soil_water__depth",
-    "groundwater_upper_zone__depth",
-    "groundwater_lower_zone__depth",
-)
-COLUMNS: Final = (RUNOFF_DEPTH, UNROUTED, "land_surface_water__baseflow_volume_flux", EVAPOTRANSPIRATION, EXCHANGE, *STORES)
 
 TEXT: Final = f"""{TITLE}
 
@@ -192,7 +191,7 @@ def _write_inputs(folder: Path, n_catchments: int, period: Period, seed: int) ->
         attributes = {name: values[i] for name, values in catchments.attributes.items()}
         write_bmi_config(folder, catchment, period, attributes, model_dir=f"./{MODEL}", latitude=latitude)
     write_hydrofabric(folder / "config" / "synthetic.gpkg", catchments)
-    write_realization(folder, period, COLUMNS)
+    write_realization(folder, period, BUDGET_COLUMNS)
     write_example_model(folder / MODEL, seed)
 
 

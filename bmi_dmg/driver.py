@@ -7,7 +7,6 @@ Any Python BMI class can be run so. Forcing is read, and results are written, in
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import numpy as np
 from bmipy import Bmi
 from numpy.typing import NDArray
 
-from bmi_dmg.lifecycle import Clock, RunError, finalize_all, initialized, interface_of
+from bmi_dmg.lifecycle import Clock, RunError, finalize_all, initialized, interface_of, working_in
 from bmi_dmg.outputs import OutputSettings, RunOutputs
 from bmi_dmg.preflight import RunPlan, check_run
 from bmi_dmg.realization import STEP_SECONDS, TIME_FORMAT, read_realization
@@ -83,7 +82,7 @@ def run(run_folder: str | os.PathLike[str], *, progress: bool = True) -> RunResu
     """
     folder = Path(run_folder).resolve()
     realization = read_realization(folder)
-    with _working_in(folder, realization.formulation.module_path), ExitStack() as opened:
+    with working_in(folder, realization.formulation.module_path), ExitStack() as opened:
         plan = check_run(folder, realization)
         opened.callback(plan.forcing.close)
         settings = OutputSettings(
@@ -212,19 +211,6 @@ def _check_clocks(models: Sequence[tuple[str, Bmi]], clocks: Sequence[Clock], n_
 
 def _when(start: datetime, step: int) -> str:
     return f"time step {step} ({(start + timedelta(seconds=step * STEP_SECONDS)).strftime(TIME_FORMAT)})"
-
-
-@contextmanager
-def _working_in(folder: Path, module_path: Path | None) -> Iterator[None]:
-    """Make ``folder`` the working directory and importable, and ``module_path`` importable, for the block."""
-    before, search_path = Path.cwd(), sys.path.copy()
-    os.chdir(folder)
-    sys.path[:0] = [str(path) for path in (module_path, folder) if path is not None]
-    try:
-        yield
-    finally:
-        sys.path[:] = search_path
-        os.chdir(before)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""An example of a model folder: δHBV 2.0 with random weights, shaped so that its parameters are plausible.
+"""An example of a model folder: δHBV 2.0, daily or hourly, with random weights, shaped so that its parameters are plausible.
 
 The model has learned nothing. Its last layers' biases are set so that the parameters lie near those of a humid temperate catchment, and
 its random weights let them vary modestly with attributes and weather.
@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from bmi_dmg.synthetic_catchments import ATTRIBUTES
 from dmg_core.checkpoint import ModelSettings, write_checkpoint
+from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
 from dmg_core.networks import AnnModel, LstmMlpModel, LstmModel
-from dmg_core.parameters import HBV_20, Parameter
+from dmg_core.parameters import HBV_20, VARIANTS, Parameter
 
 Array = NDArray[np.float64]
 
@@ -41,22 +42,26 @@ TYPICAL: Final = {
     "parC": 0.01,
     "parRT": 0.05,
     "parAC": 500.0,
+    "parF0": 600.0,
+    "parFMIN": 0.3,
+    "parALPHA": 2.0,
     "route_a": 1.4,
     "route_b": 0.3,
 }
 
-#: 10th and 90th percentile, mean and standard deviation of daily weather in a humid temperate climate (mm/d, °C, mm/d).
-FORCINGS: Final = {"P": (0.0, 8.5, 2.9, 6.5), "T": (-4.0, 23.0, 10.0, 10.0), "PET": (0.5, 5.5, 2.6, 2.0)}
+#: By steps per day: 10th and 90th percentile, mean and standard deviation of weather in a humid temperate climate (mm, °C, mm per step).
+FORCINGS: Final = {
+    1: {"P": (0.0, 8.5, 2.9, 6.5), "T": (-4.0, 23.0, 10.0, 10.0), "PET": (0.5, 5.5, 2.6, 2.0)},
+    24: {"P": (0.0, 0.3, 0.12, 0.6), "T": (-4.0, 24.0, 10.0, 10.5), "PET": (0.0, 0.35, 0.11, 0.15)},
+}
 
 #: From the mean to the 90th percentile of a normal distribution, in standard deviations.
 TO_P90: Final = 1.2816
 
-#: Widths of the LSTM and the MLP.
-LSTM_SIZE, MLP_SIZE = 16, 32
-
 #: Spread of the network's outputs before the sigmoid: among the components, and (roughly) with attributes or weather.
 COMPONENT_SPREAD, INPUT_SPREAD = 0.5, 0.6
 
+#: A small daily model.
 SETTINGS: Final = ModelSettings(
     physics=HBV_20.name,
     network="LstmMlpModel",
@@ -67,8 +72,8 @@ SETTINGS: Final = ModelSettings(
     forcings=("P", "T", "PET"),
     attributes=tuple(ATTRIBUTES),
     log_norm=(),
-    hidden_size=LSTM_SIZE,
-    mlp_hidden_size=MLP_SIZE,
+    hidden_size=16,
+    mlp_hidden_size=32,
 )
 
 LABEL: Final = """This model is an UNTRAINED EXAMPLE.
@@ -78,7 +83,7 @@ from observations, and its results say nothing about any real catchment. It show
 """
 
 
-def write_example_model(folder: Path, seed: int) -> None:
+def write_example_model(folder: Path, seed: int, settings: ModelSettings = SETTINGS) -> None:
     """Write the model folder, with a README.txt that says what it is.
 
     Parameters
@@ -87,20 +92,25 @@ def write_example_model(folder: Path, seed: int) -> None:
         Made if it does not exist.
     seed : int
         Of the weights.
+    settings : ModelSettings
+        Of an ``LstmMlpModel`` with routing.
     """
+    weather = FORCINGS[VARIANTS[settings.physics].steps_per_day]
     attributes = {name: (mean - TO_P90 * std, mean + TO_P90 * std, mean, std) for name, (mean, std) in ATTRIBUTES.items()}
-    write_checkpoint(folder, SETTINGS, {**FORCINGS, **attributes}, example_weights(seed), epoch=0)
+    write_checkpoint(folder, settings, {**weather, **attributes}, example_weights(seed, settings), epoch=0)
     with written_whole(folder / "README.txt") as stream:
         stream.write(LABEL.encode())
 
 
-def example_weights(seed: int) -> dict[str, torch.Tensor]:
+def example_weights(seed: int, settings: ModelSettings = SETTINGS) -> dict[str, torch.Tensor]:
     """Make the weights of the example.
 
     Parameters
     ----------
     seed : int
         Of the random numbers: the same seed gives the same weights.
+    settings : ModelSettings
+        Of an ``LstmMlpModel`` with routing.
 
     Returns
     -------
@@ -108,21 +118,34 @@ def example_weights(seed: int) -> dict[str, torch.Tensor]:
         float32, by δMG's names.
     """
     rng = np.random.default_rng(seed)
-    dynamic, static = HBV_20.split(SETTINGS.dynamic)
+    variant = VARIANTS[settings.physics]
+    dynamic, static = variant.split(settings.dynamic)
     offsets = {
-        "lstminv.linear_out.bias": _output_bias(rng, dynamic),
-        "ann.h2o.bias": np.concatenate([_output_bias(rng, static), _fractions([HBV_20.route_a, HBV_20.route_b])]),
+        "lstminv.linear_out.bias": _output_bias(rng, dynamic, settings.nmul),
+        "ann.h2o.bias": np.concatenate([_output_bias(rng, static, settings.nmul), _fractions([variant.route_a, variant.route_b])]),
     }
-    weights = {name: _random(rng, name, tuple(tensor.shape)) for name, tensor in _network(len(dynamic), len(static)).state_dict().items()}
-    return {name: torch.from_numpy(values.astype(np.float32)) for name, values in {**weights, **offsets}.items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in _network(settings).state_dict().items()}
+    return {
+        name: torch.from_numpy((offsets[name] if name in offsets else _random(rng, name, shape)).astype(np.float32))
+        for name, shape in shapes.items()
+    }
 
 
-def _network(n_dynamic: int, n_static: int) -> LstmMlpModel:
-    """Network without weights, for the names and shapes."""
-    weather, traits = len(SETTINGS.forcings), len(SETTINGS.attributes)
+def _network(settings: ModelSettings) -> LstmMlpModel:
+    """Network without weights, for the names and shapes.
+
+    Raises
+    ------
+    ConfigError
+        If the settings ask for another network.
+    """
+    if settings.mlp_hidden_size is None or not settings.routing:
+        raise ConfigError(f"the example is an LstmMlpModel with routing, not {settings.network} with routing {settings.routing}")
+    weather, traits, nmul = len(settings.forcings), len(settings.attributes), settings.nmul
+    dynamic, static = VARIANTS[settings.physics].split(settings.dynamic)
     with torch.device("meta"):
-        lstm = LstmModel(weather + traits, n_dynamic * SETTINGS.nmul, LSTM_SIZE)
-        return LstmMlpModel(lstm, AnnModel(traits, n_static * SETTINGS.nmul + 2, MLP_SIZE))
+        lstm = LstmModel(weather + traits, len(dynamic) * nmul, settings.hidden_size)
+        return LstmMlpModel(lstm, AnnModel(traits, len(static) * nmul + 2, settings.mlp_hidden_size))
 
 
 def _random(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> Array:
@@ -136,9 +159,9 @@ def _random(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> Arra
     return rng.normal(0.0, spread / math.sqrt(shape[1]), shape)
 
 
-def _output_bias(rng: np.random.Generator, parameters: Iterable[Parameter]) -> Array:
+def _output_bias(rng: np.random.Generator, parameters: Iterable[Parameter], nmul: int) -> Array:
     """Biases of a last layer, parameter by parameter: the typical value in every component, give or take."""
-    steps = np.linspace(-COMPONENT_SPREAD, COMPONENT_SPREAD, SETTINGS.nmul)
+    steps = np.linspace(-COMPONENT_SPREAD, COMPONENT_SPREAD, nmul)
     return np.concatenate([middle + rng.permutation(steps) for middle in _fractions(parameters)])
 
 

@@ -184,11 +184,14 @@ class NetCDFForcing(ForcingReader):
                 if variable.shape == shape and variable.dtype != str and name != "Time"
             },
         )
-        self._row_of: dict[str, int] = {}
-        for row, catchment in enumerate(variables["ids"][:]):
-            self._row_of.setdefault(str(catchment), row)
+        ids = [str(catchment) for catchment in variables["ids"][:]]
+        self._row_of = {catchment: row for row, catchment in enumerate(ids)}
+        if len(self._row_of) != len(ids):
+            twice = next(catchment for catchment in ids if ids.count(catchment) > 1)
+            raise ForcingError(f"{path}: ids names {twice} twice; each catchment must stand there once")
         self.catchments = frozenset(self._row_of)
         self.start, self._last = _hourly_axis(path, variables["Time"])
+        _check_same_times(path, variables["Time"], ids)
 
     def coverage(self, catchment: str) -> tuple[datetime, datetime]:
         """First and last hour of the file, if the catchment is in it; see :meth:`ForcingReader.coverage`."""
@@ -231,9 +234,25 @@ def _hourly_axis(path: Path, time: Any) -> tuple[datetime, datetime]:
     except ValueError as error:
         raise ForcingError(f"{path}: the epoch of Time must be 'since YYYY-MM-DD HH:MM:SS' or epoch_start 'MM/DD/YYYY HH:MM:SS'") from error
     seconds = np.rint(_with_nan(time[0]) * _SECONDS_PER_UNIT[unit])
-    if seconds.size == 0 or not np.isfinite(seconds).all() or (np.diff(seconds) != STEP_SECONDS).any():
-        raise ForcingError(f"{path}: Time must advance by {STEP_SECONDS} s from value to value; ngen sums up anything finer or coarser")
-    return epoch + timedelta(seconds=float(seconds[0])), epoch + timedelta(seconds=float(seconds[-1]))
+    if seconds.size == 0 or not np.isfinite(seconds).all():
+        raise ForcingError(f"{path}: Time has missing values, or none at all")
+    times = [epoch + timedelta(seconds=float(seconds[step])) for step in (0, -1)]
+    wrong = np.flatnonzero(np.diff(seconds) != STEP_SECONDS)
+    if wrong.size:
+        before, after = (epoch + timedelta(seconds=float(seconds[wrong[0] + i])) for i in (0, 1))
+        raise ForcingError(
+            f"{path}: Time must advance by {STEP_SECONDS} s from value to value, but {before} is followed by {after}; ngen sums up "
+            "anything finer or coarser"
+        )
+    return times[0], times[1]
+
+
+def _check_same_times(path: Path, time: Any, ids: Sequence[str]) -> None:
+    """Refuse catchments with times of their own: ngen reads those of the first. Both ends of each row are enough to tell a shifted one."""
+    ends = np.stack([_with_nan(time[:, step]) for step in (0, -1)])
+    other = np.flatnonzero(((ends != ends[:, :1]) & np.isfinite(ends)).any(axis=0))
+    if other.size:
+        raise ForcingError(f"{path}: Time of {ids[other[0]]} differs from that of {ids[0]}, which ngen takes for all catchments")
 
 
 class _CsvFile(NamedTuple):

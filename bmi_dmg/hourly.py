@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 
+from bmi_dmg.stepper import Stepper
 from bmi_dmg.weather import ALL_POSSIBLE, Weather, compiled_hour_of
 from dmg_core import Catchment
 
 
-class HourlyStepper:
+class HourlyStepper(Stepper):
     """Steps an hourly model; see :class:`bmi_dmg.daily.DailyStepper` for the daily ones.
 
     Parameters
@@ -22,43 +23,21 @@ class HourlyStepper:
         Input variables, those of Penman–Monteith among them.
     start_time : datetime
         Start of the first hour.
-
-    Attributes
-    ----------
-    hours : int
-        Hours stepped so far.
     """
 
     def __init__(self, catchment: Catchment, weather: Weather, start_time: datetime) -> None:
-        self._advance, self._row = catchment.engine.advance, catchment.row
-        self._weather = weather
-        self._start_time = start_time
+        super().__init__(catchment, weather, start_time)
         self._hour_of = compiled_hour_of()
-        self._arrays = (weather.values, weather.low, weather.high, weather.hour)
-        self.hours = 0
-
-    @property
-    def time(self) -> datetime:
-        """Start of the next hour."""
-        return self._start_time + timedelta(hours=self.hours)
 
     def step(self) -> npt.NDArray[np.float64]:
-        """Take one step.
-
-        Returns
-        -------
-        ndarray
-            The engine's outputs (mm/h, mm).
-
-        Raises
-        ------
-        ForcingError
-            If the weather is not set, not finite or impossible; nothing is changed then.
-        """
-        problem = self._hour_of(*self._arrays)
-        if problem != ALL_POSSIBLE:
-            raise self._weather.error(problem, self.time)
-        precipitation, temperature, pet = self._weather.hour
+        """Take one step; see :meth:`bmi_dmg.stepper.Stepper.step`."""
+        while self._hour_of(*self.weather.arrays) != ALL_POSSIBLE:
+            self.weather.mend(self.time)
+        precipitation, temperature, pet = self.weather.hour
         outputs = self._advance(self._row, precipitation, temperature, pet)
         self.hours += 1
         return outputs
+
+    def held(self) -> tuple[float, float, float]:
+        """Water that the engine's budget does not show: none."""
+        return 0.0, 0.0, 0.0

@@ -49,12 +49,22 @@ def find_catchments(run_folder: Path, init_config: str) -> Catchments:
     ConfigError
         If there are several geopackages, none with divides, or no catchment at all.
     """
+    geopackage = find_geopackage(run_folder)
+    return Catchments(ids=_ids_of_configs(run_folder, init_config)) if geopackage is None else read_divides(geopackage)
+
+
+def find_geopackage(run_folder: Path) -> Path | None:
+    """Find the hydrofabric of a run folder, if it has one.
+
+    Raises
+    ------
+    ConfigError
+        If there are several.
+    """
     geopackages = sorted((run_folder / "config").glob("*.gpkg"))
     if len(geopackages) > 1:
         raise ConfigError(f"{run_folder / 'config'}: expected one geopackage, found {', '.join(path.name for path in geopackages)}")
-    if geopackages:
-        return read_divides(geopackages[0])
-    return Catchments(ids=_ids_of_configs(run_folder, init_config))
+    return geopackages[0] if geopackages else None
 
 
 def read_divides(geopackage: Path) -> Catchments:

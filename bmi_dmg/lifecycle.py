@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from bmipy import Bmi
@@ -189,3 +192,16 @@ def finalize_all(models: Sequence[tuple[str, Bmi]]) -> list[str]:
             logger.exception("%s: finalize failed", catchment)
             failures.append(f"{catchment}: finalize failed: {type(error).__name__}: {error}")
     return failures
+
+
+@contextmanager
+def working_in(folder: Path, module_path: Path | None) -> Iterator[None]:
+    """Make ``folder`` the working directory and importable, and ``module_path`` importable, for the block, as ngen has it in NGIAB."""
+    before, search_path = Path.cwd(), sys.path.copy()
+    os.chdir(folder)
+    sys.path[:0] = [str(path) for path in (module_path, folder) if path is not None]
+    try:
+        yield
+    finally:
+        sys.path[:] = search_path
+        os.chdir(before)

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Final
 
+import numpy as np
 from bmipy import Bmi
 
+from bmi_dmg.config_checks import inspect_configs
+from bmi_dmg.findings import Finding, Findings, Severity, Subject, listing
+from bmi_dmg.forcing_checks import KNOWN, Source, inspect_coverage, inspect_values
 from bmi_dmg.forcings import ForcingReader, open_forcing
 from bmi_dmg.hydrofabric import Catchments, find_catchments
 from bmi_dmg.lifecycle import Constructor, Variable, describe, finalize_all, initialized, interface_of, load_class
+from bmi_dmg.model import BmiDeltaModel
 from bmi_dmg.realization import Formulation, Realization
 from bmi_dmg.units import Converter, converter
-from dmg_core.errors import ConfigError, DmgError
+from bmi_dmg.weather_source import source_of
+from dmg_core.errors import ConfigError
 
-MAX_LISTED = 10
-NO_CATCHMENTS = Catchments(ids=())
+logger = logging.getLogger(__name__)
 
-P = ParamSpec("P")
-T = TypeVar("T")
+NO_CATCHMENTS: Final = Catchments(ids=())
+
+HYDROFABRIC: Final = Subject("hydrofabric", "config", "put exactly one hydrofabric geopackage into the folder 'config'")
+CLASS_REMEDY: Final = "install the package in the environment of the run, or correct python_type (of this project: bmi_dmg.BmiDeltaModel)"
+MODULE_REMEDY: Final = "correct what the message names; it is the BMI class that says so"
+INPUT_REMEDY: Final = "correct variables_names_map in the realization, or the variable and its unit in the forcing"
+OUTPUT_REMEDY: Final = "name one of the class's outputs"
 
 
 class RunFolderError(ConfigError):
@@ -96,6 +106,11 @@ class Exchange:
     outputs: tuple[Output, ...]
     main_output: str
 
+    @property
+    def known_sources(self) -> list[Source]:
+        """Where the weather comes from whose values can be judged."""
+        return [Source(KNOWN[given.variable.name], given.source) for given in self.inputs if given.variable.name in KNOWN]
+
 
 @dataclass(frozen=True)
 class RunPlan:
@@ -125,10 +140,27 @@ class RunPlan:
     exchange: Exchange
 
 
-def check_run(run_folder: Path, realization: Realization) -> RunPlan:
-    """Check all that a run needs; the working directory must be the run folder.
+@dataclass(frozen=True)
+class Inspection:
+    """What a look at a run folder has brought to light.
 
-    To learn the names and units of the BMI class, one object is made and initialised.
+    Attributes
+    ----------
+    findings : tuple of Finding
+        All that is wrong, or worth a look.
+    catchments : Catchments
+        The catchments, none if they are not known.
+    plan : RunPlan or None
+        What can be run, if there is no error; its forcing is open and its model initialised.
+    """
+
+    findings: tuple[Finding, ...]
+    catchments: Catchments
+    plan: RunPlan | None
+
+
+def check_run(run_folder: Path, realization: Realization) -> RunPlan:
+    """Check all that a run needs; the working directory must be the run folder. Warnings go to the log.
 
     Parameters
     ----------
@@ -142,87 +174,109 @@ def check_run(run_folder: Path, realization: Realization) -> RunPlan:
     RunFolderError
         If anything is wrong; it lists everything.
     """
-    formulation, problems = realization.formulation, _Problems()
+    inspection = inspect_run(run_folder, realization)
+    if inspection.plan is None:
+        raise RunFolderError(run_folder, [finding.message for finding in inspection.findings if finding.severity is Severity.ERROR])
+    for finding in inspection.findings:
+        if finding.severity is Severity.WARNING:
+            logger.warning("%s (%s)", finding.message, finding.remedy)
+    return inspection.plan
+
+
+def inspect_run(run_folder: Path, realization: Realization) -> Inspection:
+    """Look at all that a run needs; the working directory must be the run folder.
+
+    To learn the names and units of the BMI class, one object is made and initialised.
+
+    Parameters
+    ----------
+    run_folder : Path
+        The folder.
+    realization : Realization
+        Its realization.
+    """
+    findings = Findings()
+    catchments = findings.attempt(HYDROFABRIC, find_catchments, run_folder, realization.formulation.init_config) or NO_CATCHMENTS
     with ExitStack() as opened:
-        catchments = problems.attempt(find_catchments, run_folder, formulation.init_config) or NO_CATCHMENTS
-        configured = _with_config(formulation, catchments.ids, problems)
-        forcing = problems.attempt(open_forcing, realization.forcing, catchments.ids)
-        if forcing is not None:
-            opened.callback(forcing.close)
-            problems.found.extend(_gaps(forcing, realization, catchments.ids))
-        construct = problems.attempt(load_class, formulation.python_type)
-        model = problems.attempt(initialized, construct, formulation, configured[0]) if construct and configured else None
-        exchange = None
-        if model is not None:
-            opened.callback(finalize_all, [(configured[0], model)])
-            exchange = _exchange(model, realization, forcing, problems)
-        if problems.found or forcing is None or construct is None or model is None or exchange is None:
-            raise RunFolderError(run_folder, problems.found)
+        plan = _plan(catchments, realization, findings, opened)
+        if findings.errors or plan is None:
+            return Inspection(tuple(findings.found), catchments, None)
         opened.pop_all()
+    return Inspection(tuple(findings.found), catchments, plan)
+
+
+def _plan(catchments: Catchments, realization: Realization, findings: Findings, opened: ExitStack) -> RunPlan | None:
+    """Put a run together; None if that is not possible. What is opened is put on the stack."""
+    formulation, path = realization.formulation, realization.path
+    configured = _with_config(formulation, catchments.ids, findings)
+    forcing = findings.attempt(
+        Subject("forcing-file", realization.forcing.path, f"mend or replace it, or correct its path in {path}"),
+        open_forcing,
+        realization.forcing,
+        catchments.ids,
+    )
+    covered: list[str] = []
+    if forcing is not None:
+        opened.callback(forcing.close)
+        covered = inspect_coverage(forcing, realization, catchments.ids, findings)
+    construct = findings.attempt(Subject("class", path, CLASS_REMEDY), load_class, formulation.python_type)
+    sound, mended = configured, set[str]()
+    if is_own(construct):
+        inspected = inspect_configs(realization, configured, findings)
+        sound, mended = inspected.sound, inspected.mended
+    if construct is None or not sound:
+        return None
+    model = findings.attempt(Subject("module", path, MODULE_REMEDY), initialized, construct, formulation, sound[0])
+    if model is None:
+        return None
+    opened.callback(finalize_all, [(sound[0], model)])
+    exchange = _exchange(model, realization, forcing, findings)
+    if forcing is None or exchange is None:
+        return None
+    inspect_values(forcing, realization, covered, exchange.known_sources, frozenset(mended), findings)
     return RunPlan(realization, catchments, forcing, construct, model, exchange)
 
 
-class _Problems:
-    """Problems found so far."""
-
-    def __init__(self) -> None:
-        self.found: list[str] = []
-
-    def attempt(self, do: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """Do something; if it is a problem, note it and give None."""
-        try:
-            return do(*args, **kwargs)
-        except DmgError as error:
-            if str(error) not in self.found:
-                self.found.append(str(error))
-            return None
+def is_own(construct: Constructor | None) -> bool:
+    """Whether a class is ours, so that its configurations can be looked at."""
+    return isinstance(construct, type) and issubclass(construct, BmiDeltaModel)
 
 
-def _with_config(formulation: Formulation, ids: Sequence[str], problems: _Problems) -> list[str]:
+def _with_config(formulation: Formulation, ids: Sequence[str], findings: Findings) -> list[str]:
     paths = {catchment: Path(formulation.config_of(catchment)) for catchment in ids}
     without = [catchment for catchment, path in paths.items() if not (path.is_file() and os.access(path, os.R_OK))]
     if without:
-        problems.found.append(f"BMI config '{formulation.init_config}' is missing or not readable for {_listing(without)}")
+        findings.error(
+            "config-missing",
+            f"BMI config '{formulation.init_config}' is missing or not readable for {listing(without)}",
+            Path(formulation.init_config).parent,
+            "write them with 'bmi-dmg prepare', or correct init_config in the realization",
+            catchments=tuple(without),
+        )
     return [catchment for catchment in ids if catchment not in set(without)]
 
 
-def _gaps(forcing: ForcingReader, realization: Realization, ids: Sequence[str]) -> list[str]:
-    """Give the problems with catchments and hours that the forcing lacks."""
-    problems = []
-    without = [catchment for catchment in ids if catchment not in forcing.catchments]
-    if without:
-        problems.append(f"{forcing.source}: no forcing for {_listing(without)}")
-    short: dict[tuple[datetime, datetime], list[str]] = {}
-    for catchment in ids:
-        if catchment in forcing.catchments:
-            first, last = forcing.coverage(catchment)
-            if first > realization.start or last < realization.end:
-                short.setdefault((first, last), []).append(catchment)
-    for (first, last), catchments in short.items():
-        problems.append(
-            f"{forcing.source}: forcing from {first} to {last} does not cover the run from {realization.start} to {realization.end} (the "
-            f"step that starts at the end time is run too) for {_listing(catchments)}"
-        )
-    return problems
-
-
-def _exchange(model: Bmi, realization: Realization, forcing: ForcingReader | None, problems: _Problems) -> Exchange | None:
+def _exchange(model: Bmi, realization: Realization, forcing: ForcingReader | None, findings: Findings) -> Exchange | None:
     """Match what an object takes and gives with forcing and realization; None if there was a problem."""
-    interface = problems.attempt(interface_of, model)
+    formulation, path = realization.formulation, realization.path
+    interface = findings.attempt(Subject("module", path, MODULE_REMEDY), interface_of, model)
     if interface is None:
         return None
     declared, names = interface
-    formulation = realization.formulation
-    inputs = [problems.attempt(_input, variable, formulation, forcing) for variable in declared] if forcing is not None else []
+    output = Subject("output", path, OUTPUT_REMEDY)
+    weather = Subject("forcing-variable", path, INPUT_REMEDY)
+    inputs = [findings.attempt(weather, _input, variable, formulation, forcing) for variable in declared] if forcing is not None else []
     columns = names if formulation.output_variables is None else formulation.output_variables
     headers = columns if formulation.output_header_fields is None else formulation.output_header_fields
     if len(set(columns)) != len(columns):
-        problems.found.append(f"{realization.path}: output_variables names a variable twice: {', '.join(columns)}")
-    outputs = [problems.attempt(_output, model, names, realization, *column) for column in zip(columns, headers, strict=True)]
-    main = problems.attempt(_output, model, names, realization, formulation.main_output_variable, None)
+        message = f"{path}: output_variables names a variable twice: {', '.join(columns)}"
+        findings.error("output", message, path, "name each variable once", variable="output_variables")
+    outputs = [findings.attempt(output, _output, model, names, realization, *column) for column in zip(columns, headers, strict=True)]
+    main = findings.attempt(output, _output, model, names, realization, formulation.main_output_variable, None)
     if main is None:
         return None
-    if all(output is None or output.variable != main.variable for output in outputs):
+    _check_depth(main.variable, realization, findings)
+    if all(read is None or read.variable != main.variable for read in outputs):
         outputs.append(main)
     return Exchange(
         inputs=tuple(given for given in inputs if given is not None),
@@ -232,15 +286,9 @@ def _exchange(model: Bmi, realization: Realization, forcing: ForcingReader | Non
 
 
 def _input(variable: Variable, formulation: Formulation, forcing: ForcingReader) -> Input:
-    source = formulation.variables_names_map.get(variable.name, variable.name)
     if variable.n_items != 1:
         raise ConfigError(f"input '{variable.name}' has {variable.n_items} values per catchment; forcing has one")
-    if source not in forcing.units:
-        raise ConfigError(f"{forcing.source}: no variable '{source}' for input '{variable.name}'; it has {', '.join(forcing.units)}")
-    try:
-        return Input(variable, source, converter(forcing.units[source], variable.units))
-    except ConfigError as error:
-        raise ConfigError(f"{forcing.source}: '{source}' for input '{variable.name}': {error}") from error
+    return Input(variable, *source_of(forcing, variable.name, variable.units, formulation.variables_names_map))
 
 
 def _output(model: Bmi, names: Sequence[str], realization: Realization, wanted: str, header: str | None) -> Output:
@@ -254,8 +302,38 @@ def _output(model: Bmi, names: Sequence[str], realization: Realization, wanted: 
     return Output(describe(model, name), header)
 
 
-def _listing(catchments: Sequence[str]) -> str:
-    """Name some catchments in a message: the first ones, and how many more there are."""
-    if len(catchments) <= MAX_LISTED:
-        return ", ".join(catchments)
-    return f"{', '.join(catchments[:MAX_LISTED])} and {len(catchments) - MAX_LISTED} more"
+def _check_depth(main: Variable, realization: Realization, findings: Findings) -> None:
+    """Note a main output that is no depth of water: ngen takes its number for metres per step, whatever its unit."""
+    path = realization.path
+    if _convertible(main.units, "m"):
+        return
+    if _convertible(main.units, "m h-1") and _converted_one(main.units, "m h-1") == 1.0:
+        findings.note(
+            "main-output",
+            f"{path}: the main output '{main.name}' is in '{main.units}'; for a step of an hour its number is that of a depth in m, which "
+            "is what ngen takes it for, with a warning",
+            path,
+            "none needed; 'land_surface_water__runoff_depth' avoids the warning",
+            variable=main.name,
+        )
+        return
+    findings.error(
+        "main-output",
+        f"{path}: the main output '{main.name}' is in '{main.units}', but ngen takes the number for metres of water per step",
+        path,
+        "name an output that is a depth per step, such as 'land_surface_water__runoff_depth' in m",
+        variable=main.name,
+    )
+
+
+def _convertible(source: str, target: str) -> bool:
+    try:
+        converter(source, target)
+    except ConfigError:
+        return False
+    return True
+
+
+def _converted_one(source: str, target: str) -> float:
+    convert = converter(source, target)
+    return 1.0 if convert is None else float(convert(np.ones(1))[0])

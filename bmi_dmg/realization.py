@@ -1,8 +1,8 @@
 """ngen's realization file: what a run folder says is to be run.
 
 Only what a run without ngen needs is read: one BMI Python class for all catchments, alone (``bmi_python``) or as the one module of a
-``bmi_multi``. Keys that concern ngen alone (``routing``, ``mass_balance``, nexus output …) are passed over; keys that would change the
-result and cannot be honoured here are errors.
+``bmi_multi``. Keys that concern ngen alone (``routing``, nexus output …) are passed over; keys that would change the result and cannot be
+honoured here are errors.
 """
 
 from __future__ import annotations
@@ -47,6 +47,28 @@ class ForcingSettings:
 
 
 @dataclass(frozen=True)
+class MassBalanceSettings:
+    """How the mass balance of a module is checked, with ngen's keys and defaults.
+
+    Attributes
+    ----------
+    check : bool
+        Whether it is.
+    tolerance : float
+        Largest absolute residual that passes, in the unit in which the module counts.
+    fatal : bool
+        Whether a larger one ends the run.
+    frequency : int
+        Hours between checks; -1 for one at the end.
+    """
+
+    check: bool = True
+    tolerance: float = 1e-16
+    fatal: bool = False
+    frequency: int = 1
+
+
+@dataclass(frozen=True)
 class Formulation:
     """The BMI class of a run and how it is tied to forcing and output.
 
@@ -68,6 +90,10 @@ class Formulation:
         Whether steps past the module's own end time are allowed.
     model_params : Mapping[str, float | list[float]]
         Numbers set once after ``initialize``.
+    mass_balance : MassBalanceSettings or None
+        How the module's mass balance is checked, if that is asked for.
+    is_nested : bool
+        Whether the module stands inside a ``bmi_multi``.
     """
 
     python_type: str
@@ -79,6 +105,8 @@ class Formulation:
     output_header_fields: tuple[str, ...] | None
     allow_exceed_end_time: bool
     model_params: Mapping[str, float | list[float]]
+    mass_balance: MassBalanceSettings | None
+    is_nested: bool
 
     def config_of(self, catchment: str) -> str:
         """Path of a catchment's BMI config, as ``initialize`` gets it."""
@@ -255,6 +283,8 @@ def _formulation(top: _Section, folder: Path) -> Formulation:
         **_output_columns(outer_params if OUTPUT_KEYS & outer_params.content.keys() else params),
         allow_exceed_end_time=outer_params.get("allow_exceed_end_time", bool, False),
         model_params=_model_params(params),
+        mass_balance=_mass_balance(params) if "mass_balance" in params.content else None,
+        is_nested=params is not outer_params,
     )
 
 
@@ -282,6 +312,21 @@ def _output_columns(params: _Section) -> dict[str, tuple[str, ...] | None]:
         "output_variables": None if variables is None else tuple(variables),
         "output_header_fields": None if headers is None else tuple(headers),
     }
+
+
+def _mass_balance(params: _Section) -> MassBalanceSettings:
+    block = params.section("mass_balance")
+    if not block.content:
+        raise ConfigError(f"{params.where('mass_balance')} is empty, which ngen refuses; leave the key out, or give it a tolerance")
+    settings = MassBalanceSettings(
+        check=block.get("check", bool, True),
+        tolerance=float(block.get("tolerance", int if type(block.content.get("tolerance")) is int else float, 1e-16)),
+        fatal=block.get("fatal", bool, False),
+        frequency=block.get("frequency", int, 1),
+    )
+    if settings.frequency < 1 and settings.frequency != -1:
+        raise ConfigError(f"{block.where('frequency')} is {settings.frequency}; expected a number of hours from 1, or -1 for the end")
+    return settings
 
 
 def _model_params(params: _Section) -> Mapping[str, float | list[float]]:

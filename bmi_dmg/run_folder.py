@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import yaml
@@ -15,13 +15,40 @@ from numpy.typing import NDArray
 
 from bmi_dmg.aorc import WELL_KNOWN
 from bmi_dmg.realization import ID_TOKEN, STEP_SECONDS, TIME_FORMAT
-from bmi_dmg.variables import PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
+from bmi_dmg.variables import INPUTS, RUNOFF_DEPTH
 from dmg_core.files import path_written_whole, written_whole
 
 #: Where things lie in a run folder.
 REALIZATION: Final = Path("config") / "realization.json"
 FORCING: Final = Path("forcings") / "forcings.nc"
 BMI_CONFIGS: Final = Path("config") / "cat_config" / "dhbv2"
+TROUTE: Final = Path("config") / "troute.yaml"
+
+UNROUTED: Final = "land_surface_water__unrouted_runoff_volume_flux"
+EVAPOTRANSPIRATION: Final = "land_surface_water__evapotranspiration_volume_flux"
+EXCHANGE: Final = "groundwater__regional_exchange_volume_flux"
+STORES: Final = (
+    "snowpack__liquid-equivalent_depth",
+    "snowpack_meltwater__depth",
+    "soil_water__depth",
+    "groundwater_upper_zone__depth",
+    "groundwater_lower_zone__depth",
+)
+#: Columns of the catchment CSV from which the water budget can be drawn up.
+BUDGET_COLUMNS: Final = (
+    RUNOFF_DEPTH,
+    UNROUTED,
+    "land_surface_water__baseflow_volume_flux",
+    EVAPOTRANSPIRATION,
+    EXCHANGE,
+    *STORES,
+)
+
+#: How ngen is to check the water budget: it warns, and goes on.
+MASS_BALANCE: Final = {"check": True, "tolerance": 1e-6, "fatal": False, "frequency": 1}
+
+#: The two forms of a realization.
+Form = Literal["bmi_multi", "bmi_python"]
 
 #: Name in forcing files -> unit that NGIAB writes.
 FORCING_UNITS: Final = {known.file_names[0]: known.units for known in WELL_KNOWN} | {"APCP_surface": "mm h^-1"}
@@ -73,9 +100,17 @@ def write_forcing(run_folder: Path, ids: Sequence[str], start: datetime, weather
 
 
 def write_bmi_config(
-    run_folder: Path, catchment: str, period: Period, attributes: Mapping[str, float], *, model_dir: str, latitude: float
+    run_folder: Path,
+    catchment: str,
+    period: Period,
+    attributes: Mapping[str, float],
+    *,
+    model_dir: str,
+    latitude: float | None,
+    time_step: str = "1 day",
+    pet_method: str = "penman_monteith",
 ) -> None:
-    """Write a catchment's BMI config for a daily model with Penman–Monteith.
+    """Write a catchment's BMI config.
 
     Parameters
     ----------
@@ -88,9 +123,13 @@ def write_bmi_config(
     attributes : mapping of str to float
         Of the catchment.
     model_dir : str
-        Model folder, relative to the run folder.
-    latitude : float
-        Degrees north.
+        Model folder, relative to the run folder or absolute.
+    latitude : float or None
+        Degrees north; left out if it is not known.
+    time_step : {"1 day", "1 hour"}
+        That of the model.
+    pet_method : {"penman_monteith", "hargreaves"}
+        How potential evapotranspiration is computed.
     """
     content = {
         "catchment_id": catchment,
@@ -101,18 +140,27 @@ def write_bmi_config(
         "initial_state": "zero",
         "dtype": "float32",
         "verbose": 0,
-        "time_step": "1 day",
+        "time_step": time_step,
         "start_time": period.start.strftime(TIME_FORMAT),
         "end_time": period.end.strftime(TIME_FORMAT),
-        "pet_method": "penman_monteith",
-        "latitude": float(latitude),
+        "pet_method": pet_method,
+        **({} if latitude is None else {"latitude": float(latitude)}),
     }
     with written_whole(_place(run_folder, BMI_CONFIGS / f"{catchment}.yml")) as stream:
         stream.write(yaml.safe_dump(content, sort_keys=False).encode())
 
 
-def write_realization(run_folder: Path, period: Period, output_variables: Sequence[str]) -> None:
-    """Write ``config/realization.json``: :class:`bmi_dmg.BmiDeltaModel` as the one module of a ``bmi_multi``.
+def write_realization(
+    run_folder: Path,
+    period: Period,
+    output_variables: Sequence[str],
+    *,
+    pet_method: str = "penman_monteith",
+    form: Form = "bmi_multi",
+    forcing: Mapping[str, Any] | None = None,
+    name: Path = REALIZATION,
+) -> None:
+    """Write a realization with :class:`bmi_dmg.BmiDeltaModel` as the one module.
 
     Parameters
     ----------
@@ -122,33 +170,52 @@ def write_realization(run_folder: Path, period: Period, output_variables: Sequen
         Hours of the run.
     output_variables : sequence of str
         Columns of the catchment CSV.
+    pet_method : {"penman_monteith", "hargreaves"}
+        Which inputs are taken from the forcing.
+    form : {"bmi_multi", "bmi_python"}
+        The module inside a ``bmi_multi``, as NGIAB has it, or alone.
+    forcing : mapping, optional
+        ngen's ``forcing`` block; by default the NetCDF file of :func:`write_forcing`.
+    name : Path
+        The file, relative to the run folder.
+
+    Notes
+    -----
+    Where the folder has a configuration of t-route, ngen is told to run it.
     """
-    outer = {
-        "model_type_name": "bmi_multi",
-        "forcing_file": "",
-        "init_config": "",
-        "allow_exceed_end_time": True,
-        "main_output_variable": RUNOFF_DEPTH,
-        "modules": [{"name": "bmi_python", "params": _module()}],
-        "output_variables": list(output_variables),
-    }
+    params = {**_params(form, pet_method), "output_variables": list(output_variables)}
     content = {
         "global": {
-            "formulations": [{"name": "bmi_multi", "params": outer}],
-            "forcing": {"path": f"./{FORCING.as_posix()}", "provider": "NetCDF"},
+            "formulations": [{"name": form, "params": params}],
+            "forcing": forcing or {"path": f"./{FORCING.as_posix()}", "provider": "NetCDF"},
         },
         "time": {
             "start_time": period.start.strftime(TIME_FORMAT),
             "end_time": period.end.strftime(TIME_FORMAT),
             "output_interval": STEP_SECONDS,
         },
+        **({"routing": {"t_route_config_file_with_path": f"./{TROUTE.as_posix()}"}} if (run_folder / TROUTE).is_file() else {}),
         "output_root": "./outputs/ngen",
     }
-    with written_whole(_place(run_folder, REALIZATION)) as stream:
+    with written_whole(_place(run_folder, name)) as stream:
         stream.write((json.dumps(content, indent=2) + "\n").encode())
 
 
-def _module() -> dict[str, Any]:
+def _params(form: Form, pet_method: str) -> dict[str, Any]:
+    module = _module(pet_method)
+    if form == "bmi_python":
+        return module
+    return {
+        "model_type_name": "bmi_multi",
+        "forcing_file": "",
+        "init_config": "",
+        "allow_exceed_end_time": True,
+        "main_output_variable": RUNOFF_DEPTH,
+        "modules": [{"name": "bmi_python", "params": module}],
+    }
+
+
+def _module(pet_method: str) -> dict[str, Any]:
     file_name = {known.csdms: known.file_names[0] for known in WELL_KNOWN}
     return {
         "model_type_name": "bmi_dmg",
@@ -157,7 +224,8 @@ def _module() -> dict[str, Any]:
         "allow_exceed_end_time": True,
         "main_output_variable": RUNOFF_DEPTH,
         "uses_forcing_file": False,
-        "variables_names_map": {variable.name: file_name[variable.name] for variable in PENMAN_MONTEITH_INPUTS},
+        "variables_names_map": {variable.name: file_name[variable.name] for variable in INPUTS[pet_method]},
+        "mass_balance": MASS_BALANCE,
     }
 
 

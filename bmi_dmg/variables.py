@@ -64,8 +64,6 @@ class OutputVariable:
             Steps of the model in a day: 1 or 24.
         """
         metres = 1e-3
-        if self.units == "1":
-            return 1.0
         is_store = self.units == "m" and self.name != RUNOFF_DEPTH
         return metres if is_store else metres * steps_per_day / 24.0
 

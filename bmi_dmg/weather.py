@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bmi_dmg.variables import InputVariable
-from dmg_core.compilation import compile_kernel
+from dmg_core.compilation import compile_kernel, digest_of
 from dmg_core.errors import ForcingError
 from dmg_core.physics import kernels, operations, pet
 from dmg_core.physics.kernels import COMPILED
@@ -23,8 +23,11 @@ Array = npt.NDArray[np.float64]
 #: What :func:`hour_of` returns when every value is possible.
 ALL_POSSIBLE: Final = -1
 
-#: Modules the compiled code is made of.
-SOURCES = (sys.modules[__name__], operations, kernels, pet)
+#: Place of precipitation among the variables.
+RAIN: Final = 0
+
+#: Of the modules the compiled code is made of.
+_DIGEST = digest_of(sys.modules[__name__], operations, kernels, pet)
 
 
 class Weather:
@@ -36,42 +39,87 @@ class Weather:
         For messages.
     variables : sequence of InputVariable
         Precipitation and temperature first, then what Penman–Monteith needs, if anything.
+    missing : {"error", "hold", "zero_rain"}
+        What to do where a value is missing (NaN): refuse it; take the last one there was; or the same, but no rain.
 
     Attributes
     ----------
     values : ndarray, shape (n,)
         What the framework has set, NaN before.
-    low, high : ndarray, shape (n,)
-        What is physically possible.
     hour : ndarray, shape (3,)
         Precipitation (mm/h), temperature (°C) and potential evapotranspiration (mm/h) of the hour.
+    missing_hours : ndarray, shape (n,)
+        Hours in which each variable was missing.
+    arrays : tuple of ndarray
+        What :func:`hour_of` takes.
     """
 
-    def __init__(self, catchment_id: str, variables: Sequence[InputVariable]) -> None:
+    def __init__(self, catchment_id: str, variables: Sequence[InputVariable], missing: str = "error") -> None:
         self._catchment_id = catchment_id
         self._variables = variables
+        self._missing = missing
         self.values = np.full(len(variables), math.nan)
-        self.low = np.array([variable.low for variable in variables])
-        self.high = np.array([variable.high for variable in variables])
         self.hour = np.zeros(3)
+        self.missing_hours = np.zeros(len(variables))
+        self._accepted = np.zeros(len(variables) + 1)
+        low = np.array([variable.low for variable in variables])
+        high = np.array([variable.high for variable in variables])
+        self.arrays = (self.values, low, high, self._accepted, self.hour)
 
-    def error(self, index: int, time: datetime) -> ForcingError:
-        """Say what is wrong with input ``index`` in the hour that starts at ``time``."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the variables."""
+        return tuple(variable.name for variable in self._variables)
+
+    def state(self) -> dict[str, Array]:
+        """Arrays that must survive a restart: the last good hour, and the counts; live."""
+        return {"weather": self._accepted, "missing_hours": self.missing_hours}
+
+    def mend(self, time: datetime) -> None:
+        """Put something in the place of missing values, if that is wanted and possible.
+
+        Parameters
+        ----------
+        time : datetime
+            Start of the hour.
+
+        Raises
+        ------
+        ForcingError
+            If a value is not missing but impossible, or nothing may or can take its place; nothing is changed then.
+        """
+        replacements = {}
+        for index, (value, variable) in enumerate(zip(self.values, self._variables, strict=True)):
+            if math.isnan(value) and self._missing == "zero_rain" and index == RAIN:
+                replacements[index] = 0.0
+            elif math.isnan(value) and self._missing != "error" and self._accepted[-1]:
+                replacements[index] = self._accepted[index]
+            elif not variable.low <= value <= variable.high:
+                raise self._error(index, time)
+        for index, value in replacements.items():
+            self.values[index] = value
+            self.missing_hours[index] += 1.0
+
+    def _error(self, index: int, time: datetime) -> ForcingError:
         variable, value = self._variables[index], self.values[index]
-        problem = "is not set" if math.isnan(value) else f"is {value:g} {variable.units}"
+        problem = "is not set, or NaN" if math.isnan(value) else f"is {value:g} {variable.units}"
         return ForcingError(
             f"catchment {self._catchment_id}, {time:%Y-%m-%d %H:%M}: {variable.name} {problem}, "
             f"expected {variable.low:g} to {variable.high:g} {variable.units}"
         )
 
 
-def hour_of(inputs: Array, low: Array, high: Array, hour: Array) -> int:
+def hour_of(inputs: Array, low: Array, high: Array, accepted: Array, hour: Array) -> int:
     """Check the weather of an hour and take what the model needs; ``penman_monteith`` is bound when this is compiled.
 
     Parameters
     ----------
-    inputs, low, high, hour : ndarray
-        See :class:`Weather`. Without the inputs of Penman–Monteith, potential evapotranspiration is 0.
+    inputs, low, high : ndarray, shape (n,)
+        Values, and what is physically possible.
+    accepted : ndarray, shape (n + 1,)
+        Where values that are all possible go, followed by 1 to say that there were some.
+    hour : ndarray, shape (3,)
+        Where precipitation, temperature and potential evapotranspiration go; the last is 0 without the inputs of Penman–Monteith.
 
     Returns
     -------
@@ -81,6 +129,7 @@ def hour_of(inputs: Array, low: Array, high: Array, hour: Array) -> int:
     for i in range(inputs.shape[0]):
         if not (low[i] <= inputs[i] <= high[i]):
             return i
+    accepted[:-1], accepted[-1] = inputs, 1.0
     hour[0], hour[1], hour[2] = inputs[0], inputs[1], 0.0
     if inputs.shape[0] > 2:
         hour[2] = penman_monteith(inputs[1], inputs[2], inputs[3], inputs[4], inputs[5], inputs[6], inputs[7])  # type: ignore[name-defined]  # noqa: F821
@@ -90,4 +139,4 @@ def hour_of(inputs: Array, low: Array, high: Array, hour: Array) -> int:
 @cache
 def compiled_hour_of() -> Callable[..., int]:
     """Machine code of :func:`hour_of`."""
-    return compile_kernel(hour_of, "", SOURCES, penman_monteith=pet.penman_monteith_equation(COMPILED))
+    return compile_kernel(hour_of, "float64", _DIGEST, penman_monteith=pet.penman_monteith_equation(COMPILED))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -19,8 +19,8 @@ import numba
 _log = logging.getLogger(__name__)
 
 
-def digest_of(modules: Iterable[ModuleType]) -> str:
-    """Short digest of the sources of ``modules``."""
+def digest_of(*modules: ModuleType) -> str:
+    """Short digest of the sources of modules; to be taken when they are imported, before their files can change."""
     digest = hashlib.sha256()
     for module in modules:
         digest.update(Path(str(module.__file__)).read_bytes())
@@ -55,7 +55,7 @@ def rebind(template: Callable[..., Any], **bindings: Any) -> Callable[..., Any]:
     return FunctionType(template.__code__, {**template.__globals__, **bindings}, template.__name__, template.__defaults__)
 
 
-def compile_kernel(template: Callable[..., Any], name: str, sources: Iterable[ModuleType], **bindings: Any) -> Callable[..., Any]:
+def compile_kernel(template: Callable[..., Any], name: str, digest: str, **bindings: Any) -> Callable[..., Any]:
     """Compile a copy of ``template`` in which some global names mean something else.
 
     Parameters
@@ -64,9 +64,10 @@ def compile_kernel(template: Callable[..., Any], name: str, sources: Iterable[Mo
         Plain Python function that calls the names in ``bindings``. They are globals of the copy, not a closure, because numba cannot find
         functions with closures over other compiled functions in its cache again.
     name : str
-        What tells this copy from others of the same template.
-    sources : iterable of module
-        All modules whose change makes the compiled code stale.
+        What tells this copy from others of the same template. It must tell the types of the arguments, too: processes that add several
+        signatures to one entry of the cache at the same time can mix them up.
+    digest : str
+        Of all modules whose change makes the compiled code stale (:func:`digest_of`).
     **bindings
         Compiled functions by the names the template calls them.
 
@@ -76,7 +77,7 @@ def compile_kernel(template: Callable[..., Any], name: str, sources: Iterable[Mo
         The kernel, compiled at its first call, without holding the interpreter lock.
     """
     copy = rebind(template, **bindings)
-    copy.__qualname__ = f"{template.__name__}_{name}_{digest_of(sources)}"
+    copy.__qualname__ = f"{template.__name__}_{name}_{digest}"
     kernel: Callable[..., Any]
     try:
         kernel = compiled(copy, cache=True)

@@ -7,35 +7,31 @@ through whole series; in any mixture the numbers are those of one batch run.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
-from weakref import WeakValueDictionary
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from dmg_core.backends import Backend, CompiledBackend, TorchBackend
+from dmg_core.arrays import BUDGET, SERIES_FIELDS, STATE_FIELDS, CatchmentArrays
+from dmg_core.attributes import attribute_table, needed_attributes, require_finite
+from dmg_core.backends import make_backend
+from dmg_core.calibration import Calibration
 from dmg_core.errors import AttributeTableError, ConfigError, ForcingError, StateError
+from dmg_core.identity import Identity, identity_of
 from dmg_core.model import DeltaModel, load_model
-from dmg_core.networks import LstmMlpModel
 from dmg_core.networks.kernels import input_layer_of
 from dmg_core.physics.hbv import OUTPUTS
-from dmg_core.physics.kernels import BUDGET, parameter_columns
-from dmg_core.state import INITIAL_STORAGE, CatchmentArrays
+from dmg_core.state import require_like
+from dmg_core.static_parameters import StaticParameters
 
 FloatArray = npt.NDArray[np.float64]
 
 _log = logging.getLogger(__name__)
-
-BACKENDS: Final = ("auto", "compiled", "torch")
-
-#: Catchments whose static parameters are computed in one pass. The pass always has this many rows, so that a catchment gets the same
-#: numbers whichever others wait with it.
-STATIC_BLOCK: Final = 32
 
 _ALL_OUTPUTS = np.arange(len(OUTPUTS))
 _FORCING = ("precipitation", "temperature", "potential evapotranspiration")
@@ -62,6 +58,10 @@ class Engine:
     ----------
     attribute_names : tuple of str
         Attributes a catchment must have.
+    arrays : CatchmentArrays
+        State and constants of the catchments.
+    calibration : Calibration
+        Parameters set from outside.
 
     Raises
     ------
@@ -78,12 +78,13 @@ class Engine:
         reload: Callable[[], DeltaModel] | None = None,
     ) -> None:
         self.model = model.eval()
-        self._reload = reload
-        self.attribute_names = _needed_attributes(model)
+        self._static_parameters = StaticParameters(model, reload)
+        self.calibration = Calibration(model.physics)
+        self.attribute_names = needed_attributes(model)
         self._ids: list[str] = []
-        self._arrays = CatchmentArrays.allocate(model, 0)
-        self._backend = _make_backend(model, _torch_device(device), backend, threads)
-        self._backend.bind(self._arrays)
+        self.arrays = CatchmentArrays.allocate(model, 0)
+        self._backend = make_backend(model, device, backend, threads)
+        self._backend.bind(self.arrays)
         self._unsettled = False
         self._one_forcing = np.empty((1, 1, 3))
         self._one_result = np.empty((len(OUTPUTS), 1, 1))
@@ -148,21 +149,35 @@ class Engine:
         AttributeTableError
             If attributes are missing, of different lengths or non-finite. Nothing is added then.
         """
-        values = self._attribute_table(attributes)
+        values = attribute_table(attributes, self.attribute_names)
         count = len(values)
         first = len(self)
         names = [str(name) for name in ids] if ids is not None else [str(row) for row in range(first, first + count)]
         if len(names) != count:
             raise AttributeTableError(f"{len(names)} ids for {count} catchments")
-        _check_finite(values, names, self.attribute_names)
-        if first + count > self._arrays.capacity:
-            self._arrays.grow(self.model, max(first + count, 2 * self._arrays.capacity))
-            self._backend.bind(self._arrays)
-        self._arrays.attributes[first : first + count] = values[:, : self._arrays.attributes.shape[1]]
+        require_finite(values, names, self.attribute_names)
+        if first + count > self.arrays.capacity:
+            self.arrays.grow(self.model, max(first + count, 2 * self.arrays.capacity))
+            self._backend.bind(self.arrays)
         self._place(slice(first, first + count), values)
         self._ids += names
         self._unsettled = True
         return [Catchment(self, row) for row in range(first, first + count)]
+
+    def withdraw(self, catchment: Catchment) -> None:
+        """Take back the catchment that was added last.
+
+        Raises
+        ------
+        ValueError
+            If it is not the last one.
+        """
+        if catchment.row != len(self) - 1:
+            raise ValueError(f"catchment {catchment.id} was not added last")
+        self._ids.pop()
+        fresh = CatchmentArrays.allocate(self.model, 1)
+        for name, array in vars(self.arrays).items():
+            array[catchment.row] = getattr(fresh, name)[0]
 
     def step(self, forcing: npt.ArrayLike) -> dict[str, FloatArray]:
         """Advance all catchments by one step.
@@ -185,18 +200,24 @@ class Engine:
             If static parameters are not known yet and no series has been run to give them.
         """
         series = np.ascontiguousarray(forcing, np.float64)[None]
-        self._check_forcing(series)
+        self._check_forcing(series, slice(0, len(self)))
         self._settle()
         return {name: values[0] for name, values in self._advance(0, len(self), series, OUTPUTS).items()}
 
     def run(self, forcing: npt.ArrayLike, outputs: Sequence[str] = OUTPUTS) -> dict[str, FloatArray]:
-        """Advance all catchments through a series, going on from their current state.
+        """Advance all catchments through a series, going on from their current state; see :meth:`run_rows`."""
+        return self.run_rows(slice(0, len(self)), forcing, outputs)
 
-        The first series that catchments of a 1.0 or 1.1p model are run through also fixes their static parameters: they are the network's
-        outputs at the end of that series, as in the batch runs such models are trained with.
+    def run_rows(self, rows: slice, forcing: npt.ArrayLike, outputs: Sequence[str] = OUTPUTS) -> dict[str, FloatArray]:
+        """Advance some catchments through a series, going on from their current state.
+
+        The first series that catchments of a 1.0 or 1.1p model are run through also fixes their static parameters; see
+        :meth:`settle_from_series`.
 
         Parameters
         ----------
+        rows : slice
+            The catchments, N of them.
         forcing : array-like, shape (T, N, 3)
             Precipitation (mm per step), temperature (°C) and potential evapotranspiration (mm per step).
         outputs : sequence of str
@@ -211,17 +232,19 @@ class Engine:
         ------
         ForcingError
             If the forcing has the wrong shape or is not finite.
+        StateError
+            If static parameters are to come from a series without steps.
         """
         series = np.ascontiguousarray(forcing, np.float64)
-        self._check_forcing(series)
+        self._check_forcing(series, rows)
         unknown = [name for name in outputs if name not in OUTPUTS]
         if unknown:
             raise ConfigError(f"unknown outputs {', '.join(unknown)}; there are {', '.join(OUTPUTS)}")
         if self.model.static_from_series:
-            self._settle_from_series(series)
+            self.settle_from_series(rows, series)
         else:
-            self._settle()
-        return self._advance(0, len(self), series, outputs)
+            self._settle(more_to_come=rows != slice(0, len(self)))
+        return self._advance(rows.start, rows.stop, series, outputs)
 
     def advance(self, row: int, precipitation: float, temperature: float, pet: float) -> FloatArray:
         """Advance one catchment by one step; the fast path under :meth:`Catchment.step`.
@@ -239,33 +262,80 @@ class Engine:
         return self._one_result[:, 0, 0]
 
     def budget(self) -> dict[str, FloatArray]:
-        """Water budget of each catchment since it was added.
+        """Water budget of each catchment since it started, or since :meth:`reset_budget`.
 
         Returns
         -------
         dict of str to ndarray (N,)
-            Sums of precipitation, regional exchange (positive: gained), aet, streamflow and leakage through numerical clamps (negative:
-            created), the change of storage (stores, and water under way), and the residual, which is rounding alone; mm.
+            Sums of precipitation, regional exchange (positive: gained), aet, streamflow, leakage through numerical clamps (negative:
+            created) and increments (:meth:`set_state`), the change of storage (stores, and water under way), and the residual, which is
+            rounding alone; mm.
         """
         rows = slice(0, len(self))
-        budget = dict(zip(BUDGET, self._arrays.budget[rows].T.copy(), strict=True))
-        budget["storage_change"] = self._arrays.storage(rows) - INITIAL_STORAGE
-        gained = budget["precipitation"] + budget["regional_exchange"]
+        budget = dict(zip(BUDGET, self.arrays.budget[rows].T.copy(), strict=True))
+        budget["storage_change"] = self.arrays.storage(rows) - self.arrays.initial_storage[rows]
+        gained = budget["precipitation"] + budget["regional_exchange"] + budget["increments"]
         budget["residual"] = gained - budget["aet"] - budget["streamflow"] - budget["leaked"] - budget["storage_change"]
         return budget
 
-    def _attribute_table(self, attributes: Mapping[str, Any]) -> FloatArray:
-        missing = [name for name in self.attribute_names if name not in attributes]
-        if missing:
-            raise AttributeTableError(f"attributes are missing: {', '.join(missing)}; the model needs {', '.join(self.attribute_names)}")
-        columns = [np.atleast_1d(np.asarray(attributes[name], np.float64)) for name in self.attribute_names]
-        lengths = {name: column.shape for name, column in zip(self.attribute_names, columns, strict=True)}
-        if len(set(lengths.values())) != 1 or columns[0].ndim != 1:
-            raise AttributeTableError(f"attributes differ in length: {lengths}")
-        return np.stack(columns, axis=1)
+    def reset_budget(self, rows: slice | None = None) -> None:
+        """Start the sums of the water budget anew, of all catchments or of some, from the water there is."""
+        rows = slice(0, len(self)) if rows is None else rows
+        self.arrays.budget[rows] = 0.0
+        self.arrays.initial_storage[rows] = self.arrays.storage(rows)
+
+    @property
+    def state_fields(self) -> tuple[str, ...]:
+        """Arrays that make up the state of a catchment (:class:`dmg_core.arrays.CatchmentArrays`)."""
+        return (*STATE_FIELDS, *SERIES_FIELDS) if self.model.static_from_series else STATE_FIELDS
+
+    @cached_property
+    def identity(self) -> Identity:
+        """What model the states of this engine belong to."""
+        return identity_of(self._static_parameters.whole_model())
+
+    def capture(self, rows: slice) -> dict[str, npt.NDArray[Any]]:
+        """Copy the state of some catchments: arrays with one row for each.
+
+        Raises
+        ------
+        StateError
+            If static parameters that come from a series are not known yet.
+        """
+        if self.model.static_from_series:
+            self._settle()
+        return {name: getattr(self.arrays, name)[rows].copy() for name in self.state_fields}
+
+    def restore(self, row: int, state: Mapping[str, npt.NDArray[Any]], where: str) -> None:
+        """Set the state of a catchment.
+
+        Parameters
+        ----------
+        row : int
+            The catchment.
+        state : mapping of str to ndarray
+            Its row of each array of :meth:`capture`; arrays of other names are ignored.
+        where : str
+            Where the state comes from, for messages.
+
+        Raises
+        ------
+        StateError
+            If arrays are missing, misshapen, of another type or not finite; nothing is changed then.
+        """
+        for name in self.state_fields:
+            require_like(name, state, getattr(self.arrays, name)[row], where)
+        for name in self.state_fields:
+            getattr(self.arrays, name)[row] = state[name]
+        if self.model.static_from_series:
+            self.arrays.settled[row] = True
 
     def _place(self, rows: slice, values: FloatArray) -> None:
-        """Note what the equations need to know of new catchments besides their parameters."""
+        """Note what network and equations need to know of new catchments besides their parameters."""
+        arrays = self.arrays
+        arrays.attributes[rows] = values[:, : arrays.attributes.shape[1]]
+        traits = self.model.normalize_attributes(torch.from_numpy(arrays.attributes[rows])).to(self.model.dtype)
+        arrays.fixed[rows] = input_layer_of(self.model.lstm, traits.numpy())
         if self.model.static_from_series:
             return
         area = values[:, self.attribute_names.index(self.model.settings.upstream_area)]
@@ -274,10 +344,10 @@ class Engine:
             len(values), torch.empty(0, dtype=torch.float64), torch.from_numpy(area), torch.from_numpy(height)
         )
         for name, column in columns._asdict().items():
-            self._arrays.site[name][rows] = column[:, 0].numpy()
+            arrays.site[name][rows] = column[:, 0].numpy()
 
-    def _settle(self) -> None:
-        """Compute the static parameters of all catchments that wait for them."""
+    def _settle(self, *, more_to_come: bool = False) -> None:
+        """Compute the static parameters of all catchments that wait for them; with more to come, the network for it is kept till then."""
         waiting = self._waiting()
         if len(waiting) and self.model.static_from_series:
             names = ", ".join(self._ids[row] for row in waiting[:5])
@@ -285,80 +355,56 @@ class Engine:
                 f"static parameters of {self.model.settings.physics} are the network's outputs at the end of a series: "
                 f"run a spin-up series first (Engine.run); waiting: {names}{' …' if len(waiting) > 5 else ''}"
             )
-        if len(waiting):
-            self._bring_back_static_network()
-            with _one_torch_thread():
-                for start in range(0, len(waiting), STATIC_BLOCK):
-                    self._settle_block(waiting[start : start + STATIC_BLOCK])
-            self._let_go_of_static_network()
-        self._unsettled = False
+        self._static_parameters.from_attributes(self.arrays, waiting, keep_network=more_to_come)
+        self.calibration.apply(self.arrays, waiting)
+        self._unsettled = more_to_come
 
-    def _let_go_of_static_network(self) -> None:
-        network = self.model.network
-        if self._reload is not None and isinstance(network, LstmMlpModel):
-            network.ann.to("meta")
+    def settle_from_series(self, rows: slice, series: FloatArray) -> None:
+        """Fix the static parameters of those of ``rows`` that wait for them, without advancing any.
 
-    def _bring_back_static_network(self) -> None:
-        network = self.model.network
-        if self._reload is None or not isinstance(network, LstmMlpModel) or network.ann.i2h.weight.device.type != "meta":
+        They are the network's outputs at the end of a series, as in the batch runs that 1.0 and 1.1p models are trained with.
+
+        Parameters
+        ----------
+        rows : slice
+            Catchments, N of them.
+        series : ndarray, shape (T, N, 3)
+            See :meth:`run_rows`.
+
+        Raises
+        ------
+        StateError
+            If the series has no steps.
+        """
+        places = np.flatnonzero(~self.arrays.settled[rows])
+        if not len(places):
             return
-        fresh = self._reload().network
-        if isinstance(fresh, LstmMlpModel):
-            network.ann = fresh.ann.to(self._network_device)
-
-    @torch.inference_mode()
-    def _settle_block(self, rows: npt.NDArray[np.int64]) -> None:
-        padded = np.zeros((STATIC_BLOCK, self._arrays.attributes.shape[1]))
-        padded[: len(rows)] = self._arrays.attributes[rows]
-        traits = self.model.normalize_attributes(torch.from_numpy(padded)).to(self._network_device, self.model.dtype)
-        static, routing = self.model.static_fractions(traits)
-        self._store_constants(rows, static[: len(rows)], None if routing is None else routing[: len(rows)], traits[: len(rows)])
-
-    @torch.inference_mode()
-    def _settle_from_series(self, forcing: FloatArray) -> None:
-        """Fix the static parameters of catchments that wait by the network's outputs at the end of a series."""
-        waiting = self._waiting()
-        for start in range(0, len(waiting), STATIC_BLOCK):
-            rows = waiting[start : start + STATIC_BLOCK]
-            weather = torch.from_numpy(forcing[:, rows]).to(self._network_device)
-            x, traits = self.model.network_inputs(weather, torch.from_numpy(self._arrays.attributes[rows]).to(self._network_device))
-            self._store_constants(rows, *self.model.static_fractions(traits, x), traits)
-        if len(waiting):
-            _log.info("static parameters of %d catchments are fixed by the end of a series of %d steps", len(waiting), len(forcing))
-        self._unsettled = False
-
-    def _store_constants(
-        self, rows: npt.NDArray[np.int64], static: torch.Tensor, routing: torch.Tensor | None, traits: torch.Tensor
-    ) -> None:
-        arrays, physics = self._arrays, self.model.physics
-        values, hydrograph = physics.constants(static.cpu().double(), None if routing is None else routing.cpu().double())
-        symbols = parameter_columns(physics.variant)
-        for symbol, value in values.items():
-            arrays.parameters[rows, :, symbols.index(symbol)] = value.numpy()
-        arrays.hydrograph[rows] = hydrograph.numpy()
-        arrays.fixed[rows] = input_layer_of(self.model.lstm, traits.cpu().numpy())
-        arrays.settled[rows] = True
+        if not len(series):
+            raise StateError(f"a series without steps cannot give the static parameters of {self.model.settings.physics}")
+        waiting = rows.start + places
+        self._static_parameters.from_series(self.arrays, waiting, series[:, places])
+        self.calibration.apply(self.arrays, waiting)
+        _log.info("static parameters of %d catchments are fixed by the end of a series of %d steps", len(waiting), len(series))
+        self._unsettled = len(self._waiting()) > 0
 
     def _waiting(self) -> npt.NDArray[np.int64]:
-        return np.flatnonzero(~self._arrays.settled[: len(self)])
-
-    @property
-    def _network_device(self) -> torch.device:
-        return self.model.lstm.linear_in.weight.device
+        return np.flatnonzero(~self.arrays.settled[: len(self)])
 
     def _advance(self, first: int, last: int, series: FloatArray, outputs: Sequence[str]) -> dict[str, FloatArray]:
         selection = np.array([OUTPUTS.index(name) for name in outputs], np.int64)
         results = np.empty((len(selection), len(series), last - first))
-        self._backend.advance(first, last, series, selection, results)
+        if len(series) and last > first:
+            self._backend.advance(first, last, series, selection, results)
         return dict(zip(outputs, results, strict=True))
 
-    def _check_forcing(self, series: FloatArray) -> None:
-        if series.ndim != 3 or series.shape[1:] != (len(self), 3):
-            raise ForcingError(f"forcing of {len(self)} catchments has shape {series.shape}, expected (T, {len(self)}, 3)")
+    def _check_forcing(self, series: FloatArray, rows: slice) -> None:
+        count = rows.stop - rows.start
+        if series.ndim != 3 or series.shape[1:] != (count, 3):
+            raise ForcingError(f"forcing of {count} catchments has shape {series.shape}, expected (T, {count}, 3)")
         if not np.isfinite(series).all():
             t, row, column = np.argwhere(~np.isfinite(series))[0]
             raise ForcingError(
-                f"catchment {self._ids[row]}: {_FORCING[column]} is {series[t, row, column]} at step {t} of the series, "
+                f"catchment {self._ids[rows.start + row]}: {_FORCING[column]} is {series[t, row, column]} at step {t} of the series, "
                 "expected a finite number"
             )
 
@@ -409,57 +455,3 @@ class Catchment:
             if not np.isfinite(value):
                 raise ForcingError(f"catchment {self.id}: {name} is {value}, expected a finite number")
         return dict(zip(OUTPUTS, self.engine.advance(self.row, precipitation, temperature, pet).tolist(), strict=True))
-
-
-@contextmanager
-def _one_torch_thread() -> Iterator[None]:
-    """Keep torch to one thread, so that sums do not depend on how many there are, nor many ranks on one machine get in each other's way."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
-
-
-#: Engines in use, by what makes them differ; one goes when its last catchment is let go.
-_shared: WeakValueDictionary[tuple[Path, str, str, str], Engine] = WeakValueDictionary()
-
-
-def shared_engine(folder: str | Path, dtype: str = "float32", device: str = "cpu", backend: str = "auto") -> Engine:
-    """Return the one engine of this process for a model folder, precision, device and backend."""
-    key = (Path(folder).resolve(), dtype, device, backend)
-    engine = _shared.get(key)
-    if engine is None:
-        engine = _shared[key] = Engine.from_folder(key[0], dtype, device, backend)
-    return engine
-
-
-def _make_backend(model: DeltaModel, device: torch.device, backend: str, threads: int) -> Backend:
-    if backend not in BACKENDS:
-        raise ConfigError(f"backend {backend!r} is not one of {', '.join(BACKENDS)}")
-    if backend == "compiled" and device.type != "cpu":
-        raise ConfigError(f"backend 'compiled' works on cpu only, not on {device.type}; use 'torch' or 'auto'")
-    if backend == "torch" or device.type != "cpu":
-        return TorchBackend(model, device)
-    return CompiledBackend(model, threads)
-
-
-def _torch_device(device: str) -> torch.device:
-    try:
-        return torch.device(device)
-    except RuntimeError as error:
-        raise ConfigError(f"device {device!r} is none that torch knows, such as cpu, cuda or cuda:1") from error
-
-
-def _needed_attributes(model: DeltaModel) -> tuple[str, ...]:
-    """Names of the attributes a catchment must have: the network's, then what the equations need besides."""
-    names = list(model.settings.attributes)
-    if not model.static_from_series:
-        names += [name for name in (model.settings.upstream_area, model.settings.elevation) if name not in names]
-    return tuple(names)
-
-
-def _check_finite(values: FloatArray, ids: Sequence[str], names: Sequence[str]) -> None:
-    for row, column in np.argwhere(~np.isfinite(values)):
-        raise AttributeTableError(f"catchment {ids[row]}: attribute {names[column]} is {values[row, column]}, expected a finite number")

@@ -1,112 +1,207 @@
-"""The arrays of an engine: what must survive a restart, and what follows from weights and attributes.
+"""States of catchments: what must survive a restart, to and from bytes.
 
-Row ``i`` of every array belongs to catchment ``i``. Arrays grow by doubling, so rows keep their numbers but not their addresses: whoever
-keeps a reference to an array must fetch it again after :meth:`CatchmentArrays.grow`.
+The bytes are a safetensors file whose arrays have one row per catchment. Its header says which model and catchments they belong to and
+carries a digest of everything, so that a damaged file is told from a whole one. Nothing in it is executed.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import safetensors.numpy
+from safetensors import SafetensorError
 
-from dmg_core.model import DeltaModel
-from dmg_core.physics.equations import INITIAL_STORE, Stores
-from dmg_core.physics.hbv import ROUTED
-from dmg_core.physics.kernels import BUDGET, SITE_DTYPE, STORES_DTYPE, parameter_columns, parameters_dtype
+from dmg_core.errors import StateError
+from dmg_core.files import written_whole
+from dmg_core.identity import Identity
 
 Array = npt.NDArray[Any]
 
+#: What kind of file this is, and in which version of the format.
+KIND: Final = "catchment states"
+VERSION: Final = 1
 
-@dataclass
-class CatchmentArrays:
-    """State and constants of ``N`` catchments; capacity may exceed the number in use.
+#: The only key of the header's metadata; safetensors writes several in any order, and equal states are to be equal bytes.
+_KEY: Final = "state"
 
-    Attributes
+
+@dataclass(frozen=True, eq=False)
+class States:
+    """States of ``N`` catchments of one model.
+
+    Parameters
     ----------
-    h, c : ndarray, shape (N, H)
-        Hidden and cell state of the LSTM, of the network's precision.
-    stores : ndarray of float64, shape (N, nmul, 5)
-        SP, MW, SM, SUZ, SLZ, mm.
-    in_transit : ndarray of float64, shape (N, 3, L - 1)
-        Routed water by step of arrival, mm.
-    budget : ndarray of float64, shape (N, 5)
-        Running sums of :data:`dmg_core.physics.kernels.BUDGET`, mm.
-    parameters : ndarray of float64, shape (N, nmul, P)
-        Physical parameters; columns of dynamic ones hold those of the last step.
-    hydrograph : ndarray of float64, shape (N, L)
-        Unit hydrograph.
-    fixed : ndarray, shape (N, H)
-        Part of the LSTM's input layer that the attributes give, of the network's precision.
-    attributes : ndarray of float64, shape (N, A)
-        In the order of the model's settings.
-    site : structured ndarray, shape (N,)
-        Upstream area and what follows from it and the elevation.
-    settled : ndarray of bool, shape (N,)
-        Whether static parameters are known.
+    identity : Identity
+        The model.
+    ids : tuple of str
+        Catchments, no two alike.
+    times : tuple of str
+        Start of each catchment's next step, ISO 8601.
+    arrays : mapping of str to ndarray (N, …)
+        All that is needed to go on.
     """
 
-    h: Array
-    c: Array
-    stores: Array
-    in_transit: Array
-    budget: Array
-    parameters: Array
-    hydrograph: Array
-    fixed: Array
-    attributes: Array
-    site: Array
-    settled: Array
+    identity: Identity
+    ids: tuple[str, ...]
+    times: tuple[str, ...]
+    arrays: Mapping[str, Array]
+
+    def __len__(self) -> int:
+        """Return the number of catchments."""
+        return len(self.ids)
+
+    @cached_property
+    def row_by_id(self) -> dict[str, int]:
+        """Row of each catchment."""
+        return {catchment_id: row for row, catchment_id in enumerate(self.ids)}
+
+    def row_of(self, catchment_id: str, where: str) -> int:
+        """Row of a catchment.
+
+        Raises
+        ------
+        StateError
+            If there is none of that name.
+        """
+        row = self.row_by_id.get(catchment_id)
+        if row is None:
+            some = ", ".join(self.ids[:5]) + (" …" if len(self) > 5 else "")
+            raise StateError(f"{where}: there is no state of catchment {catchment_id}; there are {len(self)}: {some}")
+        return row
+
+    def select(self, rows: Sequence[int]) -> States:
+        """States of some catchments, in the order of ``rows``."""
+        chosen = list(rows)
+        ids, times = (tuple(values[row] for row in chosen) for values in (self.ids, self.times))
+        return States(self.identity, ids, times, {name: array[chosen] for name, array in self.arrays.items()})
+
+    def to_bytes(self) -> bytes:
+        """Serialise; equal states give equal bytes."""
+        about = {
+            "kind": KIND,
+            "version": VERSION,
+            "model": self.identity.description,
+            "fingerprint": self.identity.digest,
+            "ids": list(self.ids),
+            "times": list(self.times),
+        }
+        about["digest"] = _digest(about, self.arrays)
+        arrays = {name: np.ascontiguousarray(array) for name, array in self.arrays.items()}
+        return safetensors.numpy.save(arrays, {_KEY: json.dumps(about, sort_keys=True)})
 
     @classmethod
-    def allocate(cls, model: DeltaModel, capacity: int) -> CatchmentArrays:
-        """Arrays for ``capacity`` catchments that start from nothing."""
-        physics, hidden = model.physics, model.lstm.lstm.hidden
-        length, nmul = physics.hydrograph_steps, physics.nmul
-        precision = np.dtype(str(model.dtype).removeprefix("torch."))
-        return cls(
-            h=np.zeros((capacity, hidden), precision),
-            c=np.zeros((capacity, hidden), precision),
-            stores=np.full((capacity, nmul, len(Stores._fields)), INITIAL_STORE),
-            in_transit=np.zeros((capacity, len(ROUTED), length - 1)),
-            budget=np.zeros((capacity, len(BUDGET))),
-            parameters=np.ones((capacity, nmul, len(parameter_columns(physics.variant)))),
-            hydrograph=np.zeros((capacity, length)),
-            fixed=np.zeros((capacity, hidden), precision),
-            attributes=np.zeros((capacity, len(model.settings.attributes))),
-            site=np.zeros(capacity, SITE_DTYPE),
-            settled=np.zeros(capacity, np.bool_),
-        )
+    def from_bytes(cls, data: bytes, where: str) -> States:
+        """Read states back.
 
-    @property
-    def capacity(self) -> int:
-        """Number of rows."""
-        return len(self.stores)
+        Parameters
+        ----------
+        data : bytes
+            As :meth:`to_bytes` gave them.
+        where : str
+            File or other source, for messages.
 
-    def grow(self, model: DeltaModel, capacity: int) -> None:
-        """Make room for ``capacity`` catchments, keeping the present ones."""
-        larger = CatchmentArrays.allocate(model, capacity)
-        present = self.capacity
-        for name, array in vars(larger).items():
-            array[:present] = getattr(self, name)
-            setattr(self, name, array)
+        Raises
+        ------
+        StateError
+            If the data are no states, damaged, or of a newer version of the format.
+        """
+        about, arrays = _parse(data, where)
+        states = cls(Identity(about["model"], about["fingerprint"]), tuple(about["ids"]), tuple(about["times"]), arrays)
+        if about.get("digest") != _digest({key: value for key, value in about.items() if key != "digest"}, arrays):
+            raise StateError(f"{where}: the state is damaged: its contents do not match their digest")
+        if states.to_bytes() != data:
+            raise StateError(f"{where}: the state is damaged: its header was altered")
+        return states
 
-    @property
-    def named_stores(self) -> Array:
-        """Structured view (N, nmul) of the stores."""
-        return self.stores.view(STORES_DTYPE)[..., 0]
+    def write(self, path: Path) -> None:
+        """Write a file, whole or not at all.
 
-    def named_parameters(self, model: DeltaModel) -> Array:
-        """Structured view (N, nmul) of the parameters."""
-        return self.parameters.view(parameters_dtype(model.physics.variant))[..., 0]
+        Raises
+        ------
+        StateError
+            If it cannot be written; a file that was there before is untouched.
+        """
+        try:
+            with written_whole(path) as stream:
+                stream.write(self.to_bytes())
+        except OSError as error:
+            raise StateError(f"{path}: the state cannot be written: {error}") from error
 
-    def storage(self, rows: slice) -> npt.NDArray[np.float64]:
-        """Water held by each of ``rows``, under way included, mm."""
-        held: npt.NDArray[np.float64] = self.stores[rows].sum(-1).mean(-1) + self.in_transit[rows].sum((1, 2))
-        return held
+    @classmethod
+    def read(cls, path: Path) -> States:
+        """Read a file.
+
+        Raises
+        ------
+        StateError
+            If it cannot be read, or as :meth:`from_bytes` says.
+        """
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise StateError(f"{path}: the state cannot be read: {error}") from error
+        return cls.from_bytes(data, str(path))
 
 
-#: Water a catchment that starts from nothing holds, mm.
-INITIAL_STORAGE = INITIAL_STORE * len(Stores._fields)
+def _digest(about: Mapping[str, Any], arrays: Mapping[str, Array]) -> str:
+    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape}".encode())
+        digest.update(array.data)
+    return digest.hexdigest()
+
+
+def _parse(data: bytes, where: str) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Read header and arrays, and make sure that they have the form of states."""
+    try:
+        arrays = safetensors.numpy.load(data)
+        length = int.from_bytes(data[:8], "little")
+        about = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][_KEY])
+        kind, version = about["kind"], about["version"]
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise StateError(f"{where}: no state, or a damaged or truncated one ({type(error).__name__}: {error})") from error
+    if kind != KIND or not isinstance(version, int):
+        raise StateError(f"{where}: the state is damaged: it says it is {kind!r} of version {version!r}, expected {KIND!r}")
+    if version > VERSION:
+        raise StateError(f"{where}: the state has version {version} of the format; this software reads versions up to {VERSION}")
+    _check_form(about, arrays, where)
+    return about, arrays
+
+
+def _check_form(about: Mapping[str, Any], arrays: Mapping[str, Array], where: str) -> None:
+    ids, times = about.get("ids"), about.get("times")
+    named = isinstance(about.get("model"), dict) and isinstance(about.get("fingerprint"), str)
+    if not isinstance(ids, list) or not isinstance(times, list) or not named or not all(isinstance(text, str) for text in (*ids, *times)):
+        raise StateError(f"{where}: the state is damaged: its header does not name a model and catchments")
+    if len(ids) != len(times) or len(set(ids)) != len(ids):
+        raise StateError(f"{where}: the state is damaged: its header does not name a model and catchments")
+    wrong = [name for name, array in arrays.items() if array.shape[:1] != (len(ids),)]
+    if wrong:
+        raise StateError(f"{where}: the state is damaged: {', '.join(wrong)} have not one row for each of {len(ids)} catchments")
+
+
+def require_like(name: str, state: Mapping[str, Array], present: Array, where: str) -> None:
+    """Refuse an array of a state that cannot take the place of the present one.
+
+    Raises
+    ------
+    StateError
+        If it is missing, or has another shape or type, or is not finite.
+    """
+    if name not in state:
+        raise StateError(f"{where}: the state has no {name!r}")
+    array = state[name]
+    if array.shape != present.shape or array.dtype != present.dtype:
+        expected = f"{present.dtype} of shape {present.shape}"
+        raise StateError(f"{where}: {name!r} is {array.dtype} of shape {array.shape}, expected {expected}")
+    if not np.isfinite(array).all():
+        raise StateError(f"{where}: {name!r} holds values that are not finite")

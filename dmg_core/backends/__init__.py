@@ -1,10 +1,42 @@
 """Two ways to advance the catchments of an engine: compiled code for CPU, and torch for any device.
 
-Both read and write the same arrays (:mod:`dmg_core.state`) and share one interface, :class:`Backend`.
+Both read and write the same arrays (:mod:`dmg_core.arrays`) and share one interface, :class:`Backend`.
 """
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
 
 from dmg_core.backends.base import Backend
 from dmg_core.backends.compiled_backend import CompiledBackend
 from dmg_core.backends.torch_backend import TorchBackend
+from dmg_core.errors import ConfigError
+from dmg_core.model import DeltaModel
 
-__all__ = ["Backend", "CompiledBackend", "TorchBackend"]
+__all__ = ["BACKENDS", "Backend", "CompiledBackend", "TorchBackend", "make_backend"]
+
+#: ``compiled`` works on CPU only; ``auto`` takes it there, and torch elsewhere.
+BACKENDS: Final = ("auto", "compiled", "torch")
+
+
+def make_backend(model: DeltaModel, device: str, backend: str, threads: int) -> Backend:
+    """Choose how to advance the catchments of a model.
+
+    Raises
+    ------
+    ConfigError
+        If backend or device are unknown, or do not go together.
+    """
+    if backend not in BACKENDS:
+        raise ConfigError(f"backend {backend!r} is not one of {', '.join(BACKENDS)}")
+    try:
+        place = torch.device(device)
+    except RuntimeError as error:
+        raise ConfigError(f"device {device!r} is none that torch knows, such as cpu, cuda or cuda:1") from error
+    if backend == "compiled" and place.type != "cpu":
+        raise ConfigError(f"backend 'compiled' works on cpu only, not on {device}; use 'torch' or 'auto'")
+    if backend == "torch" or place.type != "cpu":
+        return TorchBackend(model, place)
+    return CompiledBackend(model, threads)

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from dmg_core.state import CatchmentArrays
+from dmg_core.arrays import CatchmentArrays
 
 Array = npt.NDArray[Any]
 

@@ -10,28 +10,42 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dmg_core import compilation, parameters
+from dmg_core import calibration, compilation, normalization, parameters
+from dmg_core.arrays import CatchmentArrays
 from dmg_core.backends.base import Array
-from dmg_core.compilation import compile_kernel, compiled, rebind
+from dmg_core.calibration import FACTOR, OFFSET
+from dmg_core.compilation import compile_kernel, compiled, digest_of, rebind
 from dmg_core.model import DeltaModel
 from dmg_core.networks import activations
 from dmg_core.networks import kernels as network_kernels
 from dmg_core.networks.kernels import LstmWeights, advance_lstm, lstm_weights
 from dmg_core.normalization import LOG_OFFSET
 from dmg_core.parameters import Variant
-from dmg_core.physics import equations, operations
+from dmg_core.physics import equations, hbv, operations
 from dmg_core.physics import kernels as physics_kernels
 from dmg_core.physics.hbv import OUTPUTS
 from dmg_core.physics.kernels import CatchmentRows, advance_catchment, bound_step, parameter_columns
-from dmg_core.state import CatchmentArrays
 
 #: Catchments advanced together through all steps, so that they share the network's weights in the cache.
 BLOCK = 8
 
 _N_OUTPUTS = len(OUTPUTS)
 
-#: Modules a compiled kernel is made of.
-_SOURCES = (sys.modules[__name__], compilation, parameters, equations, operations, physics_kernels, network_kernels, activations)
+#: Modules whose code and constants a kernel is made of.
+MADE_OF = (
+    sys.modules[__name__],
+    activations,
+    calibration,
+    compilation,
+    equations,
+    hbv,
+    network_kernels,
+    normalization,
+    operations,
+    parameters,
+    physics_kernels,
+)
+_DIGEST = digest_of(*MADE_OF)
 
 
 class _Inputs(NamedTuple):
@@ -47,7 +61,7 @@ class _Dynamic(NamedTuple):
 
     columns: Array
     low: Array
-    span: Array
+    high: Array
 
 
 class _NetworkRows(NamedTuple):
@@ -70,12 +84,14 @@ def _normalize(weather: Array, inputs: _Inputs, x: Array) -> None:
 
 
 @compiled
-def _set_dynamic(fractions: Array, dynamic: _Dynamic, values: Array) -> None:
+def _set_dynamic(fractions: Array, dynamic: _Dynamic, change: Array, values: Array) -> None:
     """Write the dynamic parameters of a catchment, (n_dynamic * nmul,) in [0, 1], into its parameters (nmul, P)."""
     components = values.shape[0]
     for d in range(dynamic.columns.shape[0]):
+        low, high = dynamic.low[d], dynamic.high[d]
         for k in range(components):
-            values[k, dynamic.columns[d]] = dynamic.low[d] + np.float64(fractions[d * components + k]) * dynamic.span[d]
+            value = low + np.float64(fractions[d * components + k]) * (high - low)
+            values[k, dynamic.columns[d]] = min(max(change[d, FACTOR] * value + change[d, OFFSET], low), high)
 
 
 def advance(
@@ -96,7 +112,7 @@ def advance(
     """Advance rows through a series, of which ``origin`` is the first row; ``advance_catchment`` is bound when this is compiled."""
     hidden, precision = network.h.shape[1], network.h.dtype
     x, fractions = np.empty((BLOCK, forcing.shape[2]), precision), np.empty((BLOCK, weights.out.shape[1]), precision)
-    scratch, gates = np.empty((BLOCK, 2 * hidden), precision), np.empty((BLOCK, 4 * hidden), precision)
+    layer, gates = np.empty((BLOCK, hidden), precision), np.empty((BLOCK, 4 * hidden), precision)
     outputs = np.empty(_N_OUTPUTS)
     for start in range(first, last, BLOCK):
         rows = slice(start, min(start + BLOCK, last))
@@ -104,19 +120,19 @@ def advance(
         for t in range(forcing.shape[0]):
             weather = forcing[t, start - origin : rows.stop - origin]
             _normalize(weather, inputs, x)
-            advance_lstm(x[:n], network.fixed[rows], network.h[rows], network.c[rows], weights, scratch[:n], gates[:n], fractions[:n])
+            advance_lstm(x[:n], network.fixed[rows], network.h[rows], network.c[rows], weights, layer[:n], gates[:n], fractions[:n])
             for i in range(n):
-                _set_dynamic(fractions[i], dynamic, catchments.parameter_values[start + i])
+                _set_dynamic(fractions[i], dynamic, catchments.dynamic_change[start + i], catchments.parameter_values[start + i])
                 advance_catchment(start + i, weather[i], catchments, dt, nz, outputs)
                 for s in range(selection.shape[0]):
                     results[s, t, start + i - origin] = outputs[selection[s]]
 
 
 @cache
-def _compiled_advance(variant: Variant) -> Callable[..., None]:
-    """Build the kernel for a member of the family, one per process."""
+def _compiled_advance(variant: Variant, dtype: str) -> Callable[..., None]:
+    """Build the kernel for a member of the family and a precision, one per process."""
     catchment = compiled(rebind(advance_catchment, step=bound_step(variant)))
-    return compile_kernel(advance, variant.name, _SOURCES, advance_catchment=catchment)
+    return compile_kernel(advance, f"{variant.name}_{dtype}", _DIGEST, advance_catchment=catchment)
 
 
 class CompiledBackend:
@@ -141,10 +157,10 @@ class CompiledBackend:
         self._dynamic = _Dynamic(
             np.array([symbols.index(parameter.symbol) for parameter in physics.dynamic_parameters], np.int64),
             np.array([parameter.low for parameter in physics.dynamic_parameters], np.float64),
-            np.array([parameter.high - parameter.low for parameter in physics.dynamic_parameters], np.float64),
+            np.array([parameter.high for parameter in physics.dynamic_parameters], np.float64),
         )
         self._dt, self._nz = 1.0 / physics.variant.steps_per_day, physics.nearzero
-        self._kernel = _compiled_advance(physics.variant)
+        self._kernel = _compiled_advance(physics.variant, str(self._weights.out.dtype))
 
     def bind(self, arrays: CatchmentArrays) -> None:
         """Take the arrays anew, after they were allocated or have grown."""
@@ -154,6 +170,7 @@ class CompiledBackend:
             store_values=arrays.stores,
             parameters=arrays.named_parameters(self._model),
             parameter_values=arrays.parameters,
+            dynamic_change=arrays.dynamic_change,
             site=arrays.site,
             hydrograph=arrays.hydrograph,
             in_transit=arrays.in_transit,

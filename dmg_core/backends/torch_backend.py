@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 
+from dmg_core.arrays import CatchmentArrays
 from dmg_core.backends.base import Array
+from dmg_core.calibration import UNCHANGED
 from dmg_core.model import DeltaModel
 from dmg_core.physics.equations import Site, Stores
 from dmg_core.physics.hbv import OUTPUTS, HbvState
-from dmg_core.physics.kernels import BUDGET, parameter_columns
-from dmg_core.state import CatchmentArrays
+from dmg_core.physics.kernels import STEP_BUDGET, parameter_columns
 
 
 class TorchBackend:
@@ -39,7 +41,12 @@ class TorchBackend:
         x, _ = model.network_inputs(weather, self._tensor(arrays.attributes[rows]))
         dynamic, (h, c) = model.dynamic_fractions(x, (self._tensor(arrays.h[rows]), self._tensor(arrays.c[rows])))
         outputs, state = model.physics.simulate(
-            weather, dynamic.double(), self._static(rows), self._tensor(arrays.hydrograph[rows]), self._site(rows), self._state(rows)
+            weather,
+            self._changed(dynamic.double(), rows),
+            self._static(rows),
+            self._tensor(arrays.hydrograph[rows]),
+            self._site(rows),
+            self._state(rows),
         )
 
         for place, index in enumerate(selection):
@@ -48,11 +55,23 @@ class TorchBackend:
         arrays.stores[rows] = torch.stack(list(state.stores), dim=-1).cpu().numpy()
         arrays.in_transit[rows] = state.in_transit.permute(2, 0, 1).cpu().numpy()
         arrays.budget[rows, 0] += forcing[..., 0].sum(0)
-        for place, name in enumerate(BUDGET[1:], start=1):
+        for place, name in enumerate(STEP_BUDGET[1:], start=1):
             arrays.budget[rows, place] += outputs[name].sum(0).cpu().numpy()
 
     def _tensor(self, array: Array) -> torch.Tensor:
         return torch.from_numpy(array).to(self._device)
+
+    def _changed(self, fractions: torch.Tensor, rows: slice) -> torch.Tensor:
+        """Apply the changes of calibration to dynamic parameters (T, n, n_dynamic, nmul) in [0, 1]."""
+        change = self._arrays.dynamic_change[rows]
+        if (change == UNCHANGED).all():
+            return fractions
+        factor, offset = self._tensor(change)[..., None].unbind(2)
+        table = self._model.physics.dynamic_parameters
+        bounds = np.array([(parameter.low, parameter.high) for parameter in table])
+        low, high = self._tensor(bounds)[..., None].unbind(1)
+        values = factor * (low + fractions * (high - low)) + offset
+        return ((values - low) / (high - low)).clamp(0.0, 1.0)
 
     def _static(self, rows: slice) -> dict[str, torch.Tensor]:
         symbols = parameter_columns(self._model.physics.variant)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.nn import functional
 
 from dmg_core.compilation import compiled
 from dmg_core.networks.activations import sigmoid, tanh
@@ -31,8 +32,10 @@ class LstmWeights(NamedTuple):
 
     forcing: Array
     """``linear_in`` for the forcings, (3, H)."""
-    gates: Array
-    """Input and recurrent weights one below the other, (2 H, 4 H), gate order i, f, g, o."""
+    input_gates: Array
+    """Input weights, (H, 4 H), gate order i, f, g, o."""
+    recurrent_gates: Array
+    """Recurrent weights, (H, 4 H)."""
     gates_bias: Array
     """Sum of both biases, (4 H,)."""
     out: Array
@@ -46,10 +49,11 @@ def lstm_weights(network: LstmModel, forcings: int, columns: list[int]) -> LstmW
     lstm = network.lstm
     return LstmWeights(
         forcing=_array(network.linear_in.weight[:, :forcings].T),
-        gates=_array(torch.cat([lstm.w_ih.T, lstm.w_hh.T])),
+        input_gates=_array(lstm.w_ih.T),
+        recurrent_gates=_array(lstm.w_hh.T),
         gates_bias=_array(lstm.b_ih + lstm.b_hh),
-        out=_array(network.linear_out.weight[columns].T),
-        out_bias=_array(network.linear_out.bias[columns]),
+        out=_array(_padded(network.linear_out.weight[columns].T)),
+        out_bias=_array(_padded(network.linear_out.bias[columns])),
     )
 
 
@@ -59,6 +63,12 @@ def input_layer_of(network: LstmModel, attributes: Array) -> Array:
     weights = _array(network.linear_in.weight[:, -attributes.shape[1] :].T)
     _add_product(fixed, np.ascontiguousarray(attributes), weights)
     return fixed
+
+
+def _padded(tensor: torch.Tensor) -> torch.Tensor:
+    """Add columns of zeros up to whole cache lines, so that loops over columns have no remainder."""
+    line = CACHE_LINE // tensor.element_size()
+    return functional.pad(tensor, (0, -tensor.shape[-1] % line))
 
 
 def _array(tensor: torch.Tensor) -> Array:
@@ -121,7 +131,19 @@ def _advance_cell(gates: Array, h: Array, c: Array) -> None:
 
 
 @compiled
-def advance_lstm(x: Array, fixed: Array, h: Array, c: Array, weights: LstmWeights, scratch: Array, gates: Array, fractions: Array) -> None:
+def _copy(source: Array, target: Array) -> None:
+    for j in range(source.shape[0]):
+        target[j] = source[j]
+
+
+@compiled
+def _rectify(x: Array) -> None:
+    for j in range(x.shape[0]):
+        x[j] = max(x[j], 0.0)
+
+
+@compiled
+def advance_lstm(x: Array, fixed: Array, h: Array, c: Array, weights: LstmWeights, layer: Array, gates: Array, fractions: Array) -> None:
     """Advance a block of ``b`` catchments by one step, in place.
 
     Parameters
@@ -134,23 +156,22 @@ def advance_lstm(x: Array, fixed: Array, h: Array, c: Array, weights: LstmWeight
         Hidden and cell state.
     weights : LstmWeights
         Weights.
-    scratch, gates : ndarray, shapes (b, 2 H), (b, 4 H)
+    layer, gates : ndarray, shapes (b, H), (b, 4 H)
         Working space.
     fractions : ndarray, shape (b, n)
         Where the outputs go, after the sigmoid.
     """
-    rows, hidden = h.shape
-    scratch[:, :hidden] = fixed
-    _add_product(scratch[:, :hidden], x, weights.forcing)
-    for i in range(rows):
-        for j in range(hidden):
-            scratch[i, j] = max(scratch[i, j], 0.0)
-        scratch[i, hidden:] = h[i]
-        gates[i] = weights.gates_bias
-        fractions[i] = weights.out_bias
-    _add_product(gates, scratch, weights.gates)
-    for i in range(rows):
+    for i in range(x.shape[0]):
+        _copy(fixed[i], layer[i])
+        _copy(weights.gates_bias, gates[i])
+        _copy(weights.out_bias, fractions[i])
+    _add_product(layer, x, weights.forcing)
+    for i in range(x.shape[0]):
+        _rectify(layer[i])
+    _add_product(gates, layer, weights.input_gates)
+    _add_product(gates, h, weights.recurrent_gates)
+    for i in range(x.shape[0]):
         _advance_cell(gates[i], h[i], c[i])
     _add_product(fractions, h, weights.out)
-    for i in range(rows):
+    for i in range(x.shape[0]):
         _sigmoid_all(fractions[i])

@@ -40,8 +40,8 @@ Array = npt.NDArray[Any]
 STORES_DTYPE = np.dtype([(name, np.float64) for name in Stores._fields])
 SITE_DTYPE = np.dtype([("upstream_area", np.float64), ("large_share", np.float64), ("high", np.bool_)])
 
-#: Running sums of the water budget, mm, and the outputs they add up.
-BUDGET = ("precipitation", "regional_exchange", "aet", "streamflow", "leaked")
+#: Sums of the water budget that a step adds to, mm, by the outputs they add up (precipitation is an input).
+STEP_BUDGET = ("precipitation", "regional_exchange", "aet", "streamflow", "leaked")
 
 _N_FLUXES, _N_STORES, _N_ROUTED = len(Fluxes._fields), len(Stores._fields), len(ROUTED)
 _FIRST_FLUX = OUTPUTS.index(Fluxes._fields[0])
@@ -63,7 +63,7 @@ def parameters_dtype(variant: Variant) -> np.dtype[Any]:
 
 
 class CatchmentRows(NamedTuple):
-    """The arrays of :class:`dmg_core.state.CatchmentArrays` that the equations need; row ``i`` belongs to catchment ``i``.
+    """The arrays of :class:`dmg_core.arrays.CatchmentArrays` that the equations need; row ``i`` belongs to catchment ``i``.
 
     ``stores`` and ``parameters``, structured (N, nmul), read the memory of ``store_values`` (N, nmul, 5) and ``parameter_values``
     (N, nmul, P) by name.
@@ -73,6 +73,7 @@ class CatchmentRows(NamedTuple):
     store_values: Array
     parameters: Array
     parameter_values: Array
+    dynamic_change: Array
     site: Array
     hydrograph: Array
     in_transit: Array

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -17,8 +18,16 @@ import torch
 import yaml
 
 from bmi_dmg import BmiDeltaModel
+from bmi_dmg.aorc import WELL_KNOWN
+from bmi_dmg.hydrofabric import read_divides
+from bmi_dmg.lifecycle import Variable
+from bmi_dmg.outputs import Dataset, OutputSettings
+from bmi_dmg.preflight import Output
+from bmi_dmg.run_folder import BMI_CONFIGS, Period, write_forcing, write_realization
 from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
+from dmg_core import Catchment, Engine
 from dmg_core.checkpoint import ModelSettings, write_checkpoint
+from dmg_core.physics.hbv import OUTPUTS as ENGINE_OUTPUTS
 
 FAKES = Path(__file__).parent / "fakes"
 START = datetime(2020, 2, 28, 22)
@@ -170,6 +179,8 @@ _STATISTICS = {
 }
 #: Static parameters of the models that have them apart; the dynamic ones are the same three.
 _STATIC = {"Hbv_2": 13, "Hbv_2_hourly": 16}
+#: All parameters of the models whose network gives them together.
+_FROM_SERIES = {"Hbv": 13, "Hbv_1_1p": 14}
 
 
 @pytest.fixture(scope="session")
@@ -185,7 +196,7 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     @cache
     def make(physics: str = "Hbv_2", copy: int = 0) -> Path:
         folder = tmp_path_factory.mktemp(f"{physics}-{copy}")
-        sequence = physics == "Hbv_1_1p"
+        sequence = physics in _FROM_SERIES
         settings = ModelSettings(
             physics=physics,
             network="LstmModel" if sequence else "LstmMlpModel",
@@ -199,7 +210,7 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
             hidden_size=_HIDDEN,
             mlp_hidden_size=None if sequence else _MLP_HIDDEN,
         )
-        shapes = _lstm_shapes(14 * _NMUL + 2) if sequence else _lstm_mlp_shapes(3 * _NMUL, _STATIC[physics] * _NMUL + 2)
+        shapes = _lstm_shapes(_FROM_SERIES[physics] * _NMUL + 2) if sequence else _lstm_mlp_shapes(3 * _NMUL, _STATIC[physics] * _NMUL + 2)
         generator = torch.Generator().manual_seed(11)
         weights = {name: 0.5 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
         write_checkpoint(folder, settings, _STATISTICS, weights, epoch=3)
@@ -334,3 +345,131 @@ def state_of() -> Callable[[BmiDeltaModel], tuple[float, dict[str, float]]]:
         return model.get_current_time(), {variable.name: float(model.get_value_ptr(variable.name)[0]) for variable in OUTPUTS}
 
     return state
+
+
+@pytest.fixture
+def recorded_catchment(
+    make_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[Catchment, list[tuple[float, ...]]]]:
+    """Give a maker of catchments whose engine, instead of stepping, writes down row, precipitation, temperature and PET of each step.
+
+    The engine's outputs are 0, 1, 2 and so on.
+    """
+
+    def make(physics: str = "Hbv_2") -> tuple[Catchment, list[tuple[float, ...]]]:
+        engine = Engine.from_folder(make_model(physics), dtype="float64")
+        catchment = engine.add({name: [value] * 2 for name, value in ATTRIBUTES.items()})[1]
+        steps: list[tuple[float, ...]] = []
+
+        def advance(*step: float) -> np.ndarray:
+            steps.append(step)
+            return np.arange(float(len(ENGINE_OUTPUTS)))
+
+        monkeypatch.setattr(engine, "advance", advance)
+        return catchment, steps
+
+    return make
+
+
+#: A run as it has been left: three catchments over 70 days.
+FINISHED_START, FINISHED_DAYS, FINISHED_IDS = datetime(2020, 1, 30), 70, ("cat-1", "cat-2", "cat-10")
+
+
+class FinishedRun(NamedTuple):
+    """A run folder that looks as a run has left it, and what was put into it: by role, mm/d or mm, shape (N, days)."""
+
+    folder: Path
+    daily: dict[str, np.ndarray]
+
+
+def report_daily(daily: np.ndarray) -> np.ndarray:
+    """Spread daily values over the hours as a daily model reports them: from the last hour of each day on."""
+    return np.hstack([np.zeros((len(daily), 23)), np.repeat(daily, 24, axis=1)[:, :-23]])
+
+
+@pytest.fixture(scope="session")
+def write_finished() -> Callable[..., Path]:
+    """Give a writer of run folders with results made to measure, hourly and in the units of the model's outputs, and rain in mm/h."""
+    return _write_finished
+
+
+def _write_finished(
+    folder: Path,
+    start: datetime,
+    results: Mapping[str, np.ndarray],
+    rain: np.ndarray,
+    *,
+    ids: Sequence[str] = (),
+    geopackage: Path | None = None,
+) -> Path:
+    units = {variable.name: variable.units for variable in OUTPUTS}
+    ids = ids or [f"cat-{number}" for number in range(1, len(rain) + 1)]
+    period = Period(start, start + timedelta(hours=rain.shape[1] - 1))
+    (folder / "config").mkdir(parents=True)
+    (folder / "outputs").mkdir()
+    if geopackage is None:
+        _write_geopackage(folder / "config" / "subset.gpkg", ids)
+    else:
+        shutil.copy(geopackage, folder / "config" / "subset.gpkg")
+    write_realization(folder, period, tuple(results))
+    write_forcing(folder, ids, start, {"precip_rate": (rain / 3600.0).astype(np.float32)})
+    outputs = tuple(Output(Variable(name, units[name], np.float64, 1), name) for name in results)
+    attributes = {"source": "bmi_dmg.BmiDeltaModel", "main_output_variable": next(iter(results))}
+    settings = OutputSettings(folder / "csv", folder / "outputs" / "catchments.nc", start, rain.shape[1], 9, outputs, attributes)
+    dataset = Dataset(settings.dataset, settings, read_divides(folder / "config" / "subset.gpkg"))
+    dataset.write(0, {name: values.T for name, values in results.items()})
+    dataset.close()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, write_finished: Callable[..., Path]) -> FinishedRun:
+    """Give a run of a daily model whose water budgets close, with all its outputs."""
+    random = np.random.default_rng(5)
+    shape = (len(FINISHED_IDS), FINISHED_DAYS)
+    daily = {variable.source: random.uniform(0.1, 2.0, shape) for variable in OUTPUTS if variable.units == "m h-1"}
+    in_stores = [variable.source for variable in OUTPUTS if variable.units == "m" and variable.name != RUNOFF_DEPTH]
+    stores = {source: random.uniform(5.0, 50.0, shape) for source in in_stores}
+    gained = sum(np.diff(store, axis=1, prepend=store[:, :1]) for store in stores.values())
+    daily["precipitation"] = random.uniform(0.0, 20.0, shape)
+    daily["regional_exchange"] = daily["aet"] + daily["unrouted_streamflow"] + gained - daily["precipitation"]
+    daily |= stores
+    results = {variable.name: report_daily(daily[variable.source]) * variable.factor(1) for variable in OUTPUTS}
+    rain = np.repeat(daily["precipitation"], 24, axis=1) / 24.0
+    folder = tmp_path_factory.mktemp("finished") / "my run"
+    return FinishedRun(write_finished(folder, FINISHED_START, results, rain, ids=FINISHED_IDS), daily)
+
+
+@pytest.fixture
+def make_own_run(
+    tmp_path: Path, write_config: Callable[..., Path], weather_of: Callable[..., dict[str, np.ndarray]]
+) -> Callable[..., Path]:
+    """Give a maker of run folders of our class: tiny models, seeded hourly weather from ``first`` on, in NGIAB's form."""
+    file_names = {known.csdms: known.file_names[0] for known in WELL_KNOWN}
+    to_file = {"precip_rate": lambda x: x / 3600.0, "TMP_2maboveground": lambda x: x + 273.15}
+
+    def make(
+        first: datetime,
+        days: int,
+        start: datetime,
+        hours: int,
+        *,
+        name: str = "own",
+        ids: Sequence[str] = ("cat-1", "cat-2", "cat-10"),
+        **config: Any,
+    ) -> Path:
+        folder = tmp_path / name
+        (folder / BMI_CONFIGS).mkdir(parents=True)
+        for catchment in ids:
+            write_config(folder / BMI_CONFIGS, catchment_id=catchment, start_time=str(start), uparea=float(catchment[4:]), **config)
+        weathers = [weather_of(24 * days, seed) for seed in range(len(ids))]
+        forcing = {}
+        for variable in weathers[0]:
+            file_name = file_names[variable]
+            values = np.stack([weather[variable] for weather in weathers])
+            forcing[file_name] = to_file.get(file_name, np.asarray)(values).astype(np.float32)
+        write_forcing(folder, ids, first, forcing)
+        write_realization(folder, Period(start, start + timedelta(hours=hours - 1)), (RUNOFF_DEPTH,))
+        return folder
+
+    return make

@@ -259,6 +259,12 @@ def test_similar_attributes_are_no_slips(shared: Path) -> None:
     assert not [(a, b) for a in known for b in known if one_slip_apart(a, b)]
 
 
+def test_attribute_like_a_setting_is_no_slip(write_config: Writer) -> None:
+    """An attribute that the model asks for may resemble a setting, as altitude does latitude."""
+    file = write_config(altitude=335.1)
+    assert _check(file, ("altitude", "aridity", "meanP", "meanelevation", "uparea"))["altitude"] == 335.1
+
+
 def test_unknown_key_warns_once(tmp_path: Path, write_config: Writer) -> None:
     """A key that means nothing is warned of once, by name, however many files have it; another key is warned of again."""
     files = []
@@ -298,7 +304,6 @@ def test_keys_of_ngiab_do_not_warn(shared: Path) -> None:
         ("dtype", "float16", "dtype is 'float16', expected one of float32, float64"),
         ("dtype", 32, "dtype is '32', expected one of float32, float64"),
         ("backend", "numba", "backend is 'numba', expected one of auto, compiled, torch"),
-        ("initial_state", "warm", "initial_state is 'warm', expected one of zero"),
         ("latitude", "north", "latitude is 'north', expected a number"),
         ("latitude", True, "latitude is True, expected a number"),
         ("latitude", 91, "latitude is 91.0, expected degrees between -90 and 90"),

@@ -11,9 +11,10 @@ from typer.testing import CliRunner
 
 from bmi_dmg import demo
 from bmi_dmg.cli import app
-from bmi_dmg.demo import COLUMNS, DemoResult, make_demo
+from bmi_dmg.demo import DemoResult, make_demo
 from bmi_dmg.preflight import check_run
 from bmi_dmg.realization import read_realization
+from bmi_dmg.run_folder import BUDGET_COLUMNS
 from dmg_core.errors import ConfigError
 
 make_small = partial(make_demo, n_catchments=2, days=20, progress=False)
@@ -38,10 +39,10 @@ def test_folder_passes_the_check_of_a_run(small: DemoResult, monkeypatch: pytest
 def test_results_are_finite_and_not_nothing(small: DemoResult) -> None:
     """All columns are there for all catchments and hours, and water runs off."""
     with xr.open_dataset(small.dataset, decode_timedelta=False) as results:
-        for name in COLUMNS:
+        for name in BUDGET_COLUMNS:
             assert results[name].shape == (2, 20 * 24)
             assert np.isfinite(results[name].values).all()
-        assert results[COLUMNS[0]].values.max() > 0.0
+        assert results[BUDGET_COLUMNS[0]].values.max() > 0.0
     assert sorted(path.name for path in (small.run_folder / "outputs" / "ngen").iterdir()) == ["cat-1.csv", "cat-2.csv"]
 
 

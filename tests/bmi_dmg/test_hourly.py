@@ -1,8 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,29 +10,15 @@ import torch
 from bmi_dmg.hourly import HourlyStepper
 from bmi_dmg.variables import PENMAN_MONTEITH_INPUTS
 from bmi_dmg.weather import Weather
+from dmg_core import Catchment
 from dmg_core.errors import ForcingError
 from dmg_core.physics import pet
+from dmg_core.physics.hbv import OUTPUTS
 
 START = datetime(2000, 2, 28, 22)
-OUTPUTS = np.arange(3.0)
 
 
-class RecordingEngine:
-    """Stands in for an engine: writes down the hours it is given."""
-
-    def __init__(self) -> None:
-        self.hours: list[tuple[int, float, float, float]] = []
-
-    def advance(self, row: int, precipitation: float, temperature: float, pet: float) -> np.ndarray:
-        """Write down a step."""
-        self.hours.append((row, precipitation, temperature, pet))
-        return OUTPUTS
-
-
-@pytest.fixture
-def engine() -> RecordingEngine:
-    """Give an engine with an empty record."""
-    return RecordingEngine()
+Steps = list[tuple[float, ...]]
 
 
 @pytest.fixture
@@ -45,33 +30,36 @@ def weather() -> Weather:
 
 
 @pytest.fixture
-def stepper(engine: RecordingEngine, weather: Weather) -> HourlyStepper:
-    """Give a stepper of row 4."""
-    catchment: Any = SimpleNamespace(engine=engine, row=4)
-    return HourlyStepper(catchment, weather, START)
+def recorded(recorded_catchment: Callable[..., tuple[Catchment, Steps]], weather: Weather) -> tuple[HourlyStepper, Steps]:
+    """Give a stepper and the steps that its engine is asked for."""
+    catchment, steps = recorded_catchment("Hbv_2_hourly")
+    return HourlyStepper(catchment, weather, START), steps
 
 
-def test_every_hour_is_a_step(stepper: HourlyStepper, engine: RecordingEngine, weather: Weather) -> None:
+def test_every_hour_is_a_step(recorded: tuple[HourlyStepper, Steps], weather: Weather) -> None:
     """Each hour steps the row with its precipitation, temperature and Penman–Monteith PET, and gives the engine's outputs."""
+    stepper, steps = recorded
     for hour in range(30):
         weather.values[0], weather.values[1] = float(hour), 20.0 - hour
-        np.testing.assert_array_equal(stepper.step(), OUTPUTS)
+        np.testing.assert_array_equal(stepper.step(), np.arange(float(len(OUTPUTS))))
         expected = pet.penman_monteith(*torch.from_numpy(weather.values[1:])).item()
-        assert engine.hours[-1] == (4, float(hour), 20.0 - hour, pytest.approx(expected, rel=1e-12))
-    assert len(engine.hours) == 30
+        assert steps[-1] == (1, float(hour), 20.0 - hour, pytest.approx(expected, rel=1e-12))
+    assert len(steps) == 30
 
 
-def test_clock_counts_hours(stepper: HourlyStepper) -> None:
+def test_clock_counts_hours(recorded: tuple[HourlyStepper, Steps]) -> None:
     """Hours are counted and time is the start of the next one, across a leap day."""
+    stepper, _ = recorded
     for hour in range(50):
         assert (stepper.hours, stepper.time) == (hour, START + timedelta(hours=hour))
         stepper.step()
 
 
-def test_impossible_weather_changes_nothing(stepper: HourlyStepper, engine: RecordingEngine, weather: Weather) -> None:
+def test_impossible_weather_changes_nothing(recorded: tuple[HourlyStepper, Steps], weather: Weather) -> None:
     """After an error the engine has not been stepped and the clock stands where it stood."""
+    stepper, steps = recorded
     stepper.step()
     weather.values[5] = 985.0
     with pytest.raises(ForcingError, match="cat-7, 2000-02-28 23:00: land_surface_air__pressure is 985 Pa, expected 30000 to 120000 Pa"):
         stepper.step()
-    assert (stepper.hours, stepper.time, len(engine.hours)) == (1, START + timedelta(hours=1), 1)
+    assert (stepper.hours, stepper.time, len(steps)) == (1, START + timedelta(hours=1), 1)

@@ -223,7 +223,7 @@ def test_setting_an_unknown_name_is_logged_once(
     monkeypatch.setattr(model_module, "_ignored", set())
     before = daily_model.get_value_ptr(RAIN).tolist(), state_of(daily_model)
     with caplog.at_level(logging.DEBUG, logger="bmi_dmg"):
-        for name in ("soil_storage", "ngen::serialization_free", "soil_storage", "soil_storage"):
+        for name in ("soil_storage", "porosity", "soil_storage", "soil_storage"):
             daily_model.set_value(name, np.array([1.0, 2.0]))
         daily_model.set_value_at_indices("soil_storage", np.array([0]), np.array([1.0]))
     assert [record.getMessage().count("soil_storage") for record in caplog.records] == [1, 0]

@@ -12,7 +12,7 @@ import pytest
 
 from bmi_dmg import BmiDeltaModel
 from bmi_dmg.variables import HARGREAVES_INPUTS, OUTPUTS, RUNOFF_DEPTH
-from dmg_core.errors import AttributeTableError, CheckpointError, ConfigError, ForcingError, StateError
+from dmg_core.errors import AttributeTableError, CheckpointError, ConfigError, DmgError, ForcingError, StateError
 
 Maker = Callable[..., BmiDeltaModel]
 Writer = Callable[..., Path]
@@ -211,8 +211,9 @@ def test_second_initialization(
         ({"uparea": None}, ConfigError, r"cat-7\.yml: catchment cat-7 lacks the attributes uparea"),
         ({"uparea": math.nan}, AttributeTableError, r"cat-7: attribute uparea is nan"),
         ({"device": "abacus"}, ConfigError, r"device.*abacus"),
+        ({"initial_state": "warm"}, DmgError, r"initial_state.*warm"),
     ],
-    ids=["no folder", "no model", "wrong time step", "no attribute", "NaN attribute", "no device"],
+    ids=["no folder", "no model", "wrong time step", "no attribute", "NaN attribute", "no device", "no state"],
 )
 def test_failed_initialization_changes_nothing(
     make_bmi: Maker,
@@ -254,7 +255,7 @@ def test_failed_initialization_changes_nothing(
         ({"physics": "Hbv_2", "time_step": "1 hour"}, "time_step is '1 hour', but .* holds Hbv_2, a model of '1 day'"),
         ({"physics": "Hbv_2_hourly", "time_step": "1 day"}, "time_step is '1 day', but .* holds Hbv_2_hourly, a model of '1 hour'"),
         ({"physics": "Hbv_2_hourly", "time_step": None}, "time_step is '1 day', but .* holds Hbv_2_hourly, a model of '1 hour'"),
-        ({"physics": "Hbv_2_hourly", "pet_method": "hargreaves"}, "pet_method is 'hargreaves', .* hourly model .* needs 'penman_monteith'"),
+        ({"physics": "Hbv_2_hourly", "pet_method": "hargreaves"}, "pet_method .*'hargreaves'.* hourly model .* needs 'penman_monteith'"),
     ],
 )
 def test_model_and_configuration_disagree(write_config: Writer, changes: dict[str, str], message: str) -> None:

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from bmi_dmg import BmiDeltaModel
 from bmi_dmg.variables import HARGREAVES_INPUTS, OUTPUTS, PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
 from dmg_core import Engine
-from dmg_core.engine import shared_engine
 from dmg_core.physics import pet
+from dmg_core.sharing import shared_engine
 
 Maker = Callable[..., BmiDeltaModel]
 Weather = dict[str, np.ndarray]
@@ -243,15 +243,17 @@ def test_round_robin_equals_each_alone(make_bmi: Maker, weather_of: Callable[...
 
 
 def test_catchments_of_a_folder_share_an_engine(make_bmi: Maker, make_model: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Objects that name the same folder, by whatever path, and the same precision are rows of one engine."""
+    """Objects that name the same folder, by whatever path, the same precision and the same backend are rows of one engine."""
     folder = make_model("Hbv_2", 3)
     monkeypatch.chdir(folder.parent)
     paths = (str(folder), f"./{folder.name}", f"{folder}/../{folder.name}")
     models = [make_bmi(model_dir=path, catchment_id=f"cat-{i}") for i, path in enumerate(paths)]
-    other = make_bmi(model_dir=str(folder), catchment_id="cat-x", dtype="float32")
+    models += [make_bmi(model_dir=str(folder), catchment_id="cat-s", dtype="float32")]
+    models += [make_bmi(model_dir=str(folder), catchment_id="cat-t", backend="torch")]
     assert shared_engine(folder, "float64").ids == ("cat-0", "cat-1", "cat-2")
-    assert shared_engine(folder, "float32").ids == ("cat-x",)
-    assert len({id(model) for model in (*models, other)}) == 4
+    assert shared_engine(folder, "float32").ids == ("cat-s",)
+    assert shared_engine(folder, "float64", backend="torch").ids == ("cat-t",)
+    assert len(models) == 5
 
 
 def test_catchments_added_later_join(

@@ -20,9 +20,9 @@ from cf_units import Unit
 
 import bmi_dmg
 from bmi_dmg import BmiDeltaModel
-from bmi_dmg.variables import HARGREAVES_INPUTS, PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
-from dmg_core.engine import shared_engine
+from bmi_dmg.variables import HARGREAVES_INPUTS, OUTPUTS, PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
 from dmg_core.errors import DmgError
+from dmg_core.sharing import shared_engine
 
 Writer = Callable[..., Path]
 Weather = dict[str, np.ndarray]
@@ -47,12 +47,14 @@ AORC = {
 #: What NGIAB's realization names as main output.
 NGIAB_MAIN_OUTPUT = "land_surface_water__runoff_volume_flux"
 
-#: Names that the protocols of ngen and its forks ask for, none of which this module has.
+#: Names of variables that ngen's protocols ask for; they never stand in the lists of names.
 PROTOCOLS = (
     *(f"ngen::mass_{part}" for part in ("in", "out", "stored", "leaked")),
     *(f"{prefix}serialization_{part}" for prefix in ("ngen::", "") for part in ("create", "size", "state", "free")),
     "reset_time",
 )
+#: Names that this module does not know: of a protocol it lacks, and of another model's parameters.
+UNKNOWN = ("ngen::no_such_protocol", "ngen::mass", "soil_params.depth", "k")
 
 
 @dataclass
@@ -258,7 +260,7 @@ def test_5_main_output_is_depth_per_step(write_config: Writer, weather_of: Calla
     np.testing.assert_array_equal(_run(Module(config, NGIAB_MAIN_OUTPUT), forcings, 80), _run(module, forcings, 80))
 
 
-@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize("name", UNKNOWN)
 @pytest.mark.parametrize("ask", ["get_var_itemsize", "get_var_type", "get_var_units", "get_value_ptr"])
 def test_6_unknown_names_raise(write_config: Writer, name: str, ask: str) -> None:
     """Asked for a variable of a protocol it lacks, the module raises KeyError, so that ngen switches the protocol off."""
@@ -266,7 +268,7 @@ def test_6_unknown_names_raise(write_config: Writer, name: str, ask: str) -> Non
         getattr(Module(str(write_config())).model, ask)(name)
 
 
-@pytest.mark.parametrize("name", [*PROTOCOLS, "soil_params.depth"])
+@pytest.mark.parametrize("name", UNKNOWN)
 def test_6_setting_unknown_names_is_ignored(write_config: Writer, weather_of: Callable[..., Weather], name: str) -> None:
     """Setting any other name does nothing, whatever is set."""
     forcings, config = Forcings.of(weather_of(60)), str(write_config())
@@ -322,8 +324,9 @@ def test_8_catchments_share_weights_and_nothing_else(
     assert len({row.tobytes() for row in runoff}) == 3
 
 
-def test_9_state_protocols_are_off(write_config: Writer) -> None:
-    """No state is offered: none of the names that save and restore it is published, and the published ones are weather and results."""
+def test_9_names_of_protocols_are_not_published(write_config: Writer) -> None:
+    """State and mass balance are no business of the lists of names: published are the weather that is needed and the results."""
     model = Module(str(write_config())).model
     assert model.get_input_var_names() == tuple(variable.name for variable in HARGREAVES_INPUTS)
+    assert model.get_output_var_names() == tuple(variable.name for variable in OUTPUTS)
     assert not {*model.get_input_var_names(), *model.get_output_var_names()} & set(PROTOCOLS)

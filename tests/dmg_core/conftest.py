@@ -127,3 +127,9 @@ def hbv11p_folder(tmp_path: Path) -> ModelFolder:
 def backend(request: pytest.FixtureRequest) -> str:
     """Name of a backend of the engine: what one promises, both do."""
     return str(request.param)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_torch_thread() -> None:
+    """Tensors of the tests are so small that several threads would only wait for each other."""
+    torch.set_num_threads(1)

@@ -13,8 +13,9 @@ import torch
 from hypothesis import given, settings
 
 from dmg_core import Catchment, Engine
-from dmg_core.engine import STATIC_BLOCK, shared_engine
 from dmg_core.errors import StateError
+from dmg_core.sharing import shared_engine
+from dmg_core.static_parameters import BLOCK as STATIC_BLOCK
 from tests.dmg_core.factories import (
     FAMILY,
     FROM_SERIES,

@@ -21,7 +21,7 @@ SCRIPT = """
 import json, resource, sys
 from pathlib import Path
 import numpy as np
-from dmg_core.engine import shared_engine
+from dmg_core.sharing import shared_engine
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmg_core.networks import AnnModel, LstmMlpModel, LstmModel, MlpModel
-from dmg_core.networks.kernels import LstmWeights, advance_lstm, input_layer_of, lstm_weights
+from dmg_core.networks.kernels import advance_lstm, input_layer_of, lstm_weights
 from tests.dmg_core.factories import make_network, make_settings
 from tests.dmg_core.reference import read_arrays
 from tests.dmg_core.strategies import cuttings, seeds
@@ -93,15 +93,15 @@ def compiled_steps(
     network: LstmModel, forcings: npt.NDArray[Any], attributes: npt.NDArray[Any], columns: list[int]
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
     """Run the compiled form over a series (T, b, 3); returns fractions (T, b, n) and the last state."""
-    weights: LstmWeights = lstm_weights(network, 3, columns)
+    weights = lstm_weights(network, 3, columns)
     rows, hidden = len(attributes), network.lstm.hidden
     fixed = input_layer_of(network, attributes)
     h, c = np.zeros((2, rows, hidden), forcings.dtype)
-    scratch, gates = np.empty((rows, 2 * hidden), forcings.dtype), np.empty((rows, 4 * hidden), forcings.dtype)
-    fractions = np.empty((len(forcings), rows, len(columns)), forcings.dtype)
+    layer, gates = np.empty((rows, hidden), forcings.dtype), np.empty((rows, 4 * hidden), forcings.dtype)
+    fractions = np.empty((len(forcings), rows, weights.out.shape[1]), forcings.dtype)  # the columns wanted, and some to fill a cache line
     for x, out in zip(forcings, fractions, strict=True):
-        advance_lstm(x, fixed, h, c, weights, scratch, gates, out)
-    return fractions, h, c
+        advance_lstm(x, fixed, h, c, weights, layer, gates, out)
+    return fractions[..., : len(columns)], h, c
 
 
 def lstm_with_inputs(seed: int, rows: int, hidden: int, dtype: torch.dtype) -> tuple[LstmModel, npt.NDArray[Any], npt.NDArray[Any]]:

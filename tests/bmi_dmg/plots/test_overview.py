@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import netCDF4
 import numpy as np
@@ -15,20 +16,6 @@ from bmi_dmg.plots import plot_hydrographs
 from dmg_core.errors import ConfigError
 
 MakeRun = Callable[..., Path]
-
-
-@pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """Figures that were saved, in order."""
-    figures: list[Figure] = []
-    save = Figure.savefig
-
-    def keep(self: Figure, *args: object, **options: object) -> None:
-        figures.append(self)
-        save(self, *args, **options)
-
-    monkeypatch.setattr(Figure, "savefig", keep)
-    return figures
 
 
 def test_a_run_folder_is_drawn_with_its_rain(make_run: MakeRun, recorded: ModuleType, tmp_path: Path, drawn: list[Figure]) -> None:
@@ -54,12 +41,12 @@ def test_a_dataset_is_drawn_without_rain(make_run: MakeRun, recorded: ModuleType
 
 
 def test_long_runs_are_drawn_by_day(make_run: MakeRun, recorded: ModuleType, tmp_path: Path, drawn: list[Figure]) -> None:
-    """From 60 days on, means of calendar days are drawn."""
+    """From 60 days on, means of complete calendar days are drawn."""
     result = run(make_run(hours=60 * 24 + 2), progress=False)
     plot_hydrographs(result.dataset, tmp_path / "long.png", catchments=["cat-1"])
     values = drawn[0].axes[0].lines[0].get_ydata()
-    assert len(values) == 61
-    np.testing.assert_allclose(values[:2], [24 * 1.5, 24 * (2 + np.arange(1, 25)).mean()], rtol=1e-6)
+    assert len(values) == 60
+    np.testing.assert_allclose(values[:2], [24 * (2 + np.arange(1, 25)).mean(), 24 * (26 + np.arange(1, 25)).mean()], rtol=1e-6)
 
 
 def test_many_catchments_are_thinned_out(make_run: MakeRun, recorded: ModuleType, tmp_path: Path, drawn: list[Figure]) -> None:
@@ -83,4 +70,20 @@ def test_what_cannot_be_drawn_is_told(make_run: MakeRun, recorded: ModuleType, t
         dataset.delncattr("main_output_variable")
     with pytest.raises(ConfigError, match="not the result of a run"):
         plot_hydrographs(result.dataset, tmp_path / "x.png")
+    with pytest.raises(ConfigError, match=r"x\.pdf: a picture is written as \.png or \.svg"):
+        plot_hydrographs(result.dataset, tmp_path / "x.pdf")
     assert list(tmp_path.glob("*.png")) == []
+
+
+def test_observed_flow_stands_beside_the_run(finished: Any, tmp_path: Path, drawn: list[Figure]) -> None:
+    """A gauged catchment shows both flows and their Nash-Sutcliffe efficiency; the others are as they were."""
+    flow = finished.daily["streamflow"][1]
+    lines = [f"{np.datetime64('2020-01-30') + day},{value:.17g}" for day, value in enumerate(flow)]
+    (tmp_path / "flow.csv").write_text("\n".join(["time,cat-2[mm d-1]", *lines]))
+    plot_hydrographs(finished.folder, tmp_path / "run.svg", observed=tmp_path / "flow.csv")
+    panels = [axis for axis in drawn[0].axes if axis.lines]
+    assert [len(panel.lines) for panel in panels] == [1, 2, 1]
+    for line in panels[1].lines:
+        np.testing.assert_allclose(line.get_ydata(), flow, rtol=1e-9)
+    assert panels[1].get_title(loc="left").endswith("NSE 1.00")
+    assert "observed flow (black)" in (tmp_path / "run.svg").read_text()

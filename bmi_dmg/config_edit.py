@@ -1,0 +1,59 @@
+"""Set a key of a YAML file and leave every other line as it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dmg_core.errors import ConfigError
+
+
+def with_key(file: Path, key: str, value: str) -> bytes:
+    """Give the contents of a YAML file with a key set.
+
+    Parameters
+    ----------
+    file : Path
+        A file of keys and values.
+    key : str
+        One of the outermost keys, or a new one, which goes to the end.
+    value : str
+        Its value.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, or the key cannot be set by changing or adding a line.
+    """
+    try:
+        text = file.read_bytes().decode()
+        before = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{file}: cannot be read as YAML: {error}") from error
+    ending = "\r\n" if "\r\n" in text else "\n"
+    line = f"{key}: {_scalar(value)}"
+    pattern = re.compile(rf"^{re.escape(key)}[ \t]*:[^\r\n#]*?(?=[ \t]*(?:#[^\r\n]*)?\r?$)", re.MULTILINE)
+    text, count = pattern.subn(lambda _: line, text, count=1)
+    if not count:
+        text += ("" if text.endswith("\n") else ending) + line + ending
+    _require(file, before, text, key, value)
+    return text.encode()
+
+
+def _scalar(value: str) -> str:
+    """Write a string as YAML does, in quotes where it needs them."""
+    return yaml.safe_dump(value, width=1_000_000, allow_unicode=True).removesuffix("\n").removesuffix("\n...")
+
+
+def _require(file: Path, before: Any, text: str, key: str, value: str) -> None:
+    """Make sure that the new text says what it should, and nothing else has changed."""
+    try:
+        after = yaml.safe_load(text)
+    except yaml.YAMLError:
+        after = None
+    if not isinstance(before, Mapping) or after != {**before, key: value}:
+        raise ConfigError(f"{file}: '{key}: {value}' cannot be set by changing one line; set it by hand")

@@ -1,0 +1,219 @@
+"""What a page tells, gathered from a run folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmi_dmg.check import check_folder
+from bmi_dmg.observed import read_observed
+from bmi_dmg.quantities import OBSERVED, PRECIPITATION, RUNOFF, Kind, panels_of
+from bmi_dmg.report.divides import draw_divides
+from bmi_dmg.report.packing import figures, packed
+from bmi_dmg.report.settings import run_settings, versions
+from bmi_dmg.results import RunResults
+from bmi_dmg.summary import Summary, summarize
+from bmi_dmg.time_axis import TimeAxis
+from bmi_dmg.water_budget import WaterBudget, water_budget
+from dmg_core.errors import ConfigError
+from dmg_core.metrics import kge, nse, pbias
+
+#: Values of all series of a page; more make it large and slow, so long runs of many catchments are told in longer steps.
+MAX_VALUES: Final = 4_000_000
+#: Longer steps to choose from, in days.
+LONGER_STEPS: Final = (7, 30)
+
+#: Metric -> label and unit on the map.
+SKILL_LABELS: Final = {
+    "pbias": ("Bias of runoff", "%"),
+    "nse": ("Nash–Sutcliffe efficiency", ""),
+    "kge": ("Kling–Gupta efficiency", ""),
+}
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a page tells.
+
+    Attributes
+    ----------
+    title : str
+        Its title.
+    facts : dict
+        Everything but the series, ready for JSON. Lists of figures have one for each catchment and a last one for all of them together.
+    series : Mapping[str, str]
+        Role -> packed series, shape (N + 1, n).
+    """
+
+    title: str
+    facts: dict[str, Any]
+    series: Mapping[str, str]
+
+
+def gather(run_folder: Path, observed: Path | None) -> Content:
+    """Gather what there is to tell of a run; see :func:`bmi_dmg.report.write_report`."""
+    with RunResults(run_folder) as results:
+        if results.days.n < 2:
+            raise ConfigError(f"{results.source}: a report needs at least two complete days; the run has {results.hours} hours")
+        days = results.days
+        flows = None if observed is None else _flows(read_observed(observed, days, results.ids, results.area), results.ids, days)
+        axis = _axis(results, with_observed=flows is not None)
+        summaries = summarize(results, range(len(results.ids)), axis)
+        skill = None if flows is None else _skill(results.means(RUNOFF, range(len(results.ids)), days), flows)
+        settings = run_settings(run_folder, results)
+    budget = water_budget(summaries)
+    whole = _Whole(results.area if results.area is not None else np.ones(len(results.ids)))
+    series = _series(summaries, whole)
+    if flows is not None:
+        series[OBSERVED] = np.vstack([axis.means_of_days(flows), np.full(axis.n, np.nan)])
+    facts: dict[str, Any] = {
+        "title": run_folder.resolve().name,
+        "written": datetime.now(timezone.utc).isoformat(timespec="minutes"),
+        "period": _period(results),
+        "axis": {"start": int(axis.start.replace(tzinfo=timezone.utc).timestamp()), "step": 3600 * axis.step, "n": axis.n},
+        "catchments": {"ids": results.ids, "areas": None if results.area is None else figures(results.area)},
+        "map": draw_divides(run_folder, results.ids),
+        "panels": _panels(set(series)),
+        "measures": _measures(summaries, budget, skill, whole),
+        "budget": _budget(budget, whole),
+        "skill": None if skill is None else {name: [*figures(values), None] for name, values in skill.items()},
+        "findings": _findings(run_folder.resolve()),
+        "settings": settings,
+        "versions": versions(),
+    }
+    return Content(facts["title"], facts, {role: packed(values) for role, values in series.items()})
+
+
+def _findings(run_folder: Path) -> list[dict[str, str]]:
+    """Check the folder as it is now; paths are told from the run folder on, since pages travel."""
+
+    def shortened(text: str) -> str:
+        return text.replace(f"{run_folder}/", "").replace(str(run_folder), ".")
+
+    return [
+        {
+            "severity": finding.severity.value,
+            "message": shortened(finding.message),
+            "remedy": shortened(finding.remedy),
+            "place": shortened(finding.place),
+        }
+        for finding in check_folder(run_folder).findings
+    ]
+
+
+class _Whole:
+    """Adds to figures of each catchment that of all together: their mean, weighted by area."""
+
+    def __init__(self, weights: Array) -> None:
+        self._weights = weights / weights.sum()
+
+    def mean(self, values: Array) -> Any:
+        return np.tensordot(self._weights, values, axes=1)
+
+    def figures(self, values: Array) -> list[float | None]:
+        return figures(np.append(values, self.mean(values)))
+
+
+def _axis(results: RunResults, *, with_observed: bool) -> TimeAxis:
+    """Choose the shortest steps that keep the page within :data:`MAX_VALUES`."""
+    n_curves = sum(len(panel.curves) for panel in panels_of({*results.quantities, *([OBSERVED] if with_observed else [])}))
+    axes = [results.axis_to_show(with_observed=with_observed), *(results.days.coarser(days) for days in LONGER_STEPS)]
+    fitting = [axis for axis in axes if axis.n * n_curves * (len(results.ids) + 1) <= MAX_VALUES]
+    return fitting[0] if fitting else axes[-1]
+
+
+def _flows(observed: Mapping[str, Array], ids: Sequence[str], days: TimeAxis) -> Array:
+    """Give observed flow of all catchments, shape (N, days.n), NaN where there is none."""
+    unknown = np.full(days.n, np.nan)
+    return np.stack([observed.get(catchment, unknown) for catchment in ids])
+
+
+def _skill(simulated: Array, observed: Array) -> dict[str, Array]:
+    return {metric.__name__: metric(simulated.T, observed.T) for metric in (nse, kge, pbias)}
+
+
+def _series(summaries: Mapping[str, Summary], whole: _Whole) -> dict[str, Array]:
+    """Give the series of the panels, with that of all catchments together as the last row."""
+    drawn = {curve.role for panel in panels_of(set(summaries)) for curve in panel.curves}
+    return {
+        role: np.vstack([summary.series, whole.mean(summary.series)])
+        for role, summary in summaries.items()
+        if role in drawn and summary.quantity.kind is not Kind.OTHER
+    }
+
+
+def _period(results: RunResults) -> dict[str, Any]:
+    """Tell the days of the run, and those of its budgets: they begin where the first step has ended."""
+    end = results.start + timedelta(hours=results.hours)
+    finest = results.finest
+    counted = finest.start + timedelta(hours=finest.step)
+    return {
+        "start": results.start.isoformat(),
+        "end": end.isoformat(),
+        "budgetStart": counted.isoformat(),
+        "budgetEnd": (finest.start + timedelta(hours=finest.hours)).isoformat(),
+        "byDay": results.by_day,
+    }
+
+
+def _panels(roles: set[str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "title": panel.title,
+            "units": panel.kind.value,
+            "height": panel.height,
+            "curves": [
+                {"role": curve.role, "label": curve.label, "light": curve.light, "dark": curve.dark, "filled": curve.filled}
+                for curve in panel.curves
+            ],
+        }
+        for panel in panels_of(roles)
+    ]
+
+
+def _measures(
+    summaries: Mapping[str, Summary], budget: WaterBudget, skill: Mapping[str, Array] | None, whole: _Whole
+) -> list[dict[str, Any]]:
+    """List what the map can show: runoff first, then how well it was met, then all else the run tells."""
+    measures = [_measure(summaries[RUNOFF], whole)]
+    if PRECIPITATION in summaries:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio = summaries[RUNOFF].total / summaries[PRECIPITATION].total
+        overall = whole.mean(summaries[RUNOFF].total) / whole.mean(summaries[PRECIPITATION].total)
+        measures.append({"label": "Runoff ratio", "units": "", "values": figures(np.append(ratio, overall))})
+    if skill is not None:
+        for name, (label, units) in SKILL_LABELS.items():
+            measures.append({"label": label, "units": units, "values": [*figures(skill[name]), None], "diverging": name == "pbias"})
+    measures += [_measure(summary, whole) for role, summary in summaries.items() if role != RUNOFF]
+    if "swe" in summaries:
+        measures.append({"label": "Largest snowpack", "units": "mm", "values": [*figures(summaries["swe"].largest), None]})
+    if budget.residual is not None:
+        label = "Rest of the water budget" if budget.missing else "Unexplained water"
+        measures.append({"label": label, "units": "mm", "values": whole.figures(budget.residual), "diverging": True})
+    return measures
+
+
+def _measure(summary: Summary, whole: _Whole) -> dict[str, Any]:
+    """Show the total of a flux and the mean of anything else."""
+    what = summary.quantity
+    if what.kind is Kind.FLUX:
+        return {"label": what.label, "units": "mm", "values": whole.figures(summary.total)}
+    return {"label": f"{what.label}, mean", "units": what.units, "values": whole.figures(summary.mean)}
+
+
+def _budget(budget: WaterBudget, whole: _Whole) -> dict[str, Any]:
+    return {
+        "terms": [
+            {"label": term.label, "gain": term.gain, "stored": term.stored, "values": whole.figures(term.values)} for term in budget.terms
+        ],
+        "residual": None if budget.residual is None else whole.figures(budget.residual),
+        "missing": budget.missing,
+    }

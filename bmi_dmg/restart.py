@@ -1,0 +1,200 @@
+"""Warm starts and restart files: the states of catchments, taken from BMI objects and given back to them."""
+
+from __future__ import annotations
+
+import glob
+import logging
+import os
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+from weakref import WeakValueDictionary
+
+import numpy as np
+import numpy.typing as npt
+
+from dmg_core.errors import StateError
+from dmg_core.identity import Identity
+from dmg_core.state import States
+
+Array = npt.NDArray[Any]
+
+_log = logging.getLogger(__name__)
+
+#: How restart files are named: time of the next hour, and the rank of the process where there are several.
+_FILE_TIME: Final = "%Y%m%dT%H"
+_FILE_NAME: Final = re.compile(r"state_(\d{8}T\d{2})(_rank\d+)?\.safetensors")
+
+#: Where MPI libraries tell a process its rank.
+_RANK_VARIABLES: Final = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID")
+
+
+def states_of(identity: Identity, catchments: Mapping[str, tuple[datetime, Mapping[str, Array]]]) -> States:
+    """Put the states of single catchments together.
+
+    Parameters
+    ----------
+    identity : Identity
+        Their model.
+    catchments : mapping of str to (datetime, mapping of str to ndarray)
+        By id: start of the next hour, and the arrays of one catchment.
+    """
+    rows = [arrays for _, arrays in catchments.values()]
+    return States(
+        identity=identity,
+        ids=tuple(catchments),
+        times=tuple(time.isoformat() for time, _ in catchments.values()),
+        arrays={name: np.stack([row[name] for row in rows]) for name in rows[0]},
+    )
+
+
+def state_of(states: States, catchment_id: str, where: str) -> tuple[datetime, dict[str, Array]]:
+    """Give the time and the arrays of one catchment; see :func:`states_of`.
+
+    Raises
+    ------
+    StateError
+        If there is no such catchment, or its time is none.
+    """
+    row = states.row_of(catchment_id, where)
+    try:
+        time = datetime.fromisoformat(states.times[row])
+    except ValueError as error:
+        raise StateError(f"{where}: the time of {catchment_id}, {states.times[row]!r}, is none") from error
+    return time, {name: array[row] for name, array in states.arrays.items()}
+
+
+def find_state(source: Path, catchment_id: str) -> tuple[Path, States] | None:
+    """Look for the state of a catchment.
+
+    Parameters
+    ----------
+    source : Path
+        A restart file, or a folder of them, of which the newest count; a ``*`` in the name stands for several files.
+    catchment_id : str
+        The catchment.
+
+    Returns
+    -------
+    tuple of Path and States, or None
+        The file that has it.
+
+    Raises
+    ------
+    StateError
+        If there are no files, or one cannot be read.
+    """
+    for file in _files(source):
+        try:
+            status = file.stat()
+        except OSError as error:
+            raise StateError(f"{file}: the initial state cannot be read: {error}") from error
+        states = _read(file, status.st_mtime_ns, status.st_size)
+        if catchment_id in states.row_by_id:
+            return file, states
+    return None
+
+
+@lru_cache(maxsize=4)
+def _read(file: Path, modified: int, size: int) -> States:  # noqa: ARG001  # a file that has changed is another one
+    """Read a file once for all the catchments of a process that start from it."""
+    return States.read(file)
+
+
+def _restart_files(folder: Path) -> list[re.Match[str]]:
+    return [match for match in (_FILE_NAME.fullmatch(file.name) for file in folder.iterdir()) if match]
+
+
+def _files(source: Path) -> list[Path]:
+    if source.is_dir():
+        newest = max((match[1] for match in _restart_files(source)), default=None)
+        files = sorted(source.glob(f"state_{newest}*.safetensors")) if newest else []
+    else:
+        files = sorted(Path(name) for name in glob.glob(str(source))) if "*" in str(source) else [source]  # noqa: PTH207  # may be absolute
+    if not files:
+        raise StateError(f"{source}: there is no restart file")
+    return files
+
+
+class Checkpoints:
+    """Writes the states of all catchments of a process whenever they have all come to a time that is due.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files go; it is made.
+    every : int
+        Hours between files.
+    keep : int
+        How many of the newest files stay.
+
+    Raises
+    ------
+    StateError
+        If the folder cannot be written to.
+    """
+
+    def __init__(self, folder: Path, every: int, keep: int) -> None:
+        self.every = every
+        self._folder, self._keep = folder, keep
+        self._rank = next((f"_rank{os.environ[name]}" for name in _RANK_VARIABLES if os.environ.get(name, "").isdecimal()), "")
+        self._members: set[str] = set()
+        self._arrived: dict[datetime, dict[str, tuple[datetime, Mapping[str, Array]]]] = {}
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            probe = folder / f".probe{os.getpid()}"
+            probe.write_bytes(b"")
+            probe.unlink()
+        except OSError as error:
+            raise StateError(f"{folder}: restart files cannot be written there: {error}") from error
+
+    def join(self, catchment_id: str) -> None:
+        """Wait for this catchment, too.
+
+        Raises
+        ------
+        StateError
+            If one of that name is there already.
+        """
+        if catchment_id in self._members:
+            raise StateError(f"{self._folder}: two catchments of this process are called {catchment_id}; their states would be one")
+        self._members.add(catchment_id)
+
+    def leave(self, catchment_id: str) -> None:
+        """Wait for this catchment no longer."""
+        self._members.discard(catchment_id)
+
+    def arrive(self, identity: Identity, catchment_id: str, time: datetime, state: Mapping[str, Array]) -> None:
+        """Take the state of a catchment at a time that is due, and write the file if it was the last one.
+
+        Raises
+        ------
+        StateError
+            If the file cannot be written; earlier files are untouched.
+        """
+        there = self._arrived.setdefault(time, {})
+        there[catchment_id] = (time, state)
+        if self._members <= there.keys():
+            states_of(identity, there).write(self._folder / f"state_{time.strftime(_FILE_TIME)}{self._rank}.safetensors")
+            self._arrived = {later: states for later, states in self._arrived.items() if later > time}
+            self._remove_old()
+
+    def _remove_old(self) -> None:
+        matches = [match for match in _restart_files(self._folder) if (match[2] or "") == self._rank]
+        for match in sorted(matches, key=lambda match: match[1])[: -self._keep]:
+            (self._folder / match[0]).unlink(missing_ok=True)
+
+
+_shared: WeakValueDictionary[tuple[Path, int, int, str], Checkpoints] = WeakValueDictionary()
+
+
+def shared_checkpoints(folder: Path, every: int, keep: int, model: Path) -> Checkpoints:
+    """Return the one writer of this process for a folder and a model."""
+    key = (folder.resolve(), every, keep, str(model.resolve()))
+    writer = _shared.get(key)
+    if writer is None:
+        writer = _shared[key] = Checkpoints(key[0], every, keep)
+    return writer

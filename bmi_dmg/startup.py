@@ -1,0 +1,104 @@
+"""From a configuration to a catchment that is ready to be stepped."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from bmi_dmg.config import TIME_STEPS, BmiConfig
+from bmi_dmg.daily import DailyStepper
+from bmi_dmg.hourly import HourlyStepper
+from bmi_dmg.restart import find_state, state_of
+from bmi_dmg.stepper import Stepper
+from bmi_dmg.variables import INPUTS
+from bmi_dmg.weather import Weather
+from dmg_core import Catchment
+from dmg_core.errors import ConfigError, StateError
+from dmg_core.parameters import Variant
+from dmg_core.sharing import shared_engine
+
+_log = logging.getLogger(__name__)
+
+_TIME_STEP_OF: Final = {steps_per_day: text for text, steps_per_day in TIME_STEPS.items()}
+
+
+def start(config: BmiConfig) -> Stepper:
+    """Join the engine of a model folder, and take over an initial state or spin up, if that is wanted.
+
+    Raises
+    ------
+    DmgError
+        If the configuration, the model folder or the state is wrong. Nothing is left behind then.
+    """
+    engine = shared_engine(config.model_dir, config.dtype, config.device, config.backend)
+    check_time_step(config, engine.model.physics.variant)
+    attributes = config.attributes(engine.attribute_names)
+    (catchment,) = engine.add({name: [value] for name, value in attributes.items()}, [config.catchment_id])
+    try:
+        stepper = make_stepper(config, catchment)
+        if config.initial_state is not None:
+            _warm_start(config, stepper)
+        if config.spinup is not None:
+            from bmi_dmg.spinup import spin_up  # only where it is wanted: it reads forcing files
+
+            spin_up(config, config.spinup, stepper)
+    except BaseException:
+        engine.withdraw(catchment)
+        raise
+    return stepper
+
+
+def make_stepper(config: BmiConfig, catchment: Catchment) -> Stepper:
+    """Give what steps a catchment as its configuration says, from nothing."""
+    weather = Weather(config.catchment_id, INPUTS[config.pet_method], config.missing_forcing)
+    if config.steps_per_day > 1:
+        return HourlyStepper(catchment, weather, config.start_time)
+    latitude = config.latitude if config.pet_method == "hargreaves" else None
+    return DailyStepper(catchment, weather, config.start_time, latitude)
+
+
+def _warm_start(config: BmiConfig, stepper: Stepper) -> None:
+    """Take over the state that the configuration names.
+
+    Raises
+    ------
+    StateError
+        If there is none of this catchment, unless it may start from nothing, or if the state does not fit.
+    """
+    source, catchment = config.initial_state, config.catchment_id
+    if source is None:
+        return
+    found = find_state(source, catchment)
+    if found is None:
+        if not config.cold_start_missing:
+            raise StateError(f"{source}: there is no state of catchment {catchment}; with cold_start_missing: true it starts from nothing")
+        _log.warning("%s: there is no state of catchment %s, which starts from nothing", source, catchment)
+        return
+    file, states = found
+    stepper.catchment.engine.identity.require(states.identity, str(file))
+    time, state = state_of(states, catchment, str(file))
+    if time.hour != config.start_time.hour:
+        raise StateError(
+            f"{file}: the state of {catchment} is of {time}, but {config.path} starts at {config.start_time}: the hours differ"
+        )
+    if time != config.start_time:
+        _log.warning("%s: the state of %s is of %s, but the run starts at %s", file, catchment, time, config.start_time)
+    stepper.restore(state, str(file))
+    stepper.set_clock(config.start_time, 0)
+
+
+def check_time_step(config: BmiConfig, variant: Variant) -> None:
+    """Refuse a model that does not step as the configuration says.
+
+    Raises
+    ------
+    ConfigError
+        If the time steps differ, or an hourly model is to use a daily equation.
+    """
+    if variant.steps_per_day != config.steps_per_day:
+        raise ConfigError(
+            f"{config.path}: time_step is {_TIME_STEP_OF[config.steps_per_day]!r}, but {config.model_dir} holds {variant.name}, "
+            f"a model of {_TIME_STEP_OF[variant.steps_per_day]!r}"
+        )
+    if config.steps_per_day > 1 and config.pet_method == "hargreaves":
+        raise ConfigError(f"{config.path}: pet_method 'hargreaves' is daily; the hourly model {variant.name} needs 'penman_monteith'")

@@ -1,0 +1,343 @@
+"""What is in a file of states: shown as a table, exported for people as NetCDF, compared with another."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bmi_dmg.daily import FLOW, HIGHEST, HOURS, LOWEST, NOT_SIMULATED, PET, PRECIPITATION, TEMPERATURE
+from bmi_dmg.variables import INPUTS, OUTPUTS, InputVariable
+from dmg_core.arrays import BUDGET
+from dmg_core.assimilation import STORES
+from dmg_core.errors import ConfigError, StateError
+from dmg_core.files import path_written_whole
+from dmg_core.parameters import VARIANTS
+from dmg_core.physics.equations import Stores
+from dmg_core.physics.hbv import ROUTED
+from dmg_core.physics.kernels import parameter_columns
+from dmg_core.state import States
+
+Array = npt.NDArray[Any]
+
+#: Catchments shown where none are named.
+SHOWN: Final = 20
+
+#: Store -> its place in the array of stores.
+_PLACES: Final = {name: Stores._fields.index(symbol) for name, symbol in STORES.items()}
+
+
+def show(states: States, catchments: Sequence[str] = ()) -> str:
+    """Say what is in some states.
+
+    Parameters
+    ----------
+    states : States
+        The states.
+    catchments : sequence of str
+        Which to put into the table; the first ones by default.
+
+    Raises
+    ------
+    StateError
+        If one of them is not there.
+    """
+    rows = [states.row_of(catchment, "show") for catchment in catchments] or list(range(min(len(states), SHOWN)))
+    lines = [*_header(states), "", *_table(states, rows)]
+    if not catchments and len(states) > len(rows):
+        lines.append(f"… and {len(states) - len(rows)} more; name catchments to see them, or export the file")
+    return "\n".join([*lines, *_missing(states, rows)])
+
+
+def _header(states: States) -> Iterator[str]:
+    yield f"{len(states)} catchments, next hour {_span(states.times)}"
+    yield "model: " + ", ".join(f"{key} {_words(value)}" for key, value in states.identity.description.items())
+    yield f"fingerprint: {states.identity.digest}"
+    yield "arrays: " + ", ".join(f"{name} {'×'.join(map(str, array.shape[1:])) or '1'} {array.dtype}" for name, array in _sorted(states))
+    size = sum(array.nbytes for array in states.arrays.values())
+    yield f"size: {size / max(len(states), 1):.0f} bytes per catchment, {size / 1e6:.3g} MB"
+
+
+def _words(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _span(times: Sequence[str]) -> str:
+    first, last = min(times, default="of none"), max(times, default="of none")
+    return first if first == last else f"{first} to {last}"
+
+
+def _sorted(states: States) -> list[tuple[str, Array]]:
+    return sorted(states.arrays.items())
+
+
+def _table(states: States, rows: Sequence[int]) -> Iterator[str]:
+    """Give stores (mean, least and largest of the components), storage, mm, and hours of missing forcing, a line for each catchment."""
+    stores, storage, missing = array_of(states, "stores"), storage_of(states), array_of(states, "missing_hours")
+    width = max([len("catchment"), *(len(states.ids[row]) for row in rows)])
+    heads = [f"{name.replace('_', ' ') + ', mm':>24}" for name in _PLACES]
+    yield f"{'catchment':<{width}} {' '.join(heads)} {'storage, mm':>12} {'missing, h':>10}"
+    for row in rows:
+        cells = [_cell(stores[row, :, place]) for place in _PLACES.values()]
+        yield f"{states.ids[row]:<{width}} {' '.join(cells)} {storage[row]:>12.4g} {int(missing[row].sum()):>10}"
+
+
+def _cell(values: Array) -> str:
+    spread = f"{values.mean():.4g} ({values.min():.4g}–{values.max():.4g})"
+    return f"{spread:>24}"
+
+
+def _missing(states: States, rows: Sequence[int]) -> Iterator[str]:
+    """Name the inputs that were missing."""
+    counts = array_of(states, "missing_hours")
+    inputs = inputs_of(counts.shape[1])
+    for row in rows:
+        for variable, hours in zip(inputs, counts[row], strict=True):
+            if hours:
+                yield f"{states.ids[row]}: {variable.name} was missing in {int(hours)} hours"
+
+
+def array_of(states: States, name: str) -> Array:
+    """Give one of the arrays.
+
+    Raises
+    ------
+    StateError
+        If there is none of that name.
+    """
+    if name not in states.arrays:
+        raise StateError(f"the states have no array {name!r}; there are {', '.join(sorted(states.arrays))}")
+    return states.arrays[name]
+
+
+def inputs_of(count: int) -> tuple[InputVariable, ...]:
+    """Tell the inputs of a model by their number.
+
+    Raises
+    ------
+    StateError
+        If no model has so many.
+    """
+    found = next((variables for variables in INPUTS.values() if len(variables) == count), None)
+    if found is None:
+        raise StateError(f"the states are of a model with {count} inputs, which this software does not know")
+    return found
+
+
+def storage_of(states: States) -> Array:
+    """Water held by each catchment, under way included, mm."""
+    held: Array = array_of(states, "stores").sum(-1).mean(-1) + array_of(states, "in_transit").sum((1, 2))
+    return held
+
+
+# --- export ------------------------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Variable:
+    """A variable of the NetCDF file, over catchments and, maybe, more."""
+
+    name: str
+    dimensions: tuple[str, ...]
+    units: str
+    long_name: str
+    values: Array
+
+
+def export(states: States, path: Path) -> None:
+    """Write states as NetCDF after CF-1.8, for people.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be written.
+    StateError
+        If the states are of a form that this software does not know.
+    """
+    import netCDF4
+
+    variables = list(_variables(states))
+    try:
+        with path_written_whole(path) as unfinished, netCDF4.Dataset(str(unfinished), "w", format="NETCDF4") as dataset:
+            _write(dataset, states, variables)
+    except (OSError, RuntimeError) as error:  # netCDF4 raises the latter where the disk is full
+        raise ConfigError(f"{path}: cannot be written: {error}") from error
+
+
+def _write(dataset: Any, states: States, variables: Sequence[_Variable]) -> None:
+    dataset.setncatts(
+        {
+            "Conventions": "CF-1.8",
+            "title": "states of catchments of a δHBV model",
+            "model": json.dumps(states.identity.description, ensure_ascii=False),
+            "fingerprint": states.identity.digest,
+        }
+    )
+    dataset.createDimension("catchment", len(states))
+    ids = dataset.createVariable("catchment_id", str, ("catchment",))
+    ids.setncatts({"cf_role": "timeseries_id", "long_name": "catchment id"})
+    ids[:] = np.array(states.ids, dtype=object)
+    time = dataset.createVariable("time", "i8", ("catchment",))
+    attributes = {"standard_name": "time", "long_name": "start of the next hour", "calendar": "standard"}
+    time.setncatts({**attributes, "units": "hours since 1970-01-01 00:00:00"})
+    time[:] = [int((_time(text) - datetime(1970, 1, 1)).total_seconds()) // 3600 for text in states.times]
+    _label(dataset, "flow_path", list(ROUTED))
+    for each in variables:
+        _write_variable(dataset, each)
+
+
+def _time(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise StateError(f"the time {text!r} is none") from error
+
+
+def _label(dataset: Any, name: str, labels: Sequence[str]) -> None:
+    """Name the places along a dimension."""
+    dataset.createDimension(name, len(labels))
+    dataset.createVariable(name, str, (name,))[:] = np.array(labels, dtype=object)
+
+
+def _write_variable(dataset: Any, each: _Variable) -> None:
+    for name, size in zip(each.dimensions, each.values.shape[1:], strict=True):
+        if name not in dataset.dimensions:
+            dataset.createDimension(name, size)
+    variable = dataset.createVariable(each.name, each.values.dtype, ("catchment", *each.dimensions), compression="zlib", complevel=1)
+    variable.setncatts({"units": each.units, "long_name": each.long_name, "coordinates": "catchment_id time"})
+    variable[:] = each.values
+
+
+def _variables(states: States) -> Iterator[_Variable]:
+    """Give all that the arrays of a state hold, each by a name of its own."""
+    stores = array_of(states, "stores")
+    for name, place in _PLACES.items():
+        yield _Variable(name, ("component",), "mm", name.replace("_", " "), stores[:, :, place])
+    yield _Variable("storage", (), "mm", "water held, under way included", storage_of(states))
+    yield _Variable(
+        "water_under_way", ("flow_path", "arrival_step"), "mm", "routed water by its step of arrival", states.arrays["in_transit"]
+    )
+    yield _Variable("network_hidden", ("hidden_unit",), "1", "hidden state of the network", array_of(states, "h"))
+    yield _Variable("network_cell", ("hidden_unit",), "1", "cell state of the network", array_of(states, "c"))
+    for name, values in zip(BUDGET, array_of(states, "budget").T, strict=True):
+        yield _Variable(f"sum_of_{name}", (), "mm", f"water budget: sum of {name.replace('_', ' ')}", values)
+    yield _Variable("initial_storage", (), "mm", "water budget: water held when the sums were zero", array_of(states, "initial_storage"))
+    yield _Variable("hours", (), "h", "hours on the clock of the BMI", array_of(states, "hours")[:, 0])
+    yield from _weather(states)
+    if "day" in states.arrays:
+        yield from _unfinished_day(states)
+    if "parameters" in states.arrays:
+        yield from _static_parameters(states)
+    for variable, values in zip(OUTPUTS, array_of(states, "reported").T, strict=True):
+        yield _Variable(f"reported_{variable.name}", (), variable.units, f"reported now: {variable.meaning}", values)
+
+
+def _weather(states: States) -> Iterator[_Variable]:
+    counts, weather = array_of(states, "missing_hours"), array_of(states, "weather")
+    for place, variable in enumerate(inputs_of(counts.shape[1])):
+        name = variable.name.replace("~", "_")
+        yield _Variable(f"last_{name}", (), variable.units, f"last good hour: {variable.meaning}", weather[:, place])
+        yield _Variable(f"missing_{name}", (), "h", f"hours in which this was missing: {variable.meaning}", counts[:, place])
+
+
+def _unfinished_day(states: States) -> Iterator[_Variable]:
+    day, sums = array_of(states, "day"), array_of(states, "day_sums")
+    texts = {
+        ("day_hours", "h", "hours"): day[:, HOURS],
+        ("day_precipitation", "mm", "precipitation so far"): day[:, PRECIPITATION],
+        ("day_mean_temperature", "degC", "mean temperature so far"): _where_hours(
+            day, day[:, TEMPERATURE] / np.maximum(day[:, HOURS], 1.0)
+        ),
+        ("day_lowest_temperature", "degC", "lowest temperature so far"): _where_hours(day, day[:, LOWEST]),
+        ("day_highest_temperature", "degC", "highest temperature so far"): _where_hours(day, day[:, HIGHEST]),
+        ("day_potential_evapotranspiration", "mm", "Penman–Monteith so far"): day[:, PET],
+    }
+    for (name, units, text), values in texts.items():
+        yield _Variable(name, (), units, f"unfinished day: {text}", values)
+    yield _Variable("day_before_runoff", (), "mm", "runoff of the last complete day, which is being reported", sums[:, FLOW])
+    yield _Variable("never_simulated", (), "mm", "rain of a first day without its first hours", sums[:, NOT_SIMULATED])
+
+
+def _where_hours(day: Array, values: Array) -> Array:
+    """Put NaN where the day has no hours yet."""
+    chosen: Array = np.where(day[:, HOURS] > 0.0, values, np.nan)
+    return chosen
+
+
+def _static_parameters(states: States) -> Iterator[_Variable]:
+    variant = VARIANTS.get(states.identity.description.get("physics", ""))
+    if variant is None:
+        raise StateError(f"the states are of a model {states.identity.description.get('physics')!r}, which this software does not know")
+    units = {parameter.symbol: parameter.unit for parameter in variant.parameters}
+    for symbol, values in zip(parameter_columns(variant), np.moveaxis(array_of(states, "parameters"), -1, 0), strict=True):
+        yield _Variable(f"parameter_{symbol}", ("component",), units.get(symbol, "1"), f"parameter {symbol}", values)
+    yield _Variable("hydrograph", ("lag",), "1", "unit hydrograph", array_of(states, "hydrograph"))
+
+
+# --- differences -------------------------------------------------------------------------------------------------------------------------
+
+
+def differences(one: States, other: States) -> list[str]:
+    """Say how two files of states differ; nothing if they do not, whatever the order of their catchments.
+
+    Parameters
+    ----------
+    one, other : States
+        The states.
+
+    Returns
+    -------
+    list of str
+        What differs, a line for each: the model, catchments that only one of them has, times, and arrays with their largest difference.
+    """
+    common = [catchment for catchment in one.ids if catchment in other.row_by_id]
+    lines = [*_other_model(one, other), *_only_in_one(one.row_by_id, other.row_by_id, "catchments")]
+    lines += _only_in_one(one.arrays, other.arrays, "arrays")
+    first, second = (states.select([states.row_by_id[catchment] for catchment in common]) for states in (one, other))
+    moved = [(catchment, *times) for catchment, *times in zip(common, first.times, second.times, strict=True) if times[0] != times[1]]
+    if moved:
+        lines.append(f"time: differs for {len(moved)} of {len(common)} catchments; {moved[0][0]}: {moved[0][1]} and {moved[0][2]}")
+    for name, array in _sorted(first):
+        if common and name in second.arrays:
+            lines += _other_values(name, array, second.arrays[name], common)
+    return lines
+
+
+def _other_model(one: States, other: States) -> list[str]:
+    if one.identity == other.identity:
+        return []
+    first, second = one.identity.description, other.identity.description
+    keys = [key for key in sorted({*first, *second}) if first.get(key) != second.get(key)]
+    what = "; ".join(f"{key} is {first.get(key)!r} and {second.get(key)!r}" for key in keys)
+    return [f"model: {what or 'weights or statistics differ'}"]
+
+
+def _only_in_one(first: Mapping[str, Any], second: Mapping[str, Any], what: str) -> list[str]:
+    lines = []
+    for place, here, there in (("first", first, second), ("second", second, first)):
+        names = [name for name in here if name not in there]
+        if names:
+            more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+            lines.append(f"{what}: only in the {place}: {', '.join(names[:SHOWN])}{more}")
+    return lines
+
+
+def _other_values(name: str, first: Array, second: Array, ids: Sequence[str]) -> list[str]:
+    if first.shape[1:] != second.shape[1:] or first.dtype != second.dtype:
+        return [f"{name}: {first.dtype} of shape {first.shape[1:]} and {second.dtype} of shape {second.shape[1:]}"]
+    differs = (first != second).reshape(len(ids), -1)
+    if not differs.any():
+        return []
+    size = np.abs(first.astype(np.float64) - second.astype(np.float64)).reshape(len(ids), -1)
+    row, place = np.unravel_index(size.argmax(), size.shape)
+    values = first.reshape(len(ids), -1)[row, place], second.reshape(len(ids), -1)[row, place]
+    return [
+        f"{name}: differs for {int(differs.any(1).sum())} of {len(ids)} catchments, most by {size[row, place]:.3g} for {ids[row]} "
+        f"({values[0]:.9g} and {values[1]:.9g})"
+    ]

@@ -1,0 +1,127 @@
+"""What daily and hourly models have in common when they are stepped by the hour: a clock, the weather, and a state."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bmi_dmg.variables import OUTPUTS
+from bmi_dmg.weather import Weather
+from dmg_core import Catchment
+from dmg_core.physics.hbv import OUTPUTS as ENGINE_OUTPUTS
+from dmg_core.state import require_like
+
+Array = npt.NDArray[Any]
+
+_SOURCES = np.array([ENGINE_OUTPUTS.index(variable.source) for variable in OUTPUTS])
+
+
+class Stepper(ABC):
+    """Steps one catchment by the hour.
+
+    The clock that BMI shows, :attr:`hours`, and the calendar, :attr:`time`, are two things: a restart may begin a new window, with BMI's
+    clock at 0, while the calendar goes on.
+
+    Parameters
+    ----------
+    catchment : Catchment
+        Row of the engine.
+    weather : Weather
+        Input variables.
+    start_time : datetime
+        Start of the first hour.
+
+    Attributes
+    ----------
+    hours : int
+        Hours on BMI's clock.
+    reported : ndarray
+        Values of :data:`bmi_dmg.variables.OUTPUTS`, in their units.
+    """
+
+    def __init__(self, catchment: Catchment, weather: Weather, start_time: datetime) -> None:
+        self.catchment = catchment
+        self.weather = weather
+        self._advance, self._row = catchment.engine.advance, catchment.row
+        self._origin = start_time
+        self.hours = 0
+        self.reported = np.zeros(len(OUTPUTS))
+        steps_per_day = catchment.engine.model.physics.variant.steps_per_day
+        self._factors = np.array([variable.factor(steps_per_day) for variable in OUTPUTS])
+
+    @property
+    def time(self) -> datetime:
+        """Start of the next hour."""
+        return self._origin + timedelta(hours=self.hours)
+
+    def set_clock(self, time: datetime, hours: int) -> None:
+        """Set the start of the next hour and the hours on BMI's clock."""
+        self.hours = hours
+        self._origin = time - timedelta(hours=hours)
+
+    def update(self) -> None:
+        """Take in one hour, and report what came of it; see :meth:`step`."""
+        outputs = self.step()
+        if outputs is not None:
+            self.report(outputs)
+
+    def report(self, outputs: npt.NDArray[np.float64]) -> None:
+        """Report the engine's outputs of a step of the model from now on."""
+        outputs.take(_SOURCES, out=self.reported)
+        self.reported *= self._factors
+
+    @abstractmethod
+    def step(self) -> npt.NDArray[np.float64] | None:
+        """Take in one hour.
+
+        Returns
+        -------
+        ndarray or None
+            The engine's outputs (mm per model step, mm) if the hour completed a step of the model.
+
+        Raises
+        ------
+        ForcingError
+            If the weather is not set, not finite or impossible; nothing is changed then.
+        """
+
+    def own_state(self) -> dict[str, Array]:
+        """Arrays that must survive a restart besides the engine's; live."""
+        return {**self.weather.state(), "reported": self.reported}
+
+    def capture(self) -> dict[str, Array]:
+        """Copy all that must survive a restart."""
+        row = self._row
+        engine = {name: rows[0] for name, rows in self.catchment.engine.capture(slice(row, row + 1)).items()}
+        own = {name: array.copy() for name, array in self.own_state().items()}
+        return {**engine, **own, "hours": np.array([self.hours])}
+
+    def restore(self, state: Mapping[str, Array], where: str) -> None:
+        """Take over what :meth:`capture` gave, but for the clock.
+
+        Raises
+        ------
+        StateError
+            If something is missing or does not fit; nothing is changed then.
+        """
+        own = self.own_state()
+        for name, array in (*own.items(), ("hours", np.zeros(1, np.int64))):
+            require_like(name, state, array, where)
+        self.catchment.engine.restore(self._row, state, where)
+        for name, array in own.items():
+            array[...] = state[name]
+
+    @abstractmethod
+    def held(self) -> tuple[float, float, float]:
+        """Water that the engine's budget does not show, mm.
+
+        Returns
+        -------
+        tuple of float
+            Rain of an unfinished step of the model, runoff computed but not reported yet, and rain that was never simulated.
+        """

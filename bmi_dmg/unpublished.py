@@ -1,0 +1,63 @@
+"""The state and the parameters of a catchment as unpublished BMI variables.
+
+``state::soil_moisture`` and its like are for data assimilation, ``parFC`` and ``multiplier::parFC`` for calibration through a realization's
+``model_params``, ``missing_forcing_hours`` for reports.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bmi_dmg.protocols import ReadOnly, Settable, Unpublished
+from bmi_dmg.stepper import Stepper
+from dmg_core import Catchment
+from dmg_core.assimilation import NETWORK, STORES, read_state, set_state
+from dmg_core.calibration import FACTOR, OFFSET
+
+#: Prefix of the variables that are the state of a catchment.
+STATE: Final = "state::"
+
+#: Prefix of the multipliers on parameters.
+MULTIPLIER: Final = "multiplier::"
+
+#: Hours in which each input was missing, in the order of the inputs.
+MISSING_HOURS: Final = "missing_forcing_hours"
+
+
+def state_variables(stepper: Stepper) -> dict[str, Unpublished]:
+    """Give stores (mm) and network state as variables to read and set, and the counts of missing forcing."""
+    catchment = stepper.catchment
+    variables: dict[str, Unpublished] = {}
+    for name in (*STORES, *NETWORK):
+        dtype = str(read_state(catchment, name).dtype)
+        units = "mm" if name in STORES else "1"
+        variables[STATE + name] = Settable(units, dtype, partial(read_state, catchment, name), partial(set_state, catchment, name))
+    variables[MISSING_HOURS] = ReadOnly("h", "float64", lambda: stepper.weather.missing_hours)
+    return variables
+
+
+def parameter_variable(catchment: Catchment, name: str) -> Unpublished | None:
+    """Give an HBV parameter of a catchment, or the multiplier on it, as a variable to set; None if the model has no such parameter.
+
+    Reading gives what was set; 0 for a parameter and 1 for a multiplier that was not.
+    """
+    calibration, arrays, row = catchment.engine.calibration, catchment.engine.arrays, catchment.row
+    parameter = calibration.parameters.get(name.removeprefix(MULTIPLIER))
+    if parameter is None:
+        return None
+    is_multiplier = name.startswith(MULTIPLIER)
+    change = calibration.multiply if is_multiplier else calibration.set_value
+
+    def read() -> npt.NDArray[Any]:
+        return np.array([calibration.change_of(row, parameter.name)[FACTOR if is_multiplier else OFFSET]])
+
+    def write(values: npt.NDArray[Any]) -> None:
+        if values.size != 1:
+            raise ValueError(f"{name}: cannot be set to {values.tolist()}, expected one number")
+        change(arrays, row, parameter.name, float(values.reshape(-1)[0]))
+
+    return Settable("1" if is_multiplier else parameter.unit, "float64", read, write)

@@ -1,0 +1,74 @@
+"""The state of a catchment as something to read and set from outside, as data assimilation does.
+
+What is put into a store, or taken out, counts in the water budget as an increment of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from dmg_core.arrays import BUDGET
+from dmg_core.engine import Catchment
+
+Array = npt.NDArray[Any]
+
+_INCREMENTS: Final = BUDGET.index("increments")
+
+#: Stores by their names here -> their symbols in the equations; mm, one value per component.
+STORES: Final = {"snowpack": "SP", "meltwater": "MW", "soil_moisture": "SM", "upper_zone": "SUZ", "lower_zone": "SLZ"}
+
+#: State of the network by its names here -> names of its arrays; one value per hidden unit.
+NETWORK: Final = {"network_hidden": "h", "network_cell": "c"}
+
+
+def read_state(catchment: Catchment, name: str) -> Array:
+    """Copy a store, shape (nmul,), mm, or a part of the network's state, shape (H,).
+
+    Raises
+    ------
+    KeyError
+        If ``name`` is neither in :data:`STORES` nor in :data:`NETWORK`.
+    """
+    return _view(catchment, name).copy()
+
+
+def set_state(catchment: Catchment, name: str, values: Array) -> None:
+    """Set a store or a part of the network's state.
+
+    Parameters
+    ----------
+    catchment : Catchment
+        Whose.
+    name : str
+        See :func:`read_state`.
+    values : ndarray
+        Of the same shape as the present ones; stores not negative.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite or a store would be negative, or the shape is another; nothing is changed then.
+    """
+    present = _view(catchment, name)
+    with np.errstate(over="ignore"):  # what is too large for the precision becomes infinite, and is refused as such
+        values = np.asarray(values).astype(present.dtype)
+    if values.shape != present.shape:
+        raise ValueError(f"catchment {catchment.id}: {name} has {present.shape[0]} values, {values.shape} were given")
+    if not np.isfinite(values).all() or (name in STORES and (values < 0.0).any()):
+        wanted = "numbers not below 0 mm" if name in STORES else "finite numbers"
+        raise ValueError(f"catchment {catchment.id}: {name} cannot be set to {values.tolist()}, expected {wanted}")
+    if name in STORES:
+        catchment.engine.arrays.budget[catchment.row, _INCREMENTS] += float((values - present).mean())
+    present[...] = values
+
+
+def _view(catchment: Catchment, name: str) -> Array:
+    arrays = catchment.engine.arrays
+    if name in NETWORK:
+        view: Array = getattr(arrays, NETWORK[name])[catchment.row]
+        return view
+    store: Array = arrays.named_stores[STORES[name]][catchment.row]
+    return store

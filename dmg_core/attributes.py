@@ -1,0 +1,63 @@
+"""Tables of catchment attributes: which a model needs, and whether a table has them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dmg_core.errors import AttributeTableError
+from dmg_core.model import DeltaModel
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def needed_attributes(model: DeltaModel) -> tuple[str, ...]:
+    """Names of the attributes a catchment must have: the network's, then what the equations need besides."""
+    names = list(model.settings.attributes)
+    if not model.static_from_series:
+        names += [name for name in (model.settings.upstream_area, model.settings.elevation) if name not in names]
+    return tuple(names)
+
+
+def attribute_table(attributes: Mapping[str, Any], names: Sequence[str]) -> FloatArray:
+    """Put columns together.
+
+    Parameters
+    ----------
+    attributes : mapping of str to array-like (N,)
+        Values by name; others than ``names`` are ignored.
+    names : sequence of str
+        The columns wanted.
+
+    Returns
+    -------
+    ndarray, shape (N, len(names))
+
+    Raises
+    ------
+    AttributeTableError
+        If columns are missing (all are named) or differ in length.
+    """
+    missing = [name for name in names if name not in attributes]
+    if missing:
+        raise AttributeTableError(f"attributes are missing: {', '.join(missing)}; the model needs {', '.join(names)}")
+    columns = [np.atleast_1d(np.asarray(attributes[name], np.float64)) for name in names]
+    lengths = {name: column.shape for name, column in zip(names, columns, strict=True)}
+    if len(set(lengths.values())) != 1 or columns[0].ndim != 1:
+        raise AttributeTableError(f"attributes differ in length: {lengths}")
+    return np.stack(columns, axis=1)
+
+
+def require_finite(table: FloatArray, ids: Sequence[str], names: Sequence[str]) -> None:
+    """Refuse a table with values that are no numbers.
+
+    Raises
+    ------
+    AttributeTableError
+        Naming catchment, attribute and value of the first.
+    """
+    for row, column in np.argwhere(~np.isfinite(table)):
+        raise AttributeTableError(f"catchment {ids[row]}: attribute {names[column]} is {table[row, column]}, expected a finite number")

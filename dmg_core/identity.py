@@ -1,0 +1,76 @@
+"""What tells one trained model from another."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dmg_core.errors import StateError
+from dmg_core.model import DeltaModel
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What model something belongs to.
+
+    Parameters
+    ----------
+    description : dict
+        Name, sizes and settings of the model, for messages.
+    digest : str
+        Hash of weights, statistics and all settings that shape results.
+    """
+
+    description: dict[str, Any]
+    digest: str
+
+    def require(self, other: Identity, where: str) -> None:
+        """Refuse the state of another model.
+
+        Raises
+        ------
+        StateError
+            If ``other`` is not this model; what differs is named.
+        """
+        if other == self:
+            return
+        keys = sorted({*self.description, *other.description})
+        differences = [
+            f"{key} is {other.description.get(key)!r}, expected {self.description.get(key)!r}"
+            for key in keys
+            if self.description.get(key) != other.description.get(key)
+        ]
+        what = "; ".join(differences) or "its weights or statistics are others"
+        raise StateError(f"{where}: the state belongs to another model: {what}")
+
+
+def identity_of(model: DeltaModel) -> Identity:
+    """Describe a model and hash all that shapes its results."""
+    physics, settings = model.physics, model.settings
+    description = {
+        "physics": settings.physics,
+        "network": settings.network,
+        "nmul": physics.nmul,
+        "routing": physics.routing,
+        "nearzero": physics.nearzero,
+        "elevation_threshold": physics.elevation_threshold,
+        "dynamic": [parameter.name for parameter in physics.dynamic_parameters],
+        "forcings": list(settings.forcings),
+        "attributes": list(settings.attributes),
+        "upstream_area": settings.upstream_area,
+        "elevation": settings.elevation,
+        "hidden_size": settings.hidden_size,
+        "dtype": str(model.dtype).removeprefix("torch."),
+    }
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    for normalizer in (model.normalize_forcing, model.normalize_attributes):
+        for statistic in (normalizer.mean, normalizer.std, normalizer.log):
+            digest.update(np.ascontiguousarray(statistic).data)
+    for name, weights in sorted(model.network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(np.ascontiguousarray(weights.detach().cpu().numpy()).data)
+    return Identity(description, digest.hexdigest())

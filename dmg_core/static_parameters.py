@@ -1,0 +1,111 @@
+"""Parameters that do not vary in time: computed once per catchment, together for all that wait for theirs.
+
+In δHBV 2.0 they follow from attributes through a network that holds most of a model's weights; it is needed for this alone and let go of
+afterwards. In 1.0 and 1.1p they are the LSTM's outputs at the end of a series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from dmg_core.arrays import CatchmentArrays
+from dmg_core.model import DeltaModel
+from dmg_core.networks import LstmMlpModel
+from dmg_core.physics.kernels import parameter_columns
+
+Rows = npt.NDArray[np.int64]
+
+#: Catchments whose parameters are computed in one pass. The pass always has this many rows, so that a catchment gets the same numbers
+#: whichever others wait with it.
+BLOCK: Final = 32
+
+
+class StaticParameters:
+    """Computes static parameters and writes them into the arrays.
+
+    Parameters
+    ----------
+    model : DeltaModel
+        The model.
+    reload : callable, optional
+        Gives the model anew. With it, the network behind static parameters is let go of after use and brought back when needed again.
+    """
+
+    def __init__(self, model: DeltaModel, reload: Callable[[], DeltaModel] | None) -> None:
+        self._model = model
+        self._reload = reload
+
+    def from_attributes(self, arrays: CatchmentArrays, rows: Rows, *, keep_network: bool) -> None:
+        """Compute the parameters of ``rows`` from their attributes, and let go of the network unless it is to be kept."""
+        if len(rows):
+            self._bring_back_network()
+            with _one_torch_thread(), torch.inference_mode():
+                for start in range(0, len(rows), BLOCK):
+                    self._compute_block(arrays, rows[start : start + BLOCK])
+        if not keep_network:
+            self._let_go_of_network()
+
+    def _compute_block(self, arrays: CatchmentArrays, rows: Rows, forcing: npt.NDArray[np.float64] | None = None) -> None:
+        count, steps = len(rows), 0 if forcing is None else len(forcing)
+        attributes, weather = np.zeros((BLOCK, arrays.attributes.shape[1])), np.zeros((steps, BLOCK, 3))
+        attributes[:count] = arrays.attributes[rows]
+        if forcing is not None:
+            weather[:, :count] = forcing
+        x, traits = self._model.network_inputs(torch.from_numpy(weather).to(self._device), torch.from_numpy(attributes).to(self._device))
+        static, routing = self._model.static_fractions(traits, x)
+        self._write(arrays, rows, static[:count], None if routing is None else routing[:count])
+
+    def from_series(self, arrays: CatchmentArrays, rows: Rows, forcing: npt.NDArray[np.float64]) -> None:
+        """Take the parameters of the N ``rows`` from the end of their series, ``forcing`` (T, N, 3)."""
+        with _one_torch_thread(), torch.inference_mode():
+            for start in range(0, len(rows), BLOCK):
+                self._compute_block(arrays, rows[start : start + BLOCK], forcing[:, start : start + BLOCK])
+
+    def _write(self, arrays: CatchmentArrays, rows: Rows, static: torch.Tensor, routing: torch.Tensor | None) -> None:
+        physics = self._model.physics
+        values, hydrograph = physics.constants(static.cpu().double(), None if routing is None else routing.cpu().double())
+        symbols = parameter_columns(physics.variant)
+        for symbol, value in values.items():
+            arrays.parameters[rows, :, symbols.index(symbol)] = value.numpy()
+        arrays.hydrograph[rows] = hydrograph.numpy()
+        arrays.settled[rows] = True
+
+    def whole_model(self) -> DeltaModel:
+        """Give the model with all its weights."""
+        return self._reload() if self._reload is not None and self._is_gone else self._model
+
+    @property
+    def _is_gone(self) -> bool:
+        network = self._model.network
+        return isinstance(network, LstmMlpModel) and network.ann.i2h.weight.device.type == "meta"
+
+    def _let_go_of_network(self) -> None:
+        network = self._model.network
+        if self._reload is not None and isinstance(network, LstmMlpModel) and not self._is_gone:
+            network.ann.to("meta")
+
+    def _bring_back_network(self) -> None:
+        network, whole = self._model.network, self.whole_model().network
+        if isinstance(network, LstmMlpModel) and isinstance(whole, LstmMlpModel):
+            network.ann = whole.ann.to(self._device)
+
+    @property
+    def _device(self) -> torch.device:
+        return self._model.lstm.linear_in.weight.device
+
+
+@contextmanager
+def _one_torch_thread() -> Iterator[None]:
+    """Keep torch to one thread, so that sums do not depend on how many there are, nor many ranks on one machine get in each other's way."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
