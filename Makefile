@@ -42,6 +42,7 @@ lint: $(VENV)/locked
 	$(BIN)/mypy
 
 # The pages of variables and commands are made from the installed packages.
+docs: export NO_MKDOCS_2_WARNING := 1
 docs: $(VENV)/installed
 	$(BIN)/mkdocs build --strict
 	@echo "Documentation: $(CURDIR)/site/index.html"

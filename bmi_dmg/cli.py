@@ -59,11 +59,22 @@ The realization must name one 'bmi_python' module, alone or inside a 'bmi_multi'
 folder is checked first, and everything that is wrong with it is listed at once.
 
 Results: cat-*.csv in the realization's output folder (NGIAB: outputs/ngen), in ngen's own form, and {DATASET} with all catchments,
-whose path is printed. They appear when the run has ended well.
+whose path is printed; and the water budget of each catchment in outputs/budget.csv. They appear when the run has ended well. The
+realization's 'mass_balance' is checked as ngen does.
+
+Catchments write restart files while they run if their BMI configs say so, one file for all of them:
+
+\b
+  checkpoint: {{path: ./state, every: 24, keep: 2}}    every 24 hours; the newest two stay
+
+To go on after an interruption, use --resume: all catchments go on from the newest file, up to the end time. Nothing is appended: the
+results are those of the hours run now, and what was run before the interruption has to be run again to be seen. A later run, with another
+start time, starts from a file if the BMI configs say 'initial_state: ./state' (see also 'bmi-dmg spinup').
 
 \b
 Example:
   bmi-dmg run ./my_run
+  bmi-dmg run ./my_run --resume
   bmi-dmg plot ./my_run hydrographs.png
 """
 
@@ -101,10 +112,12 @@ Example:
 def run_command(
     run_folder: RunFolder,
     progress: Annotated[bool, typer.Option(help="Show a progress bar on stderr.")] = True,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest restart files of an interrupted run.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Advance all catchments through many hours at once: the same numbers.")] = False,
 ) -> None:
     """Run a folder and print the path of the results."""
     with clean_errors():
-        result = run(run_folder, progress=progress)
+        result = run(run_folder, progress=progress, resume=resume, fast=fast)
     typer.echo(result.dataset)
 
 

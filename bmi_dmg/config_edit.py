@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from dmg_core.errors import ConfigError
+
+#: A value on one line, in quotes or not, and what may follow it: a comment, and half of a line end.
+_VALUE: Final = r"""(?:[ \t]*(?:"[^"\r\n]*"|'[^'\r\n]*')|(?:(?![ \t]#)[^\r\n])*?)"""
+_REST: Final = r"[ \t]*(?:[ \t]#[^\r\n]*)?\r?"
 
 
 def with_key(file: Path, key: str, value: str) -> bytes:
@@ -36,8 +40,7 @@ def with_key(file: Path, key: str, value: str) -> bytes:
         raise ConfigError(f"{file}: cannot be read as YAML: {error}") from error
     ending = "\r\n" if "\r\n" in text else "\n"
     line = f"{key}: {_scalar(value)}"
-    pattern = re.compile(rf"^{re.escape(key)}[ \t]*:[^\r\n#]*?(?=[ \t]*(?:#[^\r\n]*)?\r?$)", re.MULTILINE)
-    text, count = pattern.subn(lambda _: line, text, count=1)
+    text, count = re.subn(rf"^{re.escape(key)}[ \t]*:{_VALUE}(?={_REST}$)", lambda _: line, text, count=1, flags=re.MULTILINE)
     if not count:
         text += ("" if text.endswith("\n") else ending) + line + ending
     _require(file, before, text, key, value)

@@ -74,6 +74,12 @@ class DailyStepper(Stepper):
         super().set_clock(time, hours)
         self._hour_of_day = time.hour
 
+    def move_on(self, hours: int, outputs: npt.NDArray[np.float64] | None) -> None:
+        """Move the clock on; see :meth:`bmi_dmg.stepper.Stepper.move_on`."""
+        super().move_on(hours, outputs)
+        if outputs is not None:
+            self._sums[FLOW] = outputs[STREAMFLOW]
+
     def own_state(self) -> dict[str, Array]:
         """Arrays that must survive a restart besides the engine's; live."""
         return {**super().own_state(), "day": self._day, "day_sums": self._sums}

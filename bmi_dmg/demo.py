@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bmi_dmg.driver import run
 from bmi_dmg.example_model import write_example_model
 from bmi_dmg.plots import plot_hydrographs
+from bmi_dmg.report import REPORT
 from bmi_dmg.run_folder import (
     BUDGET_COLUMNS,
     EVAPOTRANSPIRATION,
@@ -45,7 +46,7 @@ README: Final = "README.txt"
 #: First line of the README of every demo; without it, a folder is not taken for one.
 TITLE: Final = "Demo of bmi-dmg"
 #: What a demo replaces in an earlier one.
-OWN: Final = ("config", "forcings", MODEL, "outputs", PICTURE)
+OWN: Final = ("config", "forcings", MODEL, "outputs", PICTURE, REPORT)
 
 TEXT: Final = f"""{TITLE}
 

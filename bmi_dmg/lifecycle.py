@@ -147,14 +147,14 @@ class Clock:
     step : float
         One hour in the object's time unit.
     start : float
-        Its start time.
+        Its time before the first of these steps.
     """
 
     def __init__(self, model: Bmi) -> None:
-        """Ask an initialised object for its time unit and start."""
+        """Ask an initialised object for its time unit and time."""
         self._model = model
         self.step = STEP_SECONDS / seconds_per(model.get_time_units())
-        self.start = model.get_start_time()
+        self.start = model.get_current_time()
 
     def after(self, n_steps: int) -> float:
         """Time in the object's unit after a number of hours."""

@@ -1,4 +1,4 @@
-"""ngen's mass balance: four running sums of a catchment, in metres, that agree at every hour.
+"""The water budget of a catchment at every hour, and ngen's mass balance: four running sums of it, in metres.
 
 ``mass_in - mass_out - mass_stored - mass_leaked`` is rounding alone. Rain of an unfinished day and runoff that is computed but not reported
 yet are stored water. Regional groundwater exchange counts as inflow or outflow by its sign; water put into stores from outside is inflow.
@@ -8,16 +8,56 @@ What numerical clamps lose, and the rain of a first day that did not start at mi
 from __future__ import annotations
 
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from bmi_dmg.protocols import NGEN, Computed
 from bmi_dmg.stepper import Stepper
 
 _METRES_PER_MM: Final = 1e-3
 
+#: ngen's terms; the first less all others is rounding.
+MASS_TERMS: Final = ("mass_in", "mass_out", "mass_stored", "mass_leaked")
+
+#: Prefix of the variables that are the water budget, term by term.
+BUDGET: Final = "budget::"
+
+
+class WaterBudget(NamedTuple):
+    """Water of a catchment since its sums began, mm.
+
+    Attributes
+    ----------
+    precipitation : float
+        Rain and snow.
+    regional_exchange : float
+        Groundwater gained from the region; negative: lost to it.
+    increments : float
+        Water put into stores from outside, as data assimilation does; negative: taken out.
+    aet : float
+        Actual evapotranspiration.
+    runoff : float
+        Runoff that has been reported.
+    leaked : float
+        What numerical clamps have lost, and the rain of a first day that did not start at midnight.
+    storage_change : float
+        Gained by the stores, the water under way, the unfinished day, and runoff that is computed but not reported yet.
+    """
+
+    precipitation: float = 0.0
+    regional_exchange: float = 0.0
+    increments: float = 0.0
+    aet: float = 0.0
+    runoff: float = 0.0
+    leaked: float = 0.0
+    storage_change: float = 0.0
+
+
+#: Terms that bring water.
+GAINS: Final = ("precipitation", "regional_exchange", "increments")
+
 
 class MassBalance:
-    """The four terms of one catchment, computed when they are read."""
+    """The budget of one catchment and ngen's four terms, computed when they are read."""
 
     def __init__(self) -> None:
         self._stepper: Stepper | None = None
@@ -27,23 +67,37 @@ class MassBalance:
         self._stepper = stepper
 
     def variables(self) -> dict[str, Computed]:
-        """Give the variables by the names ngen asks for."""
-        terms = ("in", "out", "stored", "leaked")
-        return {f"{NGEN}mass_{term}": Computed("m", partial(self._term, place)) for place, term in enumerate(terms)}
+        """Give the variables by the names ngen asks for, and the budget's terms in mm."""
+        masses = {NGEN + name: Computed("m", partial(self._mass, place)) for place, name in enumerate(MASS_TERMS)}
+        terms = {BUDGET + name: Computed("mm", partial(self._term, place)) for place, name in enumerate(WaterBudget._fields)}
+        return {**masses, **terms}
 
     def _term(self, place: int) -> float:
-        return self._terms()[place]
+        return self._budget()[place]
 
-    def _terms(self) -> tuple[float, float, float, float]:
+    def _mass(self, place: int) -> float:
+        water = self._budget()
+        terms = (
+            water.precipitation + max(water.regional_exchange, 0.0) + water.increments,
+            water.aet + water.runoff + max(-water.regional_exchange, 0.0),
+            water.storage_change,
+            water.leaked,
+        )
+        return _METRES_PER_MM * terms[place]
+
+    def _budget(self) -> WaterBudget:
         if self._stepper is None:
-            return 0.0, 0.0, 0.0, 0.0
+            return WaterBudget()
         arrays, row = self._stepper.catchment.engine.arrays, self._stepper.catchment.row
         rain, exchange, evaporated, runoff, leaked, increments = arrays.budget[row].tolist()
         unfinished, unreported, never_simulated = self._stepper.held()
         change = float(arrays.storage(slice(row, row + 1))[0] - arrays.initial_storage[row])
-        return (
-            _METRES_PER_MM * (rain + unfinished + never_simulated + max(exchange, 0.0) + increments),
-            _METRES_PER_MM * (evaporated + runoff - unreported + max(-exchange, 0.0)),
-            _METRES_PER_MM * (change + unfinished + unreported),
-            _METRES_PER_MM * (leaked + never_simulated),
+        return WaterBudget(
+            precipitation=rain + unfinished + never_simulated,
+            regional_exchange=exchange,
+            increments=increments,
+            aet=evaporated,
+            runoff=runoff - unreported,
+            leaked=leaked + never_simulated,
+            storage_change=change + unfinished + unreported,
         )

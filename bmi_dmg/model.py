@@ -102,9 +102,8 @@ class BmiDeltaModel(ScalarGrid):
         if stepper is None:
             self._refuse("update")
         stepper.update()
-        if self._checkpoints is not None and stepper.hours % self._checkpoints.every == 0:
-            catchment = stepper.catchment
-            self._checkpoints.arrive(catchment.engine.identity, catchment.id, stepper.time, stepper.capture())
+        if self._checkpoints is not None:
+            self.save_if_due()
 
     def update_until(self, time: float) -> None:
         """Advance to a time, the inputs staying as they are set.
@@ -130,6 +129,7 @@ class BmiDeltaModel(ScalarGrid):
         """Let go of the engine, and say how often forcing was missing."""
         stepper, checkpoints = self._stepper, self._checkpoints
         self._stepper = self._checkpoints = None
+        self._unpublished = self._protocols
         self._mass_balance.watch(None)
         if stepper is None:
             return
@@ -138,6 +138,35 @@ class BmiDeltaModel(ScalarGrid):
         for name, hours in zip(stepper.weather.names, stepper.weather.missing_hours, strict=True):
             if hours:
                 _log.warning("catchment %s: %s was missing in %d hours", stepper.catchment.id, name, hours)
+
+    @property
+    def stepper(self) -> Stepper:
+        """What steps the catchment.
+
+        Raises
+        ------
+        StateError
+            If the model is not initialized.
+        """
+        return self._running("the stepper")
+
+    def save_if_due(self) -> None:
+        """Hand the state over to the restart file, if one is due at this hour.
+
+        Raises
+        ------
+        StateError
+            If it cannot be written.
+        """
+        stepper, checkpoints = self._running("saving a state"), self._checkpoints
+        if checkpoints is not None and stepper.hours % checkpoints.every == 0:
+            catchment = stepper.catchment
+            checkpoints.arrive(catchment.engine.identity, catchment.id, stepper.time, stepper.capture())
+
+    @property
+    def hours_between_saves(self) -> int | None:
+        """Hours between restart files; None if none are written."""
+        return None if self._checkpoints is None else self._checkpoints.every
 
     # --- state ---------------------------------------------------------------------------------------------------------------------------
 

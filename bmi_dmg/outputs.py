@@ -19,12 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bmi_dmg.budget_table import Column, write_csv
 from bmi_dmg.hydrofabric import Catchments
 from bmi_dmg.preflight import Output
 from bmi_dmg.realization import STEP_SECONDS, TIME_FORMAT
 
 #: Catchments and hours that share a piece of the NetCDF file: whole hydrographs and whole maps both stay quick to read.
 NETCDF_CHUNK = (64, 720)
+#: Table of water budgets, beside the NetCDF file.
+BUDGET_TABLE = "budget.csv"
 
 Block = Mapping[str, NDArray[np.generic]]
 
@@ -75,6 +78,7 @@ class RunOutputs:
         """
         self._csv = _Staged(settings.csv_folder)
         self._netcdf = _Staged(settings.dataset.parent)
+        self._ids = catchments.ids
         try:
             self._tables = CsvTables(self._csv.folder, settings, catchments.ids)
             self._dataset = Dataset(self._netcdf.folder / settings.dataset.name, settings, catchments)
@@ -95,6 +99,18 @@ class RunOutputs:
         self._tables.write(first_step, block)
         self._dataset.write(first_step, block)
 
+    def add_budget(self, columns: Sequence[Column]) -> None:
+        """Add what is known of the water budget, if anything is, as a table and to the NetCDF file.
+
+        Parameters
+        ----------
+        columns : sequence of Column
+            Values in the order of the blocks' columns.
+        """
+        if columns:
+            write_csv(self._netcdf.folder / BUDGET_TABLE, self._ids, columns)
+            self._dataset.add_budget(columns)
+
     def __enter__(self) -> RunOutputs:
         """Give the object itself."""
         return self
@@ -104,7 +120,7 @@ class RunOutputs:
         self._dataset.close()
         if kind is None:
             self._csv.commit()
-            self._netcdf.commit()
+            self._netcdf.commit(optional=BUDGET_TABLE)
         else:
             self._discard()
 
@@ -121,13 +137,16 @@ class _Staged:
         self._target = target
         self.folder = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=target))
 
-    def commit(self) -> None:
+    def commit(self, optional: str | None = None) -> None:
+        """Move the files; an earlier ``optional`` file that has not been written anew goes."""
         files = sorted(self.folder.iterdir())
         for path in files:
             with path.open("rb") as stream:
                 os.fsync(stream.fileno())
         for path in files:
             path.replace(self._target / path.name)
+        if optional is not None and optional not in [path.name for path in files]:
+            (self._target / optional).unlink(missing_ok=True)
         self.folder.rmdir()
 
     def discard(self) -> None:
@@ -200,6 +219,14 @@ class Dataset:
         """Append a stretch of hours; see :meth:`RunOutputs.write`."""
         for name, values in block.items():
             self._dataset[name][:, first_step : first_step + len(values)] = values.T
+
+    def add_budget(self, columns: Sequence[Column]) -> None:
+        """Add the water budget; see :meth:`RunOutputs.add_budget`."""
+        for column in columns:
+            variable = self._dataset.createVariable(f"budget_{column.name.replace('~', '_')}", "f8", ("catchment",))
+            long_name = f"water budget of the run: {column.name.replace('__', ' ').replace('_', ' ')}"
+            variable.setncatts({"units": column.units, "long_name": long_name})
+            variable[:] = column.values
 
     def close(self) -> None:
         """Close the file."""

@@ -320,13 +320,20 @@ def _mass_balance(params: _Section) -> MassBalanceSettings:
         raise ConfigError(f"{params.where('mass_balance')} is empty, which ngen refuses; leave the key out, or give it a tolerance")
     settings = MassBalanceSettings(
         check=block.get("check", bool, True),
-        tolerance=float(block.get("tolerance", int if type(block.content.get("tolerance")) is int else float, 1e-16)),
+        tolerance=_number(block, "tolerance", 1e-16),
         fatal=block.get("fatal", bool, False),
         frequency=block.get("frequency", int, 1),
     )
     if settings.frequency < 1 and settings.frequency != -1:
         raise ConfigError(f"{block.where('frequency')} is {settings.frequency}; expected a number of hours from 1, or -1 for the end")
     return settings
+
+
+def _number(section: _Section, key: str, default: float) -> float:
+    value = section.content.get(key, default)
+    if type(value) not in (int, float):
+        raise ConfigError(f"{section.where(key)} must be a number, not {value!r}")
+    return float(value)
 
 
 def _model_params(params: _Section) -> Mapping[str, float | list[float]]:

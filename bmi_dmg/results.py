@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -30,6 +30,11 @@ BLOCK: Final = NETCDF_CHUNK[0]
 DAILY_FROM_HOURS: Final = 60 * 24
 
 Array = NDArray[np.float64]
+
+
+def blocks(n: int) -> Iterator[slice]:
+    """Cut ``n`` catchments into parts that are read one after the other."""
+    return (slice(first, min(first + BLOCK, n)) for first in range(0, n, BLOCK))
 
 
 class RunResults:
@@ -159,7 +164,8 @@ class RunResults:
 
     def means(self, role: str, rows: Sequence[int], axis: TimeAxis) -> Array:
         """Read a quantity of some catchments as means over steps of time; shape (len(rows), axis.n)."""
-        return axis.means(self.hourly(role, rows), by_day=self.by_day and role != PRECIPITATION)
+        by_day = self.by_day and role != PRECIPITATION
+        return np.vstack([axis.means(self.hourly(role, rows[part]), by_day=by_day) for part in blocks(len(rows))])
 
     def rows_of(self, catchments: Sequence[str]) -> list[int]:
         """Find catchments.

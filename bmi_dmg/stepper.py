@@ -18,7 +18,8 @@ from dmg_core.state import require_like
 
 Array = npt.NDArray[Any]
 
-_SOURCES = np.array([ENGINE_OUTPUTS.index(variable.source) for variable in OUTPUTS])
+#: Places of the output variables among the engine's outputs.
+SOURCES = np.array([ENGINE_OUTPUTS.index(variable.source) for variable in OUTPUTS])
 
 
 class Stepper(ABC):
@@ -52,7 +53,7 @@ class Stepper(ABC):
         self.hours = 0
         self.reported = np.zeros(len(OUTPUTS))
         steps_per_day = catchment.engine.model.physics.variant.steps_per_day
-        self._factors = np.array([variable.factor(steps_per_day) for variable in OUTPUTS])
+        self.factors = np.array([variable.factor(steps_per_day) for variable in OUTPUTS])
 
     @property
     def time(self) -> datetime:
@@ -72,8 +73,14 @@ class Stepper(ABC):
 
     def report(self, outputs: npt.NDArray[np.float64]) -> None:
         """Report the engine's outputs of a step of the model from now on."""
-        outputs.take(_SOURCES, out=self.reported)
-        self.reported *= self._factors
+        outputs.take(SOURCES, out=self.reported)
+        self.reported *= self.factors
+
+    def move_on(self, hours: int, outputs: npt.NDArray[np.float64] | None) -> None:
+        """Move the clock on by hours that were taken in elsewhere, and report the last step of the model among them, if any."""
+        self.set_clock(self.time + timedelta(hours=hours), self.hours + hours)
+        if outputs is not None:
+            self.report(outputs)
 
     @abstractmethod
     def step(self) -> npt.NDArray[np.float64] | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bmi_dmg.quantities import PRECIPITATION, Kind, Quantity
-from bmi_dmg.results import BLOCK, RunResults
+from bmi_dmg.results import RunResults, blocks
 from bmi_dmg.time_axis import HOURS_PER_DAY, TimeAxis
 from dmg_core.errors import ConfigError
 
@@ -77,8 +77,8 @@ def _summary(results: RunResults, role: str, rows: Sequence[int], axis: TimeAxis
     by_day = results.by_day and role != PRECIPITATION
     series = np.empty((len(rows), axis.n))
     figures = np.empty((4, len(rows)))
-    for part, some in _blocks(rows):
-        hourly = results.hourly(role, some)
+    for part in blocks(len(rows)):
+        hourly = results.hourly(role, rows[part])
         series[part] = axis.means(hourly, by_day=by_day)
         counted = finest.means(hourly, by_day=by_day)[:, 1:]
         ends = finest.ends(hourly)
@@ -86,9 +86,3 @@ def _summary(results: RunResults, role: str, rows: Sequence[int], axis: TimeAxis
     total, mean, largest, change = figures
     to_depth = finest.step / HOURS_PER_DAY if quantity.kind is Kind.FLUX else np.nan
     return Summary(quantity, series, total * to_depth, mean, largest, change)
-
-
-def _blocks(rows: Sequence[int]) -> Iterator[tuple[slice, Sequence[int]]]:
-    for first in range(0, len(rows), BLOCK):
-        part = slice(first, min(first + BLOCK, len(rows)))
-        yield part, rows[part]

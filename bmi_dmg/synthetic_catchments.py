@@ -35,7 +35,7 @@ ATTRIBUTES: dict[str, tuple[float, float]] = {
     "meanP": (1050.0, 120.0),
     "ETPOT_Hargr": (1000.0, 70.0),
     "NDVI": (0.6, 0.05),
-    "FW": (0.008, 0.004),
+    "FW": (0.008, 0.002),
     "meanslope": (8.0, 3.0),
     "SoilGrids1km_sand": (38.0, 6.0),
     "SoilGrids1km_clay": (22.0, 4.0),

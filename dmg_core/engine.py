@@ -427,7 +427,7 @@ class Catchment:
     @property
     def id(self) -> str:
         """Its name."""
-        return self.engine.ids[self.row]
+        return self.engine._ids[self.row]  # ``ids`` copies them all
 
     def step(self, precipitation: float, temperature: float, pet: float) -> dict[str, float]:
         """Advance by one step.

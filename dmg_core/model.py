@@ -170,7 +170,7 @@ def build_model(checkpoint: Checkpoint, dtype: str | torch.dtype = "float32") ->
     with torch.device("meta"):  # the weights are assigned, not copied: sizes are all that is needed here
         network = _build_network(settings, physics)
     network.load_state_dict(checkpoint.weights, assign=True)
-    return DeltaModel(settings, network.to(_torch_dtype(dtype)).eval(), physics, forcings, attributes)
+    return DeltaModel(settings, network.to(_torch_dtype(dtype)), physics, forcings, attributes).eval()
 
 
 def load_model(folder: str | Path, dtype: str | torch.dtype = "float32") -> DeltaModel:

@@ -126,7 +126,9 @@ def _check_room(folder: Path, sizes: Sizes) -> None:
     needed = _FLOAT32_BYTES * hidden_layers * (sizes.mlp_width**2 + sizes.hourly_mlp_width**2) + _MARGIN
     free = shutil.disk_usage(folder).free
     if free < needed:
-        raise ConfigError(f"{folder}: {free / 1e6:.0f} MB are free, {needed / 1e6:.0f} MB are needed; set TMPDIR to a folder with more room")
+        raise ConfigError(
+            f"{folder}: {free / 1e6:.0f} MB are free, {needed / 1e6:.0f} MB are needed; set TMPDIR to a folder with more room"
+        )
 
 
 def _weather() -> NDArray[np.float64]:

@@ -90,7 +90,9 @@ def find_public_package(python: str) -> dict[str, str]:
     ConfigError
         If it cannot be run or has no such package.
     """
-    code = f"import json; from importlib.metadata import version; print(json.dumps({{p: version(p) for p in ({PACKAGE!r}, 'torch', 'numpy')}}))"
+    code = (
+        f"import json; from importlib.metadata import version as v; print(json.dumps({{p: v(p) for p in {[PACKAGE, 'torch', 'numpy']}}}))"
+    )
     try:
         ended = subprocess.run([python, "-c", code], capture_output=True, text=True, check=False)
     except OSError as error:
@@ -147,7 +149,7 @@ def _new_folder(laboratory: Laboratory, name: str) -> Path:
 def _configs(laboratory: Laboratory, name: str, model: Path, **changes: Any) -> Callable[[int], list[str]]:
     """Write our BMI configs again, with another model folder and other spellings of time."""
     paths = []
-    for i, path in enumerate(laboratory.domain.configs(name, max(public_sizes(laboratory.sizes).domains))):
+    for i, path in enumerate(laboratory.domain.configs(name, max(laboratory.sizes.domains))):
         config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         config |= {"model_dir": str(model), "catchsize": config["uparea"], "lengthkm": 2.0, **changes}
         copy = model / f"{i}.yml"
@@ -186,7 +188,13 @@ def _write_multi_timescale_model(folder: Path, width: int) -> None:
         "nn": {"sub_batch_size": 100, "hif_model": hourly_network, "lof_model": daily_network},
     }
     names = {"upstream_area_name": "uparea", "subbasin_area_name": "catchsize", "elevation_name": "meanelevation"}
-    config = {**_REQUIRED, "cache_states": True, "test": {**_PERIOD, "test_epoch": 0, "batch_size": 1}, "model": model, "observations": names}
+    config = {
+        **_REQUIRED,
+        "cache_states": True,
+        "test": {**_PERIOD, "test_epoch": 0, "batch_size": 1},
+        "model": model,
+        "observations": names,
+    }
     (folder / CONFIG_NAME).write_text(yaml.safe_dump(config), encoding="utf-8")
     (folder / STATISTICS_NAME).write_text(json.dumps(_multi_timescale_statistics()), encoding="utf-8")
     torch.save(_multi_timescale_weights(width, len(SETTINGS.dynamic)), folder / "dhbv_2_mts_ep0.pt")

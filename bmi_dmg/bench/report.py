@@ -27,6 +27,9 @@ Results = dict[str, Any]
 #: What can be asked for.
 NAMES: Final = (*FIGURES, "batch")
 
+#: What compiling would show in, if no start-up had left the code on disk.
+NEED_COMPILED: Final = frozenset({"initialization", "memory"})
+
 #: Of a public package, which has no batches in its BMI and does not fit into memory in large domains.
 PUBLIC_FIGURES: Final = ("stepping", "initialization", "memory", "startup")
 
@@ -95,8 +98,8 @@ def run_benchmark(
 def _measure_own(laboratory: Laboratory, wanted: Sequence[str], progress: Callable[[str], None]) -> Results:
     """Measure this package: each figure of each model."""
     subjects = own_subjects(laboratory)
-    for name, subject in subjects.items():
-        if "startup" not in wanted:
+    if "startup" not in wanted and NEED_COMPILED.intersection(wanted):
+        for name, subject in subjects.items():
             progress(f"compiling the {name} model")
             laboratory.measure(subject, 1)
     figures: Results = {}
@@ -113,13 +116,14 @@ def _measure_own(laboratory: Laboratory, wanted: Sequence[str], progress: Callab
 
 def _measure_public(laboratory: Laboratory, wanted: Sequence[str], python: str, progress: Callable[[str], None]) -> Results:
     """Measure the public package; what does not run is told, and does not end the benchmark."""
+    small = replace(laboratory, sizes=public_sizes(laboratory.sizes))
     figures: Results = {}
     notes: dict[str, str] = {}
-    for name, (subject, note) in public_subjects(laboratory, python).items():
+    for name, (subject, note) in public_subjects(small, python).items():
         notes[name] = note
         for figure in (figure for figure in PUBLIC_FIGURES if figure in wanted):
             progress(f"{figure} of the public {name} model")
-            figures.setdefault(figure, {})[name] = _figure_or_failure(replace(laboratory, sizes=public_sizes(laboratory.sizes)), figure, subject)
+            figures.setdefault(figure, {})[name] = _figure_or_failure(small, figure, subject)
     return {"notes": notes, "figures": figures}
 
 
@@ -133,11 +137,12 @@ def _figure_or_failure(laboratory: Laboratory, figure: str, subject: Subject) ->
 def machine() -> dict[str, Any]:
     """Describe the machine, with how busy it is with other things."""
     info = Path("/proc/cpuinfo")
-    models = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
-    sched = getattr(os, "sched_getaffinity", None)
+    text = info.read_text(encoding="utf-8") if info.exists() else ""
+    names = [line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("model name")]
+    affinity = getattr(os, "sched_getaffinity", None)
     return {
-        "cpu": models[0] if models else platform.processor(),
-        "cpus": len(sched(0)) if sched else os.cpu_count(),
+        "cpu": names[0] if names else platform.processor(),
+        "cpus": len(affinity(0)) if affinity else os.cpu_count(),
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9, 1) if hasattr(os, "sysconf") else None,
         "system": platform.platform(),
         "load_before": [round(load, 2) for load in os.getloadavg()] if hasattr(os, "getloadavg") else None,

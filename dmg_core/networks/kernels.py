@@ -39,9 +39,9 @@ class LstmWeights(NamedTuple):
     gates_bias: Array
     """Sum of both biases, (4 H,)."""
     out: Array
-    """``linear_out`` for the wanted columns, (H, n)."""
+    """``linear_out`` for the wanted columns, (H, n); ``n`` is padded to whole cache lines with zeros."""
     out_bias: Array
-    """Its bias, (n,)."""
+    """Its bias, (n,), padded likewise."""
 
 
 def lstm_weights(network: LstmModel, forcings: int, columns: list[int]) -> LstmWeights:
@@ -159,7 +159,7 @@ def advance_lstm(x: Array, fixed: Array, h: Array, c: Array, weights: LstmWeight
     layer, gates : ndarray, shapes (b, H), (b, 4 H)
         Working space.
     fractions : ndarray, shape (b, n)
-        Where the outputs go, after the sigmoid.
+        Where the outputs go, after the sigmoid; as wide as ``weights.out``, padding included.
     """
     for i in range(x.shape[0]):
         _copy(fixed[i], layer[i])

@@ -171,6 +171,7 @@ class Hbv(nn.Module):
         """
         if forcing.ndim != 3 or forcing.shape[2] != 3 or not forcing.shape[0]:
             raise ValueError(f"{type(self).__name__}: forcing has shape {tuple(forcing.shape)}, expected (T, B, 3) with T ≥ 1")
+        self._check_shapes(forcing, dynamic, static, site)
         stores, in_transit = state if state is not None else self.initial_state(forcing.shape[1], forcing)
         outputs, stores = self._step_through(forcing, dynamic, static, site, stores)
 
@@ -198,6 +199,21 @@ class Hbv(nn.Module):
     def _physical(table: tuple[parameters.Parameter, ...], fractions: Tensor) -> dict[str, Tensor]:
         """Physical values (B, nmul) by the symbols of the equations, from fractions (B, n, nmul)."""
         return {parameter.symbol: parameter.scale(column) for parameter, column in zip(table, fractions.unbind(1), strict=True)}
+
+    def _check_shapes(self, forcing: Tensor, dynamic: Tensor, static: Mapping[str, Tensor], site: Site) -> None:
+        """Refuse what torch would broadcast or cut without a word."""
+        steps, catchments = forcing.shape[:2]
+        expected = {
+            "dynamic parameters": (dynamic, (steps, catchments, len(self.dynamic_parameters), self.nmul)),
+            **{f"static parameter {symbol}": (values, (catchments, self.nmul)) for symbol, values in static.items()},
+            "upstream area": (site.upstream_area, (catchments, 1)),
+            "elevation": (site.high, (catchments, 1)),
+        }
+        for what, (tensor, shape) in expected.items():
+            if tuple(tensor.shape) != shape:
+                raise ValueError(
+                    f"{type(self).__name__}: {what} has shape {tuple(tensor.shape)}, expected {shape} for forcing {tuple(forcing.shape)}"
+                )
 
     def _check_columns(self, what: str, tensor: Tensor, expected: int) -> None:
         if tensor.shape[-1] != expected:

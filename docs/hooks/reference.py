@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from mkdocs.exceptions import PluginError
@@ -44,15 +44,14 @@ def generated(name: str) -> str:
 
 
 def inputs() -> str:
-    """Table of the inputs, and which method of potential evapotranspiration takes them."""
-    methods = list(INPUTS)
+    """Table of the inputs, and which methods of potential evapotranspiration take them."""
     every = {variable.name: variable for variables in INPUTS.values() for variable in variables}
-    rows = [(*_input_cells(variable), *("yes" if variable in INPUTS[method] else "" for method in methods)) for variable in every.values()]
-    return _table(("name", "units", "possible values", "meaning", *(f"`{method}`" for method in methods)), rows)
+    return _table(("name and meaning", "units", "possible values", "taken by"), [_input_cells(variable) for variable in every.values()])
 
 
 def _input_cells(variable: InputVariable) -> Row:
-    return _code(variable.name), _code(variable.units), f"{variable.low:g} … {variable.high:g}", variable.meaning
+    methods = "<br>".join(_code(method) for method, variables in INPUTS.items() if variable in variables)
+    return f"{_code(variable.name)}<br>{variable.meaning}", _code(variable.units), f"{variable.low:g} … {variable.high:g}", methods
 
 
 def outputs() -> str:
@@ -63,7 +62,7 @@ def outputs() -> str:
 
 def protocols() -> str:
     """Table of the unpublished variables that ngen's protocols ask for."""
-    serialization = Serialization(lambda: b"", lambda data, new_window: None)
+    serialization = Serialization(bytes, lambda *_: None)  # nothing is captured or restored: only names and units are asked for
     variables: dict[str, Unpublished] = {**MassBalance().variables(), **serialization.variables()}
     rows = [(_code(name), _code(variable.units), _code(variable.type)) for name, variable in variables.items()]
     return _table(("name", "units", "type"), rows)
@@ -80,8 +79,8 @@ def states() -> str:
 def parameters() -> str:
     """Table of all parameters, and the variants that have them."""
     every = {parameter.name: parameter for variant in VARIANTS.values() for parameter in _all_of(variant)}
-    header = ("name", "range", "units", "meaning", *(VARIANT_TITLES.get(name, name) for name in VARIANTS))
-    return _table(header, [(*_parameter_cells(parameter), *_marks(parameter)) for parameter in every.values()])
+    rows = [(*_parameter_cells(parameter), _variants_with(parameter)) for parameter in every.values()]
+    return _table(("name", "range", "units", "meaning", "models"), rows)
 
 
 def _all_of(variant: Variant) -> tuple[Parameter, ...]:
@@ -93,9 +92,13 @@ def _parameter_cells(parameter: Parameter) -> Row:
     return _code(parameter.name), f"{parameter.low:g} … {parameter.high:g}", _code(parameter.unit), parameter.meaning
 
 
-def _marks(parameter: Parameter) -> Iterable[str]:
-    for variant in VARIANTS.values():
-        yield "yes" if parameter in variant.parameters else "if dynamic" if parameter in _all_of(variant) else ""
+def _variants_with(parameter: Parameter) -> str:
+    titles = [
+        VARIANT_TITLES.get(name, name) + ("" if parameter in variant.parameters else " (if dynamic)")
+        for name, variant in VARIANTS.items()
+        if parameter in _all_of(variant)
+    ]
+    return ", ".join(titles)
 
 
 def routing() -> str:
@@ -112,16 +115,24 @@ def routing() -> str:
 def commands() -> str:
     """Help texts of the command and all its subcommands."""
     import typer.main
+
+    from bmi_dmg.cli import app
+
+    return "\n\n".join(_help_texts(typer.main.get_command(app), ()))
+
+
+def _help_texts(command: Any, words: tuple[str, ...]) -> Iterator[str]:
+    """Give the help of a command, then that of what is below it."""
     from typer.testing import CliRunner
 
     from bmi_dmg.cli import app
 
-    runner, texts = CliRunner(), []
-    for name in ("", *sorted(typer.main.get_command(app).commands)):  # type: ignore[attr-defined]  # a group has commands
-        arguments = [*([name] if name else []), "--help"]
-        text = runner.invoke(app, arguments, prog_name="bmi-dmg", env={"COLUMNS": str(HELP_WIDTH)}, terminal_width=HELP_WIDTH).output
-        texts.append(f"## bmi-dmg {name}".rstrip() + f"\n\n```text\n{text.strip()}\n```")
-    return "\n\n".join(texts)
+    arguments = [*words, "--help"]
+    help_text = CliRunner().invoke(app, arguments, prog_name="bmi-dmg", terminal_width=HELP_WIDTH).output
+    title = " ".join(["bmi-dmg", *words])
+    yield f"{'##' if len(words) < 2 else '###'} {title}\n\n```text\n{help_text.strip()}\n```"
+    for name, below in sorted(getattr(command, "commands", {}).items()):
+        yield from _help_texts(below, (*words, name))
 
 
 def _code(text: str) -> str:
@@ -143,4 +154,3 @@ TEXTS: Final[dict[str, Callable[[], str]]] = {
     "routing": routing,
     "commands": commands,
 }
-

@@ -87,3 +87,27 @@ def test_plot_before_a_run_is_told_cleanly(make_run: MakeRun, tmp_path: Path) ->
     assert result.exit_code == 1
     assert "run the folder first" in result.stderr
     assert list(tmp_path.glob("*.png")) == []
+
+
+def test_report_writes_a_page_into_the_folder(make_run: MakeRun, recorded: ModuleType, tmp_path: Path) -> None:
+    """``report`` prints the path of the page; observed flow goes into it."""
+    folder, flow = make_run(hours=72), tmp_path / "flow.csv"
+    runner.invoke(app, ["run", str(folder)])
+    flow.write_text("time,cat-2[mm d-1]\n2020-03-01,30\n2020-03-02,40\n")
+    result = runner.invoke(app, ["report", str(folder), "--observed", str(flow)])
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == f"{folder / 'report.html'}\n"
+    assert "Observed flow" in (folder / "report.html").read_text(encoding="utf-8")
+
+
+def test_observed_flow_that_does_not_fit_is_told_cleanly(make_run: MakeRun, recorded: ModuleType, tmp_path: Path) -> None:
+    """A file of other catchments is a message, exit status 1, and no picture."""
+    folder, flow = make_run(hours=72), tmp_path / "flow.csv"
+    runner.invoke(app, ["run", str(folder)])
+    flow.write_text("time,cat-77[mm d-1]\n2020-03-01,30\n")
+    for command in (["plot", str(folder), str(tmp_path / "x.png")], ["report", str(folder)]):
+        result = runner.invoke(app, [*command, "--observed", str(flow)])
+        assert result.exit_code == 1
+        assert "none of its catchments (cat-77 …) is one of the run" in result.stderr
+    assert not (tmp_path / "x.png").exists()
+    assert not (folder / "report.html").exists()

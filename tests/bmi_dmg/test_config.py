@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from bmi_dmg import config as config_module
-from bmi_dmg.config import BmiConfig, one_slip_apart, read_config
+from bmi_dmg.config import BmiConfig, CheckpointSettings, SpinUpSettings, one_slip_apart, read_config
 from dmg_core.errors import ConfigError
 
 Writer = Callable[..., Path]
@@ -62,6 +62,95 @@ def test_defaults(read: Callable[[str], BmiConfig]) -> None:
     config = read("start_time: 2000-01-01 00:00:00")
     assert (config.steps_per_day, config.pet_method, config.latitude) == (1, "penman_monteith", None)
     assert (config.dtype, config.device, config.backend) == ("float32", "cpu", "auto")
+
+
+def test_state_defaults(read: Callable[[str], BmiConfig]) -> None:
+    """What a file does not say of states: start from nothing, refuse missing weather, write no restart files."""
+    config = read("start_time: 2000-01-01 00:00:00")
+    assert (config.initial_state, config.cold_start_missing, config.checkpoint, config.missing_forcing) == (None, False, None, "error")
+    assert read("start_time: 2000-01-01\ninitial_state: zero").initial_state is None
+
+
+def test_state_settings_are_taken(write_config: Writer) -> None:
+    """Where to start from, what to do where that has nothing, and when to write are read as they stand; some parts may be left out."""
+    changes = {"initial_state": "/somewhere/states", "cold_start_missing": True, "missing_forcing": "hold"}
+    config = read_config(write_config(checkpoint={"path": "states", "every": 6, "keep": 5}, **changes))
+    assert (config.initial_state, config.cold_start_missing, config.missing_forcing) == (Path("/somewhere/states"), True, "hold")
+    assert config.checkpoint == CheckpointSettings(Path("states"), every=6, keep=5)
+    assert read_config(write_config(checkpoint={"path": "states"})).checkpoint == CheckpointSettings(Path("states"), every=24, keep=2)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "states",
+        {},
+        {"every": 24},
+        {"path": "states", "evry": 24},
+        {"path": "states", "every": 0},
+        {"path": "states", "every": -1},
+        {"path": "states", "every": 1.5},
+        {"path": "states", "every": "24"},
+        {"path": "states", "every": True},
+        {"path": "states", "keep": 0},
+        {"path": None, "keep": 1},
+        ["states"],
+        True,
+    ],
+    ids=str,
+)
+def test_checkpoint_that_makes_no_sense(write_config: Writer, value: object) -> None:
+    """A checkpoint without a path, with unknown parts or with other numbers than whole ones from 1 is an error with file, key and value."""
+    with pytest.raises(ConfigError, match=r"cat-7\.yml: checkpoint.* is .*, expected (path and|a whole number from 1)"):
+        read_config(write_config(checkpoint=value))
+
+
+@pytest.mark.parametrize("value", ["yes, please", 1, "true", [True]])
+def test_cold_start_is_yes_or_no(write_config: Writer, value: object) -> None:
+    """Whether catchments may start from nothing is true or false and nothing like it."""
+    with pytest.raises(ConfigError, match=r"cat-7\.yml: cold_start_missing is .*, expected true or false"):
+        read_config(write_config(cold_start_missing=value))
+
+
+def test_spinup_is_read(write_config: Writer, tmp_path: Path) -> None:
+    """A spin-up has a file, in the working directory or beside the configuration, and 365 days unless it says otherwise."""
+    assert read_config(write_config()).spinup is None
+    assert read_config(write_config(spinup={"forcing": "weather.nc"})).spinup == SpinUpSettings(Path("weather.nc"), days=365)
+    (tmp_path / "weather.nc").touch()
+    file = write_config(tmp_path, spinup={"forcing": "weather.nc", "days": 30})
+    assert read_config(file).spinup == SpinUpSettings(tmp_path / "weather.nc", days=30)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "weather.nc",
+        {},
+        {"days": 3},
+        {"forcing": None},
+        {"forcing": "a.nc", "years": 1},
+        *({"forcing": "a", "days": d} for d in (0, 1.5, "3", True)),
+    ],
+)
+def test_spinup_that_makes_no_sense(write_config: Writer, value: object) -> None:
+    """A spin-up without a file, with unknown parts or with other days than whole ones from 1 is an error with file, key and value."""
+    with pytest.raises(ConfigError, match=r"cat-7\.yml: spinup.* is .*, expected (forcing \(a file\) and|a whole number from 1)"):
+        read_config(write_config(spinup=value))
+
+
+def test_two_ways_to_start(write_config: Writer) -> None:
+    """A catchment cannot start from a state and be spun up, too."""
+    with pytest.raises(ConfigError, match=r"cat-7\.yml: initial_state and spinup both say how the catchment starts"):
+        read_config(write_config(initial_state="states", spinup={"forcing": "weather.nc"}))
+
+
+@pytest.mark.parametrize("key", ["initial_state", "cold_start_missing", "checkpoint", "missing_forcing", "spinup"])
+def test_slips_in_state_keys(write_config: Writer, key: str) -> None:
+    """A slip of the pen in a key of states or missing weather is found, so that no run starts cold, or unsaved, by accident."""
+    slip = key[:-1]
+    changes = {key: None} if key == "initial_state" else {}
+    with pytest.raises(ConfigError, match=rf"unknown key '{slip}'; did you mean '{key}'\?"):
+        read_config(write_config(**{slip: "states"}, **changes))
 
 
 def test_all_settings_are_taken(write_config: Writer) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bmi_dmg import summary
+from bmi_dmg import results as results_module
 from bmi_dmg.driver import run
 from bmi_dmg.quantities import RUNOFF
 from bmi_dmg.results import RunResults
@@ -18,7 +18,7 @@ from dmg_core.errors import ConfigError
 
 def test_figures_are_those_of_the_days_after_the_first(finished: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Totals, means, maxima and changes start at the end of the first day, for all catchments though they are read in blocks."""
-    monkeypatch.setattr(summary, "BLOCK", 2)
+    monkeypatch.setattr(results_module, "BLOCK", 2)
     with RunResults(finished.folder) as results:
         found = summarize(results, range(3), results.days.coarser(7))
     for role, daily in finished.daily.items():

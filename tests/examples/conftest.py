@@ -11,8 +11,8 @@ import pytest
 from bmi_dmg.demo import make_demo
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Days that the examples' times lie in.
-DAYS = 9
+#: Days of weather: the examples run for a few, one of them after a year.
+DAYS = 370
 
 
 @pytest.fixture(scope="session")

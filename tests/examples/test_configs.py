@@ -122,10 +122,10 @@ def test_defaults_in_daily_are_the_defaults(in_run_folder: Path) -> None:
     short = in_run_folder / "short.yml"
     short.write_text(yaml.safe_dump({key: str(value) for key, value in values.items() if key in required}), encoding="utf-8")
     assert len(required) < len(values)
-    assert replace_path(read_config(short), shown.path) == replace_path(shown, shown.path)
+    assert _comparable(read_config(short), shown.path) == _comparable(shown, shown.path)
 
 
-def replace_path(config: BmiConfig, path: Path) -> BmiConfig:
+def _comparable(config: BmiConfig, path: Path) -> BmiConfig:
     """Give a configuration as if it came from another file, with attributes as numbers."""
     return attrs.evolve(config, path=path, others={key: float(value) for key, value in config.others.items()})
 

@@ -67,7 +67,7 @@ function panelOptions(panel, width, isLast, hooks) {
     width,
     height: Math.round(PANEL_HEIGHT * panel.height) + (isLast ? AXIS_HEIGHT : 0),
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
-    padding: [6, 12, isLast ? 0 : 6, 0],
+    padding: [6, 22, isLast ? 0 : 6, 0],
     legend: { show: false },
     cursor: { sync: { key: "time", scales: ["x", null] }, y: false, drag: { x: true, y: false } },
     scales: { y: { range: fromZero, dir: isRain ? -1 : 1 } },

@@ -22,12 +22,21 @@ DEFAULTS: dict[str, Any] = {
     "fail_in": "",
     "fail_at_step": 0,
     "stopped_clock": False,
+    "mass_units": None,
+    "lost_at_step": -1,
 }
 OUTPUT_UNITS = {"runoff": "m", "rain_sum": "mm", "warmth": "degC"}
 
 
+MASSES = ("ngen::mass_in", "ngen::mass_out", "ngen::mass_stored", "ngen::mass_leaked")
+
+
 class RecordingBmi:
-    """Runoff is the rain in m; it need not inherit from bmipy's class, as in ngen."""
+    """Runoff is the rain in m; it need not inherit from bmipy's class, as in ngen.
+
+    With ``mass_units`` it knows ngen's mass balance: half of the rain flows out and half is stored, of which a quarter of a unit is lost at
+    one step.
+    """
 
     def __init__(self) -> None:
         EVENTS.append(("construct",))
@@ -51,7 +60,16 @@ class RecordingBmi:
     def get_output_var_names(self) -> tuple[str, ...]:
         return tuple(OUTPUT_UNITS)
 
+    def get_value_ptr(self, name: str) -> np.ndarray:
+        if self.settings["mass_units"] is None:
+            raise KeyError(name)
+        rain = self.values["rain_sum"].item()
+        lost = 0.25 * (0 <= self.settings["lost_at_step"] < self.steps)
+        return np.array([dict(zip(MASSES, (rain, 0.5 * rain, 0.5 * rain - lost, 0.0), strict=True))[name]])
+
     def get_var_units(self, name: str) -> str:
+        if name in MASSES and self.settings["mass_units"] is not None:
+            return self.settings["mass_units"]
         return {**self.settings["inputs"], **OUTPUT_UNITS, "factor": "1"}[name]
 
     def get_var_type(self, name: str) -> str:

@@ -104,6 +104,8 @@ def test_a_page_opens_without_complaint(report: Path, visit: Callable[..., Visit
     assert opened.text("#title") == "my run"
     assert opened.text("#catchment-heading") == "All 3 catchments"
     assert "Precipitation" in opened.text("#totals")
+    assert opened.text("#findings-link").startswith("Check: ")
+    assert "cat-10" in opened.text("#findings-list")
 
 
 def test_a_click_shows_the_catchment(report: Path, finished: Any, visit: Callable[..., Visit]) -> None:

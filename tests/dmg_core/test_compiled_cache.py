@@ -1,0 +1,77 @@
+"""Tests of the folder of compiled code, shared by many processes, on whatever file system a site has."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from tests.dmg_core.factories import write_model
+
+#: Ranks that a small MPI run starts at once.
+PROCESSES = 4
+
+#: Says that it is ready, waits for the others, steps two catchments of the model, and prints how often the kernel was found on disk, how
+#: often it was compiled, and the flows to the last bit.
+SCRIPT = """
+import sys
+from dmg_core import Engine
+from dmg_core.backends import CompiledBackend
+engine = Engine.from_folder(sys.argv[1], backend="compiled")
+print("ready", flush=True)
+sys.stdin.readline()
+engine.add({name: [1.0, 2.0] for name in engine.attribute_names})
+flows = [flow.hex() for _ in range(3) for flow in engine.step([[5.0, 10.0, 1.0], [20.0, 3.0, 1.0]])["streamflow"].tolist()]
+assert isinstance(engine._backend, CompiledBackend)
+stats = engine._backend._kernel.stats
+print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()), *flows, file=sys.stderr)
+"""
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A small model folder."""
+    return write_model(tmp_path / "model", "Hbv_2")
+
+
+def start(model: Path, **environment: Path) -> subprocess.Popen[str]:
+    """Start a process that is ready to compile, with folders set by environment variables; it goes on when told to."""
+    spec = find_spec("dmg_core")
+    assert spec is not None
+    assert spec.origin is not None
+    package = {"PYTHONPATH": str(Path(spec.origin).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
+    settings = {**os.environ, **package, **{name: str(path) for name, path in environment.items()}}
+    pipe = subprocess.PIPE
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(model)], env=settings, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    return process
+
+
+def go_on(processes: list[subprocess.Popen[str]]) -> list[tuple[int, int, list[str]]]:
+    """Let processes go on, all at once; gives of each how often it found and compiled the kernel, and its flows."""
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("\n")
+        process.stdin.flush()
+    results = []
+    for process in processes:
+        _, printed = process.communicate()
+        assert process.returncode == 0, printed
+        hits, misses, *flows = printed.splitlines()[-1].split()
+        results.append((int(hits), int(misses), flows))
+    return results
+
+
+def test_many_processes_start_at_once_with_an_empty_cache(model: Path, tmp_path: Path) -> None:
+    """Processes that compile the same kernels into one folder at once agree to the last bit, and the folder serves the next process."""
+    cache = tmp_path / "cache"
+    results = go_on([start(model, NUMBA_CACHE_DIR=cache) for _ in range(PROCESSES)])
+    flows = results[0][2]
+    assert [found for _, _, found in results] == [flows] * PROCESSES
+    assert go_on([start(model, NUMBA_CACHE_DIR=cache)]) == [(1, 0, flows)]
+    assert not [path for path in cache.rglob("*") if path.is_file() and path.suffix not in (".nbi", ".nbc")]

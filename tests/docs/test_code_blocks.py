@@ -1,0 +1,86 @@
+"""Code in the documentation works."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+import yaml
+
+from bmi_dmg.cli import app
+from bmi_dmg.demo import make_demo
+from dmg_core.parameters import VARIANTS
+
+Blocks = Callable[[str], list[tuple[Path, str]]]
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small demo."""
+    return make_demo(tmp_path_factory.mktemp("demo") / "demo", n_catchments=2, days=10, progress=False).run_folder
+
+
+def test_python_runs_in_the_demo(blocks: Blocks, demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The Python on each page of the site runs from top to bottom in the demo's folder."""
+    monkeypatch.chdir(demo)
+    pages: dict[Path, dict[str, Any]] = {}
+    for page, text in (block for block in blocks("python") if block[0].parent.name == "docs"):
+        exec(compile(text, str(page), "exec"), pages.setdefault(page, {}))
+    assert {page.stem for page in pages} >= {"start", "models", "calibration"}
+    assert (demo / "my_model" / "config.yaml").is_file()
+
+
+def test_commands_exist_with_their_options(blocks: Blocks) -> None:
+    """Every call of bmi-dmg names a command and options that there are."""
+    calls = [line.strip() for language in ("sh", "console") for _, text in blocks(language) for line in text.splitlines()]
+    calls = [re.split(r" && | # ", call)[0] for call in calls if call.startswith("bmi-dmg ")]
+    assert len(calls) > 8
+    for call in calls:
+        command: Any = typer.main.get_command(app)
+        words = shlex.split(call)[1:]
+        while getattr(command, "commands", None):
+            command = command.commands[words.pop(0)]
+        options = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+        assert {word for word in words if word.startswith("--")} <= options, call
+
+
+def test_make_targets_exist(root: Path, blocks: Blocks) -> None:
+    """Every call of make names a target that there is."""
+    makefile = (root / "Makefile").read_text(encoding="utf-8")
+    (targets,) = re.findall(r"^\.PHONY: (.*)$", makefile, flags=re.MULTILINE)
+    text = "\n".join(text for language in ("sh", "console") for _, text in blocks(language))
+    calls = re.findall(r"^make (\w+)", text, flags=re.MULTILINE)
+    assert len(calls) > 4
+    assert set(calls) <= set(targets.split())
+
+
+def test_json_and_yaml_are_well_formed(blocks: Blocks) -> None:
+    """Every piece of JSON is JSON, as a whole or inside of an object, and every piece of YAML is YAML."""
+    for page, text in blocks("json"):
+        json.loads(text if text.lstrip().startswith("{") else f"{{{text}}}")
+        assert page.exists()
+    for _, text in blocks("yaml"):
+        assert isinstance(yaml.safe_load(text), dict)
+
+
+def test_parameters_are_within_their_ranges(root: Path, blocks: Blocks) -> None:
+    """Parameters in the calibration guide are those of the models, within their ranges."""
+    known = {parameter.name: parameter for variant in VARIANTS.values() for parameter in variant.parameters}
+    (settings,) = (yaml.safe_load(text) for page, text in blocks("yaml") if page.stem == "calibration")
+    tried = settings["model"]["params"]["bmi_dmg"]
+    assert len(tried) > 3
+    for entry in tried:
+        parameter = known[entry["name"].removeprefix("multiplier::")]
+        assert entry["min"] < entry["init"] < entry["max"]
+        if entry["name"] == parameter.name:
+            assert parameter.low <= entry["min"]
+            assert entry["max"] <= parameter.high
+    (params,) = (json.loads(f"{{{text}}}")["model_params"] for page, text in blocks("json") if page.stem == "calibration")
+    example = json.loads((root / "realizations" / "calibration.json").read_text(encoding="utf-8"))
+    assert params == example["global"]["formulations"][0]["params"]["model_params"]

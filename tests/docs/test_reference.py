@@ -1,0 +1,95 @@
+"""Tables made from the code are complete."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import typer.main
+from mkdocs.exceptions import PluginError
+
+from bmi_dmg.cli import app
+from bmi_dmg.config import SETTINGS, WITHOUT_EFFECT
+from bmi_dmg.variables import INPUTS, OUTPUTS
+from dmg_core.assimilation import NETWORK, STORES
+from dmg_core.parameters import VARIANTS
+
+
+def _rows(table: str) -> dict[str, list[str]]:
+    """Cells of a table after its header, by the code in the first cell."""
+    lines = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+    return {re.findall(r"`([^`]+)`", cells[0])[0]: cells for cells in lines}
+
+
+def test_all_inputs_are_told(reference: ModuleType) -> None:
+    """Every input stands there once, with units, range and the methods that take it."""
+    rows = _rows(reference.generated("inputs"))
+    variables = {variable.name: variable for method in INPUTS.values() for variable in method}
+    assert rows.keys() == variables.keys()
+    for name, (_, units, possible, methods) in rows.items():
+        assert units == f"`{variables[name].units}`"
+        assert possible == f"{variables[name].low:g} … {variables[name].high:g}"
+        assert set(re.findall(r"`(\w+)`", methods)) == {method for method, taken in INPUTS.items() if variables[name] in taken}
+
+
+def test_all_outputs_are_told(reference: ModuleType) -> None:
+    """Every output stands there once, in order, with units and meaning."""
+    rows = _rows(reference.generated("outputs"))
+    assert [(f"`{name}`", *cells[1:]) for name, cells in rows.items()] == [
+        (f"`{variable.name}`", f"`{variable.units}`", variable.meaning) for variable in OUTPUTS
+    ]
+
+
+def test_all_unpublished_variables_are_told(reference: ModuleType) -> None:
+    """Names that are in no list stand in the tables: those of ngen's protocols in both dialects, and those of the state."""
+    protocols, states = _rows(reference.generated("protocols")), _rows(reference.generated("states"))
+    assert {f"ngen::mass_{term}" for term in ("in", "out", "stored", "leaked")} < protocols.keys()
+    for word in ("create", "size", "state", "free"):
+        assert {f"ngen::serialization_{word}", f"serialization_{word}"} < protocols.keys()
+    assert "reset_time" in protocols
+    assert states.keys() == {*(f"state::{name}" for name in (*STORES, *NETWORK)), "missing_forcing_hours"}
+
+
+def test_all_parameters_are_told(reference: ModuleType) -> None:
+    """Every parameter of every variant stands there once, with range and units."""
+    rows = _rows(reference.generated("parameters"))
+    parameters = {parameter.name: parameter for variant in VARIANTS.values() for parameter in variant.parameters_for(["parBETAET"])}
+    assert rows.keys() == parameters.keys()
+    for name, (_, possible, units, meaning, models) in rows.items():
+        parameter = parameters[name]
+        assert possible == f"{parameter.low:g} … {parameter.high:g}"
+        assert (units, meaning) == (f"`{parameter.unit}`", parameter.meaning)
+        assert len(models.split(", ")) == sum(parameter in variant.parameters_for(["parBETAET"]) for variant in VARIANTS.values())
+    assert reference.generated("routing").count("`route_a`") == len(VARIANTS)
+
+
+def test_all_commands_are_told(reference: ModuleType) -> None:
+    """The help of every command and subcommand is there."""
+    text = reference.generated("commands")
+
+    def names(command: object, words: str) -> list[str]:
+        below = getattr(command, "commands", {})
+        return [words, *(name for key, inner in below.items() for name in names(inner, f"{words} {key}"))]
+
+    for name in names(typer.main.get_command(app), "bmi-dmg"):
+        assert re.search(rf"^##+ {name}\n\n```text\nUsage: {name} ", text, flags=re.MULTILINE), name
+
+
+def test_an_unknown_marker_is_an_error(reference: ModuleType) -> None:
+    """A marker that stands for nothing does not pass silently."""
+    with pytest.raises(PluginError, match="nothing is generated under the name 'nonsense'"):
+        reference.on_page_markdown("<!-- generated: nonsense -->")
+
+
+def test_every_marker_is_used(root: Path, reference: ModuleType) -> None:
+    """Every table stands on one page."""
+    text = "\n".join(page.read_text(encoding="utf-8") for page in (root / "docs").glob("*.md"))
+    assert sorted(reference.MARKER.findall(text)) == sorted(reference.TEXTS)
+
+
+def test_all_config_keys_are_told(root: Path) -> None:
+    """The page of BMI configs has every key that means something, and every one that is passed over."""
+    text = (root / "docs" / "configs.md").read_text(encoding="utf-8")
+    assert {*SETTINGS, *WITHOUT_EFFECT} <= set(re.findall(r"`(\w+)`", text))
