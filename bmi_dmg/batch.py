@@ -114,6 +114,7 @@ class HoursToSteps:
             hour.state()["weather"][:] = self._accepted[row]
             hour.mend(time + timedelta(hours=t))
             values[t, row] = hour.values
+            hour.unmend()
 
 
 def _days_of_year(time: datetime, hours: int) -> Array:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bmi_dmg import logs
 from bmi_dmg.bench_cli import BENCH_HELP, bench_command
 from bmi_dmg.cli_errors import clean_errors
 from bmi_dmg.driver import DATASET, run
@@ -24,8 +25,9 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    help="Run differentiable hydrological models in NextGen run folders, without ngen.",
 )
+
+APP_HELP = "Run differentiable hydrological models in NextGen run folders, without ngen."
 
 
 class RealizationForm(str, Enum):
@@ -62,19 +64,24 @@ Results: cat-*.csv in the realization's output folder (NGIAB: outputs/ngen), in 
 whose path is printed; and the water budget of each catchment in outputs/budget.csv. They appear when the run has ended well. The
 realization's 'mass_balance' is checked as ngen does.
 
+With --workers, each process takes a part of the catchments; results are the same, and appear only if all parts have ended well. Restart
+files then are one for each process.
+
 Catchments write restart files while they run if their BMI configs say so, one file for all of them:
 
 \b
   checkpoint: {{path: ./state, every: 24, keep: 2}}    every 24 hours; the newest two stay
 
-To go on after an interruption, use --resume: all catchments go on from the newest file, up to the end time. Nothing is appended: the
-results are those of the hours run now, and what was run before the interruption has to be run again to be seen. A later run, with another
-start time, starts from a file if the BMI configs say 'initial_state: ./state' (see also 'bmi-dmg spinup').
+To go on after an interruption, use --resume: all catchments go on from the newest hour that all have, up to the end time. Nothing is
+appended: the results are those of the hours run now, and what was run before the interruption has to be run again to be seen. A later run,
+with another start time, starts from a file if the BMI configs say 'initial_state: ./state' (see also 'bmi-dmg spinup').
 
 \b
 Example:
   bmi-dmg run ./my_run
   bmi-dmg run ./my_run --resume
+  bmi-dmg run ./my_run --fast --workers 2
+  bmi-dmg --log-json run ./my_run 2> run.log
   bmi-dmg plot ./my_run hydrographs.png
 """
 
@@ -108,16 +115,27 @@ Example:
 """
 
 
+@app.callback(help=APP_HELP)
+def common_options(
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Write logs, warnings and errors to stderr as JSON, an object a line.")
+    ] = False,
+) -> None:
+    """Take the options that stand before any command."""
+    logs.set_up(as_json=log_json)
+
+
 @app.command("run", help=RUN_HELP)
 def run_command(
     run_folder: RunFolder,
     progress: Annotated[bool, typer.Option(help="Show a progress bar on stderr.")] = True,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest restart files of an interrupted run.")] = False,
     fast: Annotated[bool, typer.Option("--fast", help="Advance all catchments through many hours at once: the same numbers.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Divide the catchments among so many processes: the same numbers.")] = 1,
 ) -> None:
     """Run a folder and print the path of the results."""
     with clean_errors():
-        result = run(run_folder, progress=progress, resume=resume, fast=fast)
+        result = run(run_folder, progress=progress and not logs.are_json(), resume=resume, fast=fast, workers=workers)
     typer.echo(result.dataset)
 
 

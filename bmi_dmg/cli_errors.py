@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import typer
 
+from bmi_dmg import logs
 from dmg_core.errors import DmgError
+
+_log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -16,5 +20,8 @@ def clean_errors(status: int = 1) -> Iterator[None]:
     try:
         yield
     except DmgError as error:
-        typer.echo(f"Error: {error}", err=True)
+        if logs.are_json():
+            _log.error("%s", error)
+        else:
+            typer.echo(f"Error: {error}", err=True)
         raise typer.Exit(status) from error

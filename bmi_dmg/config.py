@@ -293,7 +293,7 @@ def _truth(file: Path, values: Mapping[str, Any], key: str) -> bool:
 
 
 def _initial_state(file: Path, values: Mapping[str, Any]) -> Path | None:
-    value = str(values.get("initial_state", "zero"))
+    value = str(values.get("initial_state") or "zero")
     return None if value == "zero" else _there_or_beside(file, value)
 
 

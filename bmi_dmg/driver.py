@@ -1,40 +1,27 @@
 """Step a run folder as ngen would, without ngen.
 
-ngen's order is kept: all catchments for one hour, then all for the next; for each its inputs are set, it is updated, its outputs are read.
-Any Python BMI class can be run so. Forcing is read, and results are written, in stretches of hours, so memory does not grow with the run.
+Any Python BMI class can be run so: hour by hour, ours many hours at once too (:mod:`bmi_dmg.stepping`), in this process or split over
+several (:mod:`bmi_dmg.parallel`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
-from functools import partial
-from itertools import repeat
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
-from bmipy import Bmi
-from numpy.typing import NDArray
-
-from bmi_dmg.budget_table import BudgetReader
-from bmi_dmg.fast import FastRun
-from bmi_dmg.lifecycle import Clock, RunError, finalize_all, initialized, interface_of, working_in
-from bmi_dmg.mass_check import MassCheck
+from bmi_dmg.lifecycle import RunError, finalize_all, interface_of, working_in
 from bmi_dmg.outputs import OutputSettings, RunOutputs
+from bmi_dmg.parallel import run_parts
 from bmi_dmg.preflight import RunPlan, check_run, is_own
-from bmi_dmg.realization import STEP_SECONDS, TIME_FORMAT, read_realization
+from bmi_dmg.realization import read_realization
 from bmi_dmg.resume import Resumption, find_resumption
-from dmg_core.errors import ConfigError, DmgError
+from bmi_dmg.stepping import Example, Passage, chunk_of, run_catchments
+from dmg_core.errors import ConfigError
 
 DATASET = Path("outputs") / "catchments.nc"
-MAX_CHUNK_HOURS = 720
-MIN_CHUNK_HOURS = 24
-#: Values of one variable held at a time (8 bytes each).
-CHUNK_VALUES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -59,7 +46,9 @@ class RunResult:
     dataset: Path
 
 
-def run(run_folder: str | os.PathLike[str], *, progress: bool = True, resume: bool = False, fast: bool = False) -> RunResult:
+def run(
+    run_folder: str | os.PathLike[str], *, progress: bool = True, resume: bool = False, fast: bool = False, workers: int = 1
+) -> RunResult:
     """Run all catchments of a run folder from the start time to the end time of its realization.
 
     The working directory is the run folder while it runs, as in NGIAB, and modules in it can be imported.
@@ -75,6 +64,9 @@ def run(run_folder: str | os.PathLike[str], *, progress: bool = True, resume: bo
     fast : bool
         Advance all catchments through many hours at once (:mod:`bmi_dmg.fast`): bitwise the same results. The class must be ours; the
         realization's hourly check of the mass balance is left out.
+    workers : int
+        Processes among which the catchments are divided, with bitwise the same results. Each reads the model for itself. A script that
+        asks for several must guard its own start with ``if __name__ == "__main__":``, because they import it.
 
     Returns
     -------
@@ -85,7 +77,7 @@ def run(run_folder: str | os.PathLike[str], *, progress: bool = True, resume: bo
     Raises
     ------
     ConfigError
-        If the realization cannot be read.
+        If the realization cannot be read, or ``workers`` is less than 1.
     RunFolderError
         If anything else is wrong with the folder; it lists every problem, and nothing has been run.
     StateError
@@ -94,6 +86,8 @@ def run(run_folder: str | os.PathLike[str], *, progress: bool = True, resume: bo
         If a BMI object raises while it is set up or stepped, does not keep time, or fails a check of its mass balance that the realization
         calls fatal; nothing is written then. Also if one raises while it is finalized; the results are then there.
     """
+    if workers < 1:
+        raise ConfigError(f"workers is {workers}; a run needs 1 process at least")
     folder = Path(run_folder).resolve()
     realization = read_realization(folder)
     with working_in(folder, realization.formulation.module_path), ExitStack() as opened:
@@ -113,7 +107,10 @@ def run(run_folder: str | os.PathLike[str], *, progress: bool = True, resume: bo
             attributes={"source": realization.formulation.python_type, "main_output_variable": plan.exchange.main_output},
         )
         advance_bar = opened.enter_context(_progress_bar(progress, realization.n_steps))
-        _run_all(plan, settings, resumption, partial(_run_fast if fast else _step_all, advance_bar=advance_bar))
+        passage = Passage(fast, chunk_of(len(plan.catchments.ids)), advance_bar)
+        failures = _run(plan, settings, resumption, passage, min(workers, len(plan.catchments.ids)))
+    if failures:
+        raise RunError("; ".join(failures))
     return RunResult(plan.catchments.ids, realization.n_steps, settings.csv_folder, settings.dataset)
 
 
@@ -125,6 +122,19 @@ def _resumption(plan: RunPlan) -> Resumption:
     except BaseException:
         finalize_all([(plan.catchments.ids[0], plan.first_model)])
         raise
+
+
+def _run(plan: RunPlan, settings: OutputSettings, resumption: Resumption | None, passage: Passage, workers: int) -> list[str]:
+    """Run all catchments; give what went wrong after their results were written."""
+    first = plan.catchments.ids[0], plan.first_model
+    try:
+        example = Example(first[0], interface_of(plan.first_model))
+    except BaseException:
+        finalize_all([first])
+        raise
+    if workers > 1:
+        return run_parts(plan, settings, resumption, example, passage, workers)
+    return run_catchments(plan, resumption, example, passage, lambda: RunOutputs(settings, plan.catchments))
 
 
 @contextmanager

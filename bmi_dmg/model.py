@@ -75,8 +75,10 @@ class BmiDeltaModel(ScalarGrid):
         """
         config = read_config(config_file)
         settings, checkpoints = config.checkpoint, None
+        own_id = None if self._stepper is None else self._stepper.catchment.id
         if settings is not None:
-            checkpoints = shared_checkpoints(settings.path, settings.every, settings.keep, config.model_dir)
+            checkpoints = shared_checkpoints(config, settings, instead_of=own_id)
+            checkpoints.require_free(config.catchment_id, instead_of=own_id)
         stepper = start(config)
         self.finalize()
         if checkpoints is not None:

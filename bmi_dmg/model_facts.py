@@ -34,7 +34,7 @@ class ModelFacts:
     attributes : tuple of str
         Attributes a catchment must have.
     needs_series : bool
-        Whether static parameters come from the end of a series, so that a BMI cannot step it.
+        Whether static parameters come from the end of a series, so that a BMI cannot step it without a spin-up.
     training_ranges : mapping of str to (float, float)
         For attributes: outside it, the network has seen next to nothing in training.
     differences : tuple of str

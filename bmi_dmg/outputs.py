@@ -97,7 +97,24 @@ class RunOutputs:
             BMI name -> values, shape (steps, catchments).
         """
         self._tables.write(first_step, block)
-        self._dataset.write(first_step, block)
+        self.write_dataset(first_step, block)
+
+    @property
+    def tables_folder(self) -> Path:
+        """Where the CSV files grow; other processes may write some of them with their own :class:`CsvTables`."""
+        return self._csv.folder
+
+    def write_dataset(self, first_step: int, block: Block, catchments: slice = slice(None)) -> None:
+        """Append a stretch of hours of some catchments to the NetCDF file only.
+
+        Parameters
+        ----------
+        first_step, block
+            See :meth:`write`.
+        catchments : slice
+            The blocks' columns among all catchments.
+        """
+        self._dataset.write(first_step, block, catchments)
 
     def add_budget(self, columns: Sequence[Column]) -> None:
         """Add what is known of the water budget, if anything is, as a table and to the NetCDF file.
@@ -157,7 +174,7 @@ class CsvTables:
     """Catchment CSV files as ngen writes them: ``Time Step,Time,<headers>``."""
 
     def __init__(self, folder: Path, settings: OutputSettings, ids: Sequence[str]) -> None:
-        """Start a file for each catchment.
+        """Plan a file for each catchment; the first stretch of hours starts them.
 
         Parameters
         ----------
@@ -173,9 +190,7 @@ class CsvTables:
         self._paths = [folder / f"{catchment}.csv" for catchment in ids]
         self._start = settings.start
         self._values_format = f",%.{settings.precision}g" * len(columns)
-        header = ",".join(["Time Step", "Time", *(header for _, header in columns)]) + "\n"
-        for path in self._paths:
-            path.write_text(header, encoding="utf-8")
+        self._header = ",".join(["Time Step", "Time", *(header for _, header in columns)]) + "\n"
 
     def write(self, first_step: int, block: Block) -> None:
         """Append a stretch of hours; see :meth:`RunOutputs.write`."""
@@ -185,6 +200,8 @@ class CsvTables:
         lines = "".join(f"{first_step + i},{time}{self._values_format}\n" for i, time in enumerate(times))
         for column, path in enumerate(self._paths):
             with path.open("a", encoding="utf-8") as stream:
+                if first_step == 0:
+                    stream.write(self._header)
                 stream.write(lines % tuple(values[:, column].ravel().tolist()))
 
 
@@ -215,10 +232,10 @@ class Dataset:
         for output in settings.outputs:
             self._add_output(output, chunks, coordinates)
 
-    def write(self, first_step: int, block: Block) -> None:
-        """Append a stretch of hours; see :meth:`RunOutputs.write`."""
+    def write(self, first_step: int, block: Block, catchments: slice = slice(None)) -> None:
+        """Append a stretch of hours; see :meth:`RunOutputs.write_dataset`."""
         for name, values in block.items():
-            self._dataset[name][:, first_step : first_step + len(values)] = values.T
+            self._dataset[name][catchments, first_step : first_step + len(values)] = values.T
 
     def add_budget(self, columns: Sequence[Column]) -> None:
         """Add the water budget; see :meth:`RunOutputs.add_budget`."""

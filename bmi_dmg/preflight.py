@@ -265,7 +265,7 @@ def _exchange(model: Bmi, realization: Realization, forcing: ForcingReader | Non
     declared, names = interface
     output = Subject("output", path, OUTPUT_REMEDY)
     weather = Subject("forcing-variable", path, INPUT_REMEDY)
-    inputs = [findings.attempt(weather, _input, variable, formulation, forcing) for variable in declared] if forcing is not None else []
+    inputs = [findings.attempt(weather, input_of, variable, formulation, forcing) for variable in declared] if forcing is not None else []
     columns = names if formulation.output_variables is None else formulation.output_variables
     headers = columns if formulation.output_header_fields is None else formulation.output_header_fields
     if len(set(columns)) != len(columns):
@@ -285,7 +285,14 @@ def _exchange(model: Bmi, realization: Realization, forcing: ForcingReader | Non
     )
 
 
-def _input(variable: Variable, formulation: Formulation, forcing: ForcingReader) -> Input:
+def input_of(variable: Variable, formulation: Formulation, forcing: ForcingReader) -> Input:
+    """Find where the values of an input come from.
+
+    Raises
+    ------
+    ConfigError
+        If it has several values per catchment, or the forcing has nothing in a fitting unit.
+    """
     if variable.n_items != 1:
         raise ConfigError(f"input '{variable.name}' has {variable.n_items} values per catchment; forcing has one")
     return Input(variable, *source_of(forcing, variable.name, variable.units, formulation.variables_names_map))

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from dmg_core.errors import ConfigError
@@ -297,10 +296,10 @@ def _refuse_forcing_file(params: _Section) -> None:
 def _names_map(params: _Section) -> Mapping[str, str]:
     names = params.get("variables_names_map", dict, None)
     if names is None:
-        return MappingProxyType({})
+        return {}
     if not names or not all(isinstance(value, str) for value in names.values()):
         raise ConfigError(f"{params.where('variables_names_map')} must map names to names; ngen refuses an empty one, so leave the key out")
-    return MappingProxyType(dict(names))
+    return dict(names)
 
 
 def _output_columns(params: _Section) -> dict[str, tuple[str, ...] | None]:
@@ -343,4 +342,4 @@ def _model_params(params: _Section) -> Mapping[str, float | list[float]]:
         if not numbers or not all(type(number) in (int, float) for number in numbers):
             key = params.where(f"model_params.{name}")
             raise ConfigError(f"{key} is {value!r}; only numbers and lists of numbers can be set without ngen")
-    return MappingProxyType(dict(values))
+    return dict(values)

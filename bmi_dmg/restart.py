@@ -16,7 +16,8 @@ from weakref import WeakValueDictionary
 import numpy as np
 import numpy.typing as npt
 
-from dmg_core.errors import StateError
+from bmi_dmg.config import BmiConfig, CheckpointSettings
+from dmg_core.errors import ConfigError, StateError
 from dmg_core.identity import Identity
 from dmg_core.state import States
 
@@ -28,8 +29,10 @@ _log = logging.getLogger(__name__)
 _FILE_TIME: Final = "%Y%m%dT%H"
 _FILE_NAME: Final = re.compile(r"state_(\d{8}T\d{2})(_rank\d+)?\.safetensors")
 
+#: Where a run that is split over processes tells each of them which it is.
+PART_VARIABLE: Final = "BMI_DMG_PART"
 #: Where MPI libraries tell a process its rank.
-_RANK_VARIABLES: Final = ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID")
+_RANK_VARIABLES: Final = (PART_VARIABLE, "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID")
 
 
 def states_of(identity: Identity, catchments: Mapping[str, tuple[datetime, Mapping[str, Array]]]) -> States:
@@ -108,6 +111,22 @@ def _restart_files(folder: Path) -> list[re.Match[str]]:
     return [match for match in (_FILE_NAME.fullmatch(file.name) for file in folder.iterdir()) if match]
 
 
+def restart_files(folder: Path) -> dict[str, list[Path]]:
+    """List the restart files of a folder by their hour, the newest file of an hour first.
+
+    Raises
+    ------
+    StateError
+        If there are none.
+    """
+    by_hour: dict[str, list[Path]] = {}
+    for match in _restart_files(folder) if folder.is_dir() else []:
+        by_hour.setdefault(match[1], []).append(folder / match[0])
+    if not by_hour:
+        raise StateError(f"{folder}: there is no restart file")
+    return {hour: sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True) for hour, files in by_hour.items()}
+
+
 def _files(source: Path) -> list[Path]:
     if source.is_dir():
         newest = max((match[1] for match in _restart_files(source)), default=None)
@@ -130,6 +149,8 @@ class Checkpoints:
         Hours between files.
     keep : int
         How many of the newest files stay.
+    terms : mapping of str to object
+        What all catchments that write to the folder must have in common.
 
     Raises
     ------
@@ -137,9 +158,11 @@ class Checkpoints:
         If the folder cannot be written to.
     """
 
-    def __init__(self, folder: Path, every: int, keep: int) -> None:
+    def __init__(self, folder: Path, every: int, keep: int, terms: Mapping[str, object]) -> None:
         self.every = every
-        self._folder, self._keep = folder, keep
+        self.terms = terms
+        # The parts of a run may be one file apart; each keeps one that all have.
+        self._folder, self._keep = folder, max(keep, 2) if os.environ.get(PART_VARIABLE) else keep
         self._rank = next((f"_rank{os.environ[name]}" for name in _RANK_VARIABLES if os.environ.get(name, "").isdecimal()), "")
         self._members: set[str] = set()
         self._arrived: dict[datetime, dict[str, tuple[datetime, Mapping[str, Array]]]] = {}
@@ -148,19 +171,28 @@ class Checkpoints:
             probe = folder / f".probe{os.getpid()}"
             probe.write_bytes(b"")
             probe.unlink()
+            for unfinished in folder.glob(f".state_*{self._rank}.safetensors.*.tmp"):  # of a process of this rank that was killed
+                unfinished.unlink(missing_ok=True)
         except OSError as error:
             raise StateError(f"{folder}: restart files cannot be written there: {error}") from error
 
-    def join(self, catchment_id: str) -> None:
-        """Wait for this catchment, too.
+    def is_alone(self, catchment_id: str | None) -> bool:
+        """Whether no other catchment than this one is waited for."""
+        return self._members <= {catchment_id}
+
+    def require_free(self, catchment_id: str, instead_of: str | None) -> None:
+        """Refuse a name that another catchment has than the one that is to be replaced.
 
         Raises
         ------
         StateError
             If one of that name is there already.
         """
-        if catchment_id in self._members:
+        if catchment_id in self._members - {instead_of}:
             raise StateError(f"{self._folder}: two catchments of this process are called {catchment_id}; their states would be one")
+
+    def join(self, catchment_id: str) -> None:
+        """Wait for this catchment, too."""
         self._members.add(catchment_id)
 
     def leave(self, catchment_id: str) -> None:
@@ -188,13 +220,41 @@ class Checkpoints:
             (self._folder / match[0]).unlink(missing_ok=True)
 
 
-_shared: WeakValueDictionary[tuple[Path, int, int, str], Checkpoints] = WeakValueDictionary()
+_shared: WeakValueDictionary[Path, Checkpoints] = WeakValueDictionary()
 
 
-def shared_checkpoints(folder: Path, every: int, keep: int, model: Path) -> Checkpoints:
-    """Return the one writer of this process for a folder and a model."""
-    key = (folder.resolve(), every, keep, str(model.resolve()))
-    writer = _shared.get(key)
-    if writer is None:
-        writer = _shared[key] = Checkpoints(key[0], every, keep)
+def shared_checkpoints(config: BmiConfig, settings: CheckpointSettings, instead_of: str | None) -> Checkpoints:
+    """Return the one writer of this process for a folder.
+
+    Parameters
+    ----------
+    config : BmiConfig
+        Of the catchment that is to join.
+    settings : CheckpointSettings
+        Its folder and when it is written.
+    instead_of : str or None
+        Catchment that the one to join takes the place of.
+
+    Raises
+    ------
+    ConfigError
+        If catchments whose states cannot go into the same files are to share a folder.
+    StateError
+        If the folder cannot be written to.
+    """
+    folder = settings.path.resolve()
+    terms = {
+        "model_dir": str(config.model_dir.resolve()),
+        "dtype": config.dtype,
+        "pet_method": config.pet_method,
+        "start_time": config.start_time,
+        "checkpoint.every": settings.every,
+        "checkpoint.keep": settings.keep,
+    }
+    writer = _shared.get(folder)
+    if writer is not None and writer.terms != terms and not writer.is_alone(instead_of):
+        differing = ", ".join(f"{key} is {value}, not {writer.terms[key]}" for key, value in terms.items() if value != writer.terms[key])
+        raise ConfigError(f"{config.path}: other catchments write restart files to {folder}, and {differing}; use another folder")
+    if writer is None or writer.terms != terms:
+        writer = _shared[folder] = Checkpoints(folder, settings.every, settings.keep, terms)
     return writer

@@ -14,8 +14,9 @@ from bmi_dmg.config import read_config
 from bmi_dmg.forcings import STEP
 from bmi_dmg.lifecycle import bmi_errors
 from bmi_dmg.realization import Realization
-from bmi_dmg.restart import find_state, state_of
+from bmi_dmg.restart import restart_files, state_of
 from dmg_core.errors import ConfigError, StateError
+from dmg_core.state import States
 
 
 @dataclass(frozen=True)
@@ -45,40 +46,61 @@ class Resumption:
             with bmi_errors(f"{catchment} cannot go on at {self.time}"):
                 model.set_value("serialization_state", np.frombuffer(self.states[catchment], np.int8))
 
+    def of(self, ids: Sequence[str]) -> Resumption:
+        """Give the same for some of the catchments."""
+        return Resumption(self.time, {catchment: self.states[catchment] for catchment in ids})
+
 
 def find_resumption(realization: Realization, ids: Sequence[str]) -> Resumption:
-    """Find the newest states of the catchments of a run of our class; the working directory must be the run folder.
+    """Find the newest states that all catchments of a run of our class have; the working directory must be the run folder.
+
+    The processes of a run do not write their files together, so the newest file of one may be of a later hour than that of another.
 
     Raises
     ------
     ConfigError
         If a BMI config has no ``checkpoint``.
     StateError
-        If a catchment has no restart file, or the newest ones are of different hours or not of this run.
+        If there is no hour of which every catchment has a restart file, or the files are not of this run.
     """
-    times: dict[datetime, str] = {}
-    states: dict[str, bytes] = {}
-    for catchment in ids:
-        file, time, states[catchment] = _newest(Path(realization.formulation.config_of(catchment)), realization)
-        times.setdefault(time, f"{catchment} at {time} ({file})")
-    if len(times) > 1:
-        raise StateError(f"the newest restart files are of different hours: {' and '.join(list(times.values())[:2])}")
-    return Resumption(next(iter(times)), states)
+    places = {catchment: _place_of(Path(realization.formulation.config_of(catchment))) for catchment in ids}
+    files = {folder: restart_files(folder) for folder, _ in places.values()}
+    lacking = ""
+    for hour in sorted(set.intersection(*(set(by_hour) for by_hour in files.values())), reverse=True):
+        states = {folder: _states_by_name(by_hour[hour]) for folder, by_hour in files.items()}
+        without = [(folder, name) for folder, name in places.values() if name not in states[folder]]
+        if not without:
+            return _resumption(realization, {catchment: (name, *states[folder][name]) for catchment, (folder, name) in places.items()})
+        lacking = lacking or "{}: no restart file of {hour} has a state of {}".format(*without[0], hour=hour)
+    raise StateError(lacking or f"{' and '.join(map(str, files))}: the restart files are of different hours")
 
 
-def _newest(path: Path, realization: Realization) -> tuple[Path, datetime, bytes]:
+def _place_of(path: Path) -> tuple[Path, str]:
+    """Folder of a catchment's restart files, and its name in them."""
     config = read_config(path)
     if config.checkpoint is None:
         raise ConfigError(f"{path}: has no checkpoint, so it has left no restart files to go on from")
-    found = find_state(config.checkpoint.path, config.catchment_id)
-    if found is None:
-        raise StateError(f"{config.checkpoint.path}: the newest restart file has no state of {config.catchment_id}")
-    file, states = found
-    time, state = state_of(states, config.catchment_id, str(file))
-    if "hours" not in state or time != realization.start + int(state["hours"][0]) * STEP:
-        raise StateError(f"{file}: {config.catchment_id} is at {time}, but not of a run that started at {realization.start}")
-    if time > realization.end:
-        raise StateError(
-            f"{file}: {config.catchment_id} is at {time}, after the end of the run at {realization.end}: nothing is left to run"
-        )
-    return file, time, states.select([states.row_of(config.catchment_id, str(file))]).to_bytes()
+    return config.checkpoint.path, config.catchment_id
+
+
+def _states_by_name(files: Sequence[Path]) -> dict[str, tuple[Path, States]]:
+    """Find each catchment in files of one hour; an earlier file counts before a later one."""
+    found: dict[str, tuple[Path, States]] = {}
+    for file in files:
+        states = States.read(file)
+        for name in states.ids:
+            found.setdefault(name, (file, states))
+    return found
+
+
+def _resumption(realization: Realization, found: Mapping[str, tuple[str, Path, States]]) -> Resumption:
+    """Check the states of all catchments, which are of one hour."""
+    time = realization.start
+    for name, file, states in found.values():
+        time, state = state_of(states, name, str(file))
+        if "hours" not in state or time != realization.start + int(state["hours"][0]) * STEP:
+            raise StateError(f"{file}: {name} is at {time}, but not of a run that started at {realization.start}")
+        if time > realization.end:
+            raise StateError(f"{file}: {name} is at {time}, after the end of the run at {realization.end}: nothing is left to run")
+    chosen = {catchment: states.select([states.row_of(name, str(file))]).to_bytes() for catchment, (name, file, states) in found.items()}
+    return Resumption(time, chosen)

@@ -67,7 +67,10 @@ class Stepper(ABC):
 
     def update(self) -> None:
         """Take in one hour, and report what came of it; see :meth:`step`."""
-        outputs = self.step()
+        try:
+            outputs = self.step()
+        finally:
+            self.weather.unmend()
         if outputs is not None:
             self.report(outputs)
 

@@ -67,35 +67,61 @@ class Passage(NamedTuple):
     advance_bar: Callable[[int], None]
 
 
-def _run_all(plan: RunPlan, settings: OutputSettings, resumption: Resumption | None, go_through: Callable[..., None]) -> None:
-    """Construct, step and finalize all objects, and write the results."""
+def run_catchments(
+    plan: RunPlan,
+    resumption: Resumption | None,
+    example: Example,
+    passage: Passage,
+    open_outputs: Callable[[], AbstractContextManager[Outputs]],
+) -> list[str]:
+    """Construct, advance and finalize all objects of a plan, and give their results away.
+
+    Parameters
+    ----------
+    plan : RunPlan
+        The catchments and all they need; its first object is finalized like the others.
+    resumption : Resumption or None
+        Where they go on, if not from the start.
+    example : Example
+        What each must be like.
+    passage : Passage
+        How they go through time.
+    open_outputs : callable
+        Gives what takes the results; called when all objects are ready.
+
+    Returns
+    -------
+    list of str
+        What went wrong while objects were finalized; the results are there.
+
+    Raises
+    ------
+    RunError
+        If an object raises, does not keep time, or is not like the example. All have been finalized then.
+    """
     models = [(plan.catchments.ids[0], plan.first_model)]
-    finished = False
     try:
         for catchment in plan.catchments.ids[1:]:
             model = initialized(plan.construct, plan.realization.formulation, catchment)
             models.append((catchment, model))
         if resumption is not None:
             resumption.apply(models)
-        _check_alike(plan, models)
+        _check_alike(plan, models, example)
         budget = BudgetReader(models)
-        with RunOutputs(settings, plan.catchments) as outputs:
-            go_through(plan, models, outputs)
+        with open_outputs() as outputs:
+            (_run_fast if passage.fast else _step_all)(plan, models, outputs, passage)
             outputs.add_budget(budget.since_start())
-        finished = True
     finally:
-        failures = finalize_all(models)
         # After an error in the run that one is raised; those of finalize are in the log.
-        if finished and failures:
-            raise RunError("; ".join(failures))
+        failures = finalize_all(models)
+    return failures
 
 
-def _check_alike(plan: RunPlan, models: Sequence[tuple[str, Bmi]]) -> None:
+def _check_alike(plan: RunPlan, models: Sequence[tuple[str, Bmi]], example: Example) -> None:
     """Refuse catchments that ask for other inputs, or end earlier, than the run goes."""
-    first, first_interface = models[0][0], interface_of(models[0][1])
     for catchment, model in models:
-        if interface_of(model) != first_interface:
-            raise RunError(f"{catchment} has other inputs or outputs than {first}; the configs of one run must ask for the same")
+        if interface_of(model) != example.interface:
+            raise RunError(f"{catchment} has other inputs or outputs than {example.id}; the configs of one run must ask for the same")
         clock = Clock(model)
         if not plan.realization.formulation.allow_exceed_end_time and model.get_end_time() < clock.after(plan.realization.n_steps):
             raise RunError(
@@ -113,37 +139,37 @@ class _Catchment(NamedTuple):
     get_value_at_indices: Callable[[str, NDArray[np.generic], NDArray[np.int_]], NDArray[np.generic]]
 
 
-def _step_all(plan: RunPlan, models: Sequence[tuple[str, Bmi]], outputs: RunOutputs, advance_bar: Callable[[int], None]) -> None:
+def _step_all(plan: RunPlan, models: Sequence[tuple[str, Bmi]], outputs: Outputs, passage: Passage) -> None:
     clocks = [Clock(model) for _, model in models]
     check = MassCheck(plan.realization, models)
     catchments = [
         _Catchment(name, model.set_value, check.around(name, model, clock.advance()), model.get_value_at_indices)
         for (name, model), clock in zip(models, clocks, strict=True)
     ]
-    for first, n in _stretches(plan.realization.n_steps, _chunk_of(len(models))):
+    for first, n in _stretches(plan.realization.n_steps, passage.chunk):
         forcing = _read_inputs(plan, first, n)
         results = [np.zeros((n, len(models)), dtype=output.variable.dtype) for output in plan.exchange.outputs]
         for step in range(n):
             _step_hour(plan, catchments, [block[step] for block in forcing], [block[step] for block in results], first + step)
-            advance_bar(1)
+            passage.advance_bar(1)
         _check_clocks(models, clocks, first + n)
         outputs.write(first, {output.variable.name: block for output, block in zip(plan.exchange.outputs, results, strict=True)})
 
 
-def _run_fast(plan: RunPlan, models: Sequence[tuple[str, Bmi]], outputs: RunOutputs, advance_bar: Callable[[int], None]) -> None:
+def _run_fast(plan: RunPlan, models: Sequence[tuple[str, Bmi]], outputs: Outputs, passage: Passage) -> None:
     names = [output.variable.name for output in plan.exchange.outputs]
     fast = FastRun(models, names)
-    for first, n in _stretches(plan.realization.n_steps, fast.whole_saves(_chunk_of(len(models)))):
+    for first, n in _stretches(plan.realization.n_steps, fast.whole_saves(passage.chunk)):
         try:
             results = fast.advance(_read_inputs(plan, first, n))
         except DmgError as error:
             raise RunError(f"failed in the {n} hours from {_when(plan.realization.start, first)}: {error}") from error
         outputs.write(first, dict(zip(names, results, strict=True)))
-        advance_bar(n)
+        passage.advance_bar(n)
 
 
-def _chunk_of(catchments: int) -> int:
-    """Hours whose weather and results are held at a time."""
+def chunk_of(catchments: int) -> int:
+    """Hours whose weather and results are held at a time, for so many catchments in all processes together."""
     return max(MIN_CHUNK_HOURS, min(MAX_CHUNK_HOURS, CHUNK_VALUES // catchments))
 
 

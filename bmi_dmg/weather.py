@@ -61,6 +61,7 @@ class Weather:
         self.values = np.full(len(variables), math.nan)
         self.hour = np.zeros(3)
         self.missing_hours = np.zeros(len(variables))
+        self._mended: list[int] = []
         self._accepted = np.zeros(len(variables) + 1)
         low = np.array([variable.low for variable in variables])
         high = np.array([variable.high for variable in variables])
@@ -99,6 +100,13 @@ class Weather:
         for index, value in replacements.items():
             self.values[index] = value
             self.missing_hours[index] += 1.0
+        self._mended = list(replacements)
+
+    def unmend(self) -> None:
+        """Make what was missing in the last hour missing again: it is, until something is set."""
+        if self._mended:
+            self.values[self._mended] = math.nan
+            self._mended = []
 
     def _error(self, index: int, time: datetime) -> ForcingError:
         variable, value = self._variables[index], self.values[index]

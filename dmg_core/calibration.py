@@ -77,6 +77,10 @@ class Calibration:
         """Factor and offset by which a parameter of a catchment is changed."""
         return self._changes.get(row, {}).get(name, UNCHANGED)
 
+    def forget(self, row: int) -> None:
+        """Drop the changes of a catchment that is no more."""
+        self._changes.pop(row, None)
+
     def apply(self, arrays: CatchmentArrays, rows: np.ndarray[tuple[int], np.dtype[np.int64]]) -> None:
         """Change the static parameters of catchments that have just got them from the network."""
         if not self._changes:

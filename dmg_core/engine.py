@@ -21,7 +21,7 @@ from dmg_core.arrays import BUDGET, SERIES_FIELDS, STATE_FIELDS, CatchmentArrays
 from dmg_core.attributes import attribute_table, needed_attributes, require_finite
 from dmg_core.backends import make_backend
 from dmg_core.calibration import Calibration
-from dmg_core.errors import AttributeTableError, ConfigError, ForcingError, StateError
+from dmg_core.errors import AttributeTableError, CheckpointError, ConfigError, ForcingError, StateError
 from dmg_core.identity import Identity, identity_of
 from dmg_core.model import DeltaModel, load_model
 from dmg_core.networks.kernels import input_layer_of
@@ -112,11 +112,14 @@ class Engine:
         keep_static_network : bool
             Keep the weights behind static parameters in memory; worth it where catchments are added now and then.
         """
+        read = _stamp_of(folder)
 
-        def load() -> DeltaModel:
+        def reload() -> DeltaModel:
+            if _stamp_of(folder) != read:
+                raise CheckpointError(f"{folder}: the model folder has changed since it was read; start anew to use what it holds now")
             return load_model(folder, dtype)
 
-        return cls(load(), device, backend, threads, reload=None if keep_static_network else load)
+        return cls(load_model(folder, dtype), device, backend, threads, reload=None if keep_static_network else reload)
 
     def __len__(self) -> int:
         """Return the number of catchments."""
@@ -175,6 +178,7 @@ class Engine:
         if catchment.row != len(self) - 1:
             raise ValueError(f"catchment {catchment.id} was not added last")
         self._ids.pop()
+        self.calibration.forget(catchment.row)
         fresh = CatchmentArrays.allocate(self.model, 1)
         for name, array in vars(self.arrays).items():
             array[catchment.row] = getattr(fresh, name)[0]
@@ -201,7 +205,7 @@ class Engine:
         """
         series = np.ascontiguousarray(forcing, np.float64)[None]
         self._check_forcing(series, slice(0, len(self)))
-        self._settle()
+        self._settle(slice(0, len(self)))
         return {name: values[0] for name, values in self._advance(0, len(self), series, OUTPUTS).items()}
 
     def run(self, forcing: npt.ArrayLike, outputs: Sequence[str] = OUTPUTS) -> dict[str, FloatArray]:
@@ -243,7 +247,7 @@ class Engine:
         if self.model.static_from_series:
             self.settle_from_series(rows, series)
         else:
-            self._settle(more_to_come=rows != slice(0, len(self)))
+            self._settle(rows, more_to_come=rows != slice(0, len(self)))
         return self._advance(rows.start, rows.stop, series, outputs)
 
     def advance(self, row: int, precipitation: float, temperature: float, pet: float) -> FloatArray:
@@ -255,7 +259,7 @@ class Engine:
             The outputs; the same array at every call.
         """
         if self._unsettled:
-            self._settle()
+            self._settle(slice(row, row + 1))
         weather = self._one_forcing[0, 0]
         weather[0], weather[1], weather[2] = precipitation, temperature, pet
         self._backend.advance(row, row + 1, self._one_forcing, _ALL_OUTPUTS, self._one_result)
@@ -303,7 +307,7 @@ class Engine:
             If static parameters that come from a series are not known yet.
         """
         if self.model.static_from_series:
-            self._settle()
+            self._settle(rows)
         return {name: getattr(self.arrays, name)[rows].copy() for name in self.state_fields}
 
     def restore(self, row: int, state: Mapping[str, npt.NDArray[Any]], where: str) -> None:
@@ -346,15 +350,16 @@ class Engine:
         for name, column in columns._asdict().items():
             arrays.site[name][rows] = column[:, 0].numpy()
 
-    def _settle(self, *, more_to_come: bool = False) -> None:
-        """Compute the static parameters of all catchments that wait for them; with more to come, the network for it is kept till then."""
+    def _settle(self, rows: slice, *, more_to_come: bool = False) -> None:
+        """Make sure that ``rows`` have their static parameters; with more rows to come, the network for it is kept till then.
+
+        Those that follow from attributes are computed for all catchments that wait for them.
+        """
         waiting = self._waiting()
-        if len(waiting) and self.model.static_from_series:
-            names = ", ".join(self._ids[row] for row in waiting[:5])
-            raise StateError(
-                f"static parameters of {self.model.settings.physics} are the network's outputs at the end of a series: "
-                f"run a spin-up series first (Engine.run); waiting: {names}{' …' if len(waiting) > 5 else ''}"
-            )
+        if self.model.static_from_series:
+            self._require_settled(rows)
+            self._unsettled = len(waiting) > 0
+            return
         self._static_parameters.from_attributes(self.arrays, waiting, keep_network=more_to_come)
         self.calibration.apply(self.arrays, waiting)
         self._unsettled = more_to_come
@@ -386,6 +391,14 @@ class Engine:
         self.calibration.apply(self.arrays, waiting)
         _log.info("static parameters of %d catchments are fixed by the end of a series of %d steps", len(waiting), len(series))
         self._unsettled = len(self._waiting()) > 0
+
+    def _require_settled(self, rows: slice) -> None:
+        waiting = [self._ids[row] for row in range(rows.start, rows.stop) if not self.arrays.settled[row]]
+        if waiting:
+            raise StateError(
+                f"static parameters of {self.model.settings.physics} are the network's outputs at the end of a series: "
+                f"run a spin-up series first (Engine.run); waiting: {', '.join(waiting[:5])}{' …' if len(waiting) > 5 else ''}"
+            )
 
     def _waiting(self) -> npt.NDArray[np.int64]:
         return np.flatnonzero(~self.arrays.settled[: len(self)])
@@ -455,3 +468,9 @@ class Catchment:
             if not np.isfinite(value):
                 raise ForcingError(f"catchment {self.id}: {name} is {value}, expected a finite number")
         return dict(zip(OUTPUTS, self.engine.advance(self.row, precipitation, temperature, pet).tolist(), strict=True))
+
+
+def _stamp_of(folder: str | Path) -> list[tuple[str, int, int]]:
+    """Names, times and sizes of the files of a model folder, by which a change shows."""
+    files = sorted(Path(folder).iterdir()) if Path(folder).is_dir() else []
+    return [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]

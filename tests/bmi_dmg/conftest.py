@@ -19,11 +19,13 @@ import yaml
 
 from bmi_dmg import BmiDeltaModel
 from bmi_dmg.aorc import WELL_KNOWN
+from bmi_dmg.driver import DATASET
 from bmi_dmg.hydrofabric import read_divides
 from bmi_dmg.lifecycle import Variable
 from bmi_dmg.outputs import Dataset, OutputSettings
 from bmi_dmg.preflight import Output
-from bmi_dmg.run_folder import BMI_CONFIGS, Period, write_forcing, write_realization
+from bmi_dmg.realization import TIME_FORMAT
+from bmi_dmg.run_folder import BMI_CONFIGS, FORCING, REALIZATION, Period, write_forcing, write_realization
 from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
 from dmg_core import Catchment, Engine
 from dmg_core.checkpoint import ModelSettings, write_checkpoint
@@ -473,3 +475,66 @@ def make_own_run(
         return folder
 
     return make
+
+
+OWN_IDS, OWN_HOURS = ("cat-1", "cat-2", "cat-3"), 24 * 40 + 5
+
+
+@pytest.fixture
+def own_folder(
+    tmp_path: Path, write_config: Callable[..., Path], write_netcdf: Callable[..., None], weather_of: Callable
+) -> Callable[..., Path]:
+    """Give a maker of run folders of catchments of our class, which differ in weather; changes are keys of the BMI configs."""
+
+    def make(name: str, hour: int = 0, **changes: object) -> Path:
+        path = tmp_path / name
+        start = datetime(2001, 2, 3, hour)
+        (path / BMI_CONFIGS).mkdir(parents=True)
+        for catchment in OWN_IDS:
+            write_config(path / BMI_CONFIGS, catchment_id=catchment, start_time=start.strftime(TIME_FORMAT), **changes)
+        weather = [weather_of(OWN_HOURS, seed) for seed in range(len(OWN_IDS))]
+        variables = {v.name: (v.units, np.stack([series[v.name] for series in weather])) for v in PENMAN_MONTEITH_INPUTS}
+        (path / FORCING).parent.mkdir()
+        write_netcdf(path / FORCING, OWN_IDS, variables, times=_epoch_of(start) + 3600 * np.arange(OWN_HOURS))
+        module = {
+            "model_type_name": "bmi_dmg",
+            "python_type": "bmi_dmg.BmiDeltaModel",
+            "init_config": f"./{BMI_CONFIGS}/{{{{id}}}}.yml",
+            "main_output_variable": RUNOFF_DEPTH,
+            "output_variables": [variable.name for variable in OUTPUTS],
+            "allow_exceed_end_time": True,
+        }
+        content = {
+            "global": {
+                "formulations": [{"name": "bmi_python", "params": module}],
+                "forcing": {"path": f"./{FORCING}", "provider": "NetCDF"},
+            },
+            "time": {
+                "start_time": start.strftime(TIME_FORMAT),
+                "end_time": (start + timedelta(hours=OWN_HOURS - 1)).strftime(TIME_FORMAT),
+                "output_interval": 3600,
+            },
+            "output_root": "./outputs/ngen",
+        }
+        (path / REALIZATION).write_text(json.dumps(content))
+        return path
+
+    return make
+
+
+def _epoch_of(time: datetime) -> int:
+    """Seconds since 1970."""
+    return int((time - datetime(1970, 1, 1)).total_seconds())
+
+
+@pytest.fixture
+def results_of() -> Callable[[Path], dict[str, np.ndarray]]:
+    """Give a reader of all variables of a run's dataset, the budget included; texts are left out."""
+
+    def read(path: Path) -> dict[str, np.ndarray]:
+        import netCDF4
+
+        with netCDF4.Dataset(str(path / DATASET)) as dataset:
+            return {name: np.asarray(variable[:]) for name, variable in dataset.variables.items() if variable.dtype != str}
+
+    return read

@@ -12,7 +12,7 @@ import pytest
 
 from bmi_dmg import BmiDeltaModel
 from bmi_dmg.variables import HARGREAVES_INPUTS, OUTPUTS, RUNOFF_DEPTH
-from dmg_core.errors import AttributeTableError, CheckpointError, ConfigError, DmgError, ForcingError, StateError
+from dmg_core.errors import AttributeTableError, CheckpointError, ConfigError, ForcingError, StateError
 
 Maker = Callable[..., BmiDeltaModel]
 Writer = Callable[..., Path]
@@ -123,7 +123,7 @@ def test_weather_that_was_never_set(make_bmi: Maker, weather_of: Callable[..., W
     """Each input must be set before the first update: the first that is missing is named, with catchment and hour."""
     model, weather = make_bmi(physics=physics), weather_of(1)
     for name in model.get_input_var_names():
-        with pytest.raises(ForcingError, match=f"catchment cat-7, 2000-01-01 00:00: {name} is not set, expected "):
+        with pytest.raises(ForcingError, match=f"catchment cat-7, 2000-01-01 00:00: {name} is not set, or NaN, expected "):
             model.update()
         assert model.get_current_time() == 0.0
         model.set_value(name, weather[name])
@@ -211,7 +211,7 @@ def test_second_initialization(
         ({"uparea": None}, ConfigError, r"cat-7\.yml: catchment cat-7 lacks the attributes uparea"),
         ({"uparea": math.nan}, AttributeTableError, r"cat-7: attribute uparea is nan"),
         ({"device": "abacus"}, ConfigError, r"device.*abacus"),
-        ({"initial_state": "warm"}, DmgError, r"initial_state.*warm"),
+        ({"initial_state": "warm"}, StateError, "warm: the initial state cannot be read"),
     ],
     ids=["no folder", "no model", "wrong time step", "no attribute", "NaN attribute", "no device", "no state"],
 )

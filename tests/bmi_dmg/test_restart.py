@@ -586,7 +586,6 @@ def test_finalized_catchment_is_not_waited_for(daily: Kind, stepping: ModuleType
     ]
 
 
-@pytest.mark.xfail(strict=True, reason="the second catchment stays in the engine, and its object has been finalized")
 def test_two_catchments_of_one_name_are_refused(
     daily: Kind, make_model: Callable[..., Path], stepping: ModuleType, weather: Arrays, unbroken_daily: Arrays, tmp_path: Path
 ) -> None:
@@ -603,7 +602,6 @@ def test_two_catchments_of_one_name_are_refused(
     assert _names(tmp_path) == [_name(hour) for hour in (10, 20, 30, 40, 50)]
 
 
-@pytest.mark.xfail(strict=True, reason="the object is finalized before its new name is found to be taken")
 def test_refused_second_initialization_leaves_the_model_running(
     daily: Kind, stepping: ModuleType, weather: Arrays, unbroken_daily: Arrays, tmp_path: Path
 ) -> None:
@@ -640,7 +638,6 @@ def test_second_initialization_may_take_the_same_name(daily: Kind, stepping: Mod
     ],
     ids=["precision", "model", "inputs", "interval", "start"],
 )
-@pytest.mark.xfail(strict=True, reason="different catchments that write to one folder spoil each other's files")
 def test_different_catchments_do_not_share_a_folder(
     daily: Kind,
     make: Callable[[str], Kind],
@@ -668,7 +665,6 @@ def test_different_catchments_do_not_share_a_folder(
     _assert_rest(rest, stepping.step_hours(models, weather, 40, 60), 0, 20, ["cat-1", "cat-2"])
 
 
-@pytest.mark.xfail(strict=True, reason="a catchment that waits for its static parameters keeps all others from being saved")
 def test_settled_catchment_is_saved_while_another_waits(make: Callable[[str], Kind], write_config: Callable[..., Path]) -> None:
     """A 1.1p catchment that has its parameters can be saved, whatever others of the process lack."""
     (model,) = make("1.1p").models(ids=["cat-1"]).values()
