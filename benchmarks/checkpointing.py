@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 
 from bmi_dmg import BmiDeltaModel
 from bmi_dmg.daily import DailyStepper
-from bmi_dmg.example_model import SETTINGS, write_example_model
+from bmi_dmg.demo.example_model import SETTINGS, write_example_model
+from bmi_dmg.demo.synthetic_catchments import ATTRIBUTES
 from bmi_dmg.restart import Checkpoints, find_state, state_of
-from bmi_dmg.run_folder import BMI_CONFIGS, Period, write_bmi_config
+from bmi_dmg.run_folder.writing import BMI_CONFIGS, Period, write_bmi_config
 from bmi_dmg.stepper import Stepper
-from bmi_dmg.synthetic_catchments import ATTRIBUTES
 from bmi_dmg.variables import PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
 from bmi_dmg.weather import Weather
 from dmg_core import Engine

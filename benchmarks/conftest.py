@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bmi_dmg.example_model import SETTINGS, write_example_model
-from bmi_dmg.synthetic_catchments import ATTRIBUTES
+from bmi_dmg.demo.example_model import SETTINGS, write_example_model
+from bmi_dmg.demo.synthetic_catchments import ATTRIBUTES
 from dmg_core import Engine
 
 

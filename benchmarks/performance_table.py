@@ -15,6 +15,8 @@ from bmi_dmg.bench.report import lines, middle, short
 from dmg_core.files import written_whole
 
 PAGE: Final = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
+#: Load up to which a machine has nothing else to do.
+IDLE: Final = 0.5
 BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
@@ -44,7 +46,9 @@ def render(results: Mapping[str, Any]) -> Iterator[str]:
     """Give the lines of the section in Markdown."""
     machine, software = results["machine"], results["software"]
     yield f"Measured {results['time'][:10]} on {machine['cpu']}, {machine['cpus']} CPUs, {machine['memory_gb']} GB, {machine['system']};"
-    yield f"{', '.join(f'{name} {version}' for name, version in software.items())}. Load before: {machine['load_before'][0]}."
+    yield f"{', '.join(f'{name} {version}' for name, version in software.items())}."
+    if machine["load_before"] and machine["load_before"][0] > IDLE:
+        yield f"**The machine was busy with other work (load {machine['load_before'][0]}): times are too long, and spreads too wide.**"
     against = results.get("against")
     if against:
         yield f"\nThe public package: dhbv2 {against['dhbv2']}, torch {against['torch']}, measured in the same run."

@@ -39,7 +39,7 @@ def start(config: BmiConfig) -> Stepper:
         if config.initial_state is not None:
             _warm_start(config, stepper)
         if config.spinup is not None:
-            from bmi_dmg.spinup import spin_up  # only where it is wanted: it reads forcing files
+            from bmi_dmg.warm_states.spinup import spin_up  # only where it is wanted: it reads forcing files
 
             spin_up(config, config.spinup, stepper)
     except BaseException:

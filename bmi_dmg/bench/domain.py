@@ -11,12 +11,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bmi_dmg.aorc import WELL_KNOWN
 from bmi_dmg.bench.sizes import Sizes
-from bmi_dmg.example_model import SETTINGS, write_example_model
-from bmi_dmg.run_folder import BMI_CONFIGS, Period, write_bmi_config
-from bmi_dmg.synthetic_catchments import ATTRIBUTES
-from bmi_dmg.synthetic_weather import Places, synthesize_weather
+from bmi_dmg.demo.example_model import SETTINGS, write_example_model
+from bmi_dmg.demo.synthetic_catchments import ATTRIBUTES
+from bmi_dmg.demo.synthetic_weather import Places, synthesize_weather
+from bmi_dmg.run_folder.aorc import WELL_KNOWN
+from bmi_dmg.run_folder.writing import BMI_CONFIGS, Period, write_bmi_config
 from bmi_dmg.variables import PENMAN_MONTEITH_INPUTS
 from dmg_core.errors import ConfigError
 from dmg_core.parameters import HBV_20, HBV_20_HOURLY

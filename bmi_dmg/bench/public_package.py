@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from bmi_dmg.bench.domain import SEED
 from bmi_dmg.bench.laboratory import BenchError, Laboratory, Subject
 from bmi_dmg.bench.sizes import Sizes
-from bmi_dmg.example_model import FORCINGS, SETTINGS
-from bmi_dmg.synthetic_catchments import ATTRIBUTES
+from bmi_dmg.demo.example_model import FORCINGS, SETTINGS
+from bmi_dmg.demo.synthetic_catchments import ATTRIBUTES
 from dmg_core.checkpoint.config import CONFIG_NAME
 from dmg_core.checkpoint.statistics import STATISTICS_NAME
 from dmg_core.errors import ConfigError

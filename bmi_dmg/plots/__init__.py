@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bmi_dmg.plots.catchment import plot_catchment
 from bmi_dmg.plots.overview import plot_hydrographs
-from bmi_dmg.results import RunResults
+from bmi_dmg.results.reading import RunResults
 
 __all__ = ["plot_catchment", "plot_hydrographs", "plot_run"]
 
@@ -32,7 +32,7 @@ def plot_run(
     catchments : sequence of str, optional
         Catchments to draw; by default all in a folder, up to 12 in one picture.
     observed : path, optional
-        Observed flow; see :func:`bmi_dmg.observed.read_observed`.
+        Observed flow; see :func:`bmi_dmg.results.observed.read_observed`.
 
     Returns
     -------

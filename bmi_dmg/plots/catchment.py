@@ -12,13 +12,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bmi_dmg.observed import read_observed
 from bmi_dmg.plots.style import GRID, QUIET_TEXT, TEXT, concise_dates, draw_steps, edges_of, format_of, new_figure, save, tidy
-from bmi_dmg.quantities import OBSERVED, PRECIPITATION, RUNOFF, Curve, Kind, Panel, panels_of
-from bmi_dmg.results import RunResults
-from bmi_dmg.summary import Summary, summarize
-from bmi_dmg.time_axis import TimeAxis
-from bmi_dmg.water_budget import WaterBudget, water_budget
+from bmi_dmg.results.observed import read_observed
+from bmi_dmg.results.quantities import OBSERVED, PRECIPITATION, RUNOFF, Curve, Kind, Panel, panels_of
+from bmi_dmg.results.reading import RunResults
+from bmi_dmg.results.summary import Summary, summarize
+from bmi_dmg.results.time_axis import TimeAxis
+from bmi_dmg.results.water_budget import WaterBudget, water_budget
 from dmg_core.metrics import kge, nse, pbias
 
 UNIT_HEIGHT: Final = 1.05
@@ -61,7 +61,7 @@ def plot_catchment(
     catchment : str
         Its id.
     observed : path, optional
-        Observed flow, drawn if the catchment has any; see :func:`bmi_dmg.observed.read_observed`.
+        Observed flow, drawn if the catchment has any; see :func:`bmi_dmg.results.observed.read_observed`.
 
     Returns
     -------

@@ -12,11 +12,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bmi_dmg.observed import read_observed
 from bmi_dmg.plots.style import GRID, QUIET_TEXT, TEXT, concise_dates, draw_steps, edges_of, format_of, new_figure, save, tidy
-from bmi_dmg.quantities import OBSERVED, PANELS, PRECIPITATION, RUNOFF
-from bmi_dmg.results import RunResults
-from bmi_dmg.time_axis import TimeAxis
+from bmi_dmg.results.observed import read_observed
+from bmi_dmg.results.quantities import OBSERVED, PANELS, PRECIPITATION, RUNOFF
+from bmi_dmg.results.reading import RunResults
+from bmi_dmg.results.time_axis import TimeAxis
 from dmg_core.metrics import nse
 
 MAX_PANELS: Final = 12
@@ -58,7 +58,7 @@ def plot_hydrographs(
     catchments : sequence of str, optional
         Catchments to draw; by default up to 12, spread evenly over the run's order.
     observed : path, optional
-        Observed flow to draw beside it; see :func:`bmi_dmg.observed.read_observed`.
+        Observed flow to draw beside it; see :func:`bmi_dmg.results.observed.read_observed`.
 
     Returns
     -------

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from bmi_dmg.time_axis import TimeAxis
+from bmi_dmg.results.time_axis import TimeAxis
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
 

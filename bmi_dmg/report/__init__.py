@@ -26,7 +26,7 @@ def write_report(run_folder: str | os.PathLike[str], *, observed: str | os.PathL
     run_folder : path
         The run folder.
     observed : path, optional
-        Observed flow to hold the run against; see :func:`bmi_dmg.observed.read_observed`.
+        Observed flow to hold the run against; see :func:`bmi_dmg.results.observed.read_observed`.
 
     Returns
     -------

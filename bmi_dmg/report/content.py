@@ -11,16 +11,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bmi_dmg.check import check_folder
-from bmi_dmg.observed import read_observed
-from bmi_dmg.quantities import OBSERVED, PRECIPITATION, RUNOFF, Kind, panels_of
+from bmi_dmg.checking.check import check_folder
 from bmi_dmg.report.divides import draw_divides
 from bmi_dmg.report.packing import figures, packed
 from bmi_dmg.report.settings import run_settings, versions
-from bmi_dmg.results import RunResults
-from bmi_dmg.summary import Summary, summarize
-from bmi_dmg.time_axis import TimeAxis
-from bmi_dmg.water_budget import WaterBudget, water_budget
+from bmi_dmg.results.observed import read_observed
+from bmi_dmg.results.quantities import OBSERVED, PRECIPITATION, RUNOFF, Kind, panels_of
+from bmi_dmg.results.reading import RunResults
+from bmi_dmg.results.summary import Summary, summarize
+from bmi_dmg.results.time_axis import TimeAxis
+from bmi_dmg.results.water_budget import WaterBudget, water_budget
 from dmg_core.errors import ConfigError
 from dmg_core.metrics import kge, nse, pbias
 

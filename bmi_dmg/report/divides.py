@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bmi_dmg.hydrofabric import find_geopackage
+from bmi_dmg.run_folder.hydrofabric import find_geopackage
 from dmg_core.errors import ConfigError
 
 #: Longer side of the drawing, in its own unit.

@@ -9,8 +9,8 @@ from typing import Final
 
 import yaml
 
-from bmi_dmg.realization import Realization, read_realization
-from bmi_dmg.results import RunResults
+from bmi_dmg.results.reading import RunResults
+from bmi_dmg.run_folder.realization import Realization, read_realization
 
 PACKAGES: Final = ("bmi-dmg", "torch", "numpy", "numba")
 #: Keys of a BMI config that differ from catchment to catchment.

@@ -116,7 +116,7 @@ def commands() -> str:
     """Help texts of the command and all its subcommands."""
     import typer.main
 
-    from bmi_dmg.cli import app
+    from bmi_dmg.cli.main import app
 
     return "\n\n".join(_help_texts(typer.main.get_command(app), ()))
 
@@ -125,7 +125,7 @@ def _help_texts(command: Any, words: tuple[str, ...]) -> Iterator[str]:
     """Give the help of a command, then that of what is below it."""
     from typer.testing import CliRunner
 
-    from bmi_dmg.cli import app
+    from bmi_dmg.cli.main import app
 
     arguments = [*words, "--help"]
     help_text = CliRunner().invoke(app, arguments, prog_name="bmi-dmg", terminal_width=HELP_WIDTH).output

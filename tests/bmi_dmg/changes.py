@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import yaml
 
-from bmi_dmg.run_folder import BMI_CONFIGS, FORCING, REALIZATION, Period, write_forcing
+from bmi_dmg.run_folder.writing import BMI_CONFIGS, FORCING, REALIZATION, Period, write_forcing
 
 START = datetime(2019, 5, 1)
 HOURS = 40 * 24

@@ -18,14 +18,14 @@ import torch
 import yaml
 
 from bmi_dmg import BmiDeltaModel
-from bmi_dmg.aorc import WELL_KNOWN
-from bmi_dmg.driver import DATASET
-from bmi_dmg.hydrofabric import read_divides
-from bmi_dmg.lifecycle import Variable
-from bmi_dmg.outputs import Dataset, OutputSettings
-from bmi_dmg.preflight import Output
-from bmi_dmg.realization import TIME_FORMAT
-from bmi_dmg.run_folder import BMI_CONFIGS, FORCING, REALIZATION, Period, write_forcing, write_realization
+from bmi_dmg.checking.preflight import Output
+from bmi_dmg.driver.lifecycle import Variable
+from bmi_dmg.driver.outputs import Dataset, OutputSettings
+from bmi_dmg.driver.run import DATASET
+from bmi_dmg.run_folder.aorc import WELL_KNOWN
+from bmi_dmg.run_folder.hydrofabric import read_divides
+from bmi_dmg.run_folder.realization import TIME_FORMAT
+from bmi_dmg.run_folder.writing import BMI_CONFIGS, FORCING, REALIZATION, Period, write_forcing, write_realization
 from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
 from dmg_core import Catchment, Engine
 from dmg_core.checkpoint import ModelSettings, write_checkpoint

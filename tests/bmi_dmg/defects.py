@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from bmi_dmg.findings import Severity
-from bmi_dmg.run_folder import BMI_CONFIGS, FORCING
+from bmi_dmg.checking.findings import Severity
+from bmi_dmg.run_folder.writing import BMI_CONFIGS, FORCING
 from tests.bmi_dmg.changes import (
     HOURS,
     IDS,

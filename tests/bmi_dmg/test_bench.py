@@ -19,8 +19,8 @@ from bmi_dmg.bench import black_box, domain
 from bmi_dmg.bench.laboratory import BenchError, Laboratory, Subject
 from bmi_dmg.bench.report import NAMES, as_table, lines, run_benchmark
 from bmi_dmg.bench.sizes import FULL, QUICK
-from bmi_dmg.bench_cli import Figure
-from bmi_dmg.cli import app
+from bmi_dmg.cli.bench_cli import Figure
+from bmi_dmg.cli.main import app
 from bmi_dmg.variables import PENMAN_MONTEITH_INPUTS
 from dmg_core.errors import ConfigError
 

@@ -16,8 +16,8 @@ import pytest
 import torch
 import yaml
 
-from bmi_dmg.driver import run
-from bmi_dmg.run_folder import FORCING, Period, write_forcing, write_realization
+from bmi_dmg.driver.run import run
+from bmi_dmg.run_folder.writing import FORCING, Period, write_forcing, write_realization
 from bmi_dmg.variables import OUTPUTS
 from dmg_core import Engine
 from dmg_core.checkpoint import read_checkpoint

@@ -13,8 +13,8 @@ import pytest
 import typer.main
 import yaml
 
-from bmi_dmg.cli import app
-from bmi_dmg.demo import make_demo
+from bmi_dmg.cli.main import app
+from bmi_dmg.demo.make import make_demo
 from dmg_core.parameters import VARIANTS
 
 Blocks = Callable[[str], list[tuple[Path, str]]]

@@ -10,7 +10,7 @@ import pytest
 import typer.main
 from mkdocs.exceptions import PluginError
 
-from bmi_dmg.cli import app
+from bmi_dmg.cli.main import app
 from bmi_dmg.config import SETTINGS, WITHOUT_EFFECT
 from bmi_dmg.variables import INPUTS, OUTPUTS
 from dmg_core.assimilation import NETWORK, STORES

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bmi_dmg.demo import make_demo
+from bmi_dmg.demo.make import make_demo
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Days of weather: the examples run for a few, one of them after a year.

@@ -16,9 +16,9 @@ import pytest
 import yaml
 
 from bmi_dmg.config import SETTINGS, BmiConfig, read_config
-from bmi_dmg.driver import run
-from bmi_dmg.example_model import SETTINGS as DAILY
-from bmi_dmg.example_model import write_example_model
+from bmi_dmg.demo.example_model import SETTINGS as DAILY
+from bmi_dmg.demo.example_model import write_example_model
+from bmi_dmg.driver.run import run
 from dmg_core.errors import DmgError
 
 ROOT = Path(__file__).resolve().parents[2]

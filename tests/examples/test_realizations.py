@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from bmi_dmg.driver import run
-from bmi_dmg.realization import ONLY_NGEN
+from bmi_dmg.driver.run import run
+from bmi_dmg.run_folder.realization import ONLY_NGEN
 from bmi_dmg.variables import INPUTS, OUTPUTS
 from dmg_core.errors import ConfigError
 

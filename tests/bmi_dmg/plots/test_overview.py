@@ -11,7 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from bmi_dmg.driver import run
+from bmi_dmg.driver.run import run
 from bmi_dmg.plots import plot_hydrographs
 from dmg_core.errors import ConfigError
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bmi_dmg.driver import run
+from bmi_dmg.driver.run import run
 from bmi_dmg.report import content, write_report
 from dmg_core.errors import ConfigError
 

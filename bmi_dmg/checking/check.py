@@ -1,0 +1,189 @@
+"""A look at a run folder before a run: what would break it, and what would quietly spoil it.
+
+What a run needs is looked at by :mod:`bmi_dmg.checking.preflight`, which the driver asks too; here come the things beside it, and the
+report.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from bmi_dmg.checking.findings import Finding, Findings, Severity, Subject, listing
+from bmi_dmg.checking.preflight import NO_CATCHMENTS, RunPlan, inspect_run
+from bmi_dmg.driver.lifecycle import finalize_all, working_in
+from bmi_dmg.run_folder.hydrofabric import Catchments
+from bmi_dmg.run_folder.realization import ID_TOKEN, Realization, read_realization
+
+DISTRIBUTION: Final = "bmi-dmg"
+REALIZATION_REMEDY: Final = "correct it, or write a new one with 'bmi-dmg prepare'"
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What is wrong with a run folder, or worth a look.
+
+    Attributes
+    ----------
+    run_folder : Path
+        The folder.
+    findings : tuple of Finding
+        Errors first, then warnings, then notes.
+    """
+
+    run_folder: Path
+    findings: tuple[Finding, ...]
+
+    def count(self, severity: Severity) -> int:
+        """Count the findings of a severity."""
+        return sum(finding.severity is severity for finding in self.findings)
+
+    @property
+    def status(self) -> int:
+        """Exit status: 0 if there is nothing worse than a note, 1 with warnings, 2 with errors."""
+        return 2 if self.count(Severity.ERROR) else 1 if self.count(Severity.WARNING) else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return {
+            "run_folder": str(self.run_folder),
+            "status": self.status,
+            "counts": {severity.value: self.count(severity) for severity in Severity},
+            "findings": [finding.as_json() for finding in self.findings],
+        }
+
+    def as_text(self) -> str:
+        """Say all of it to a person."""
+        lines = []
+        for finding in self.findings:
+            lines += [f"{finding.severity.value.upper():8s}{finding.message}", f"        -> {finding.remedy}"]
+        counts = [f"{n} {severity.value}{'' if n == 1 else 's'}" for severity in Severity if (n := self.count(severity))]
+        return "\n".join([*lines, f"{self.run_folder}: {', '.join(counts) or 'nothing to object to'}"])
+
+
+def check_folder(run_folder: str | os.PathLike[str]) -> CheckResult:
+    """Look at a run folder; nothing in it is changed.
+
+    Parameters
+    ----------
+    run_folder : path
+        Folder with ``config/*realization*.json``, BMI configs, forcing and, as a rule, ``config/*.gpkg``.
+    """
+    folder, findings = Path(run_folder).resolve(), Findings()
+    realization = findings.attempt(Subject("realization", folder / "config", REALIZATION_REMEDY), read_realization, folder)
+    if realization is not None:
+        _inspect(folder, realization, findings)
+    order = list(Severity)
+    return CheckResult(folder, tuple(sorted(findings.found, key=lambda finding: order.index(finding.severity))))
+
+
+def _inspect(folder: Path, realization: Realization, findings: Findings) -> None:
+    with working_in(folder, realization.formulation.module_path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what they say is among the findings
+        inspection = inspect_run(folder, realization)
+        findings.found += inspection.findings
+        if inspection.plan is not None:
+            _close(inspection.plan)
+        _check_strays(inspection.catchments, realization, findings)
+        _check_leftovers(inspection.catchments, realization, findings)
+        _check_routing(folder, realization, findings)
+    _check_packages(findings)
+
+
+def _close(plan: RunPlan) -> None:
+    plan.forcing.close()
+    finalize_all([(plan.catchments.ids[0], plan.first_model)])
+
+
+def _check_strays(catchments: Catchments, realization: Realization, findings: Findings) -> None:
+    """Note BMI configs of catchments that the hydrofabric does not have."""
+    pattern = Path(realization.formulation.init_config)
+    if catchments is NO_CATCHMENTS or ID_TOKEN not in pattern.name or ID_TOKEN in str(pattern.parent):
+        return
+    expected = {Path(realization.formulation.config_of(catchment)).name for catchment in catchments.ids}
+    strays = tuple(sorted(path.stem for path in pattern.parent.glob(pattern.name.replace(ID_TOKEN, "cat-*")) if path.name not in expected))
+    if strays:
+        findings.warning(
+            "config-stray",
+            f"{pattern.parent}: there are BMI configs of catchments that the hydrofabric does not have: {listing(strays)}",
+            pattern.parent,
+            "remove them, or use the hydrofabric they belong to; they are not run",
+            catchments=strays,
+        )
+
+
+def _check_leftovers(catchments: Catchments, realization: Realization, findings: Findings) -> None:
+    """Note results of other catchments among those of this run, and results older than what is to be run."""
+    folder = realization.output_root
+    if catchments is NO_CATCHMENTS or not folder.is_dir():
+        return
+    results = {path.stem: path for path in folder.glob("cat-*.csv")}
+    foreign = tuple(sorted(results.keys() - set(catchments.ids)))
+    if foreign:
+        findings.warning(
+            "leftovers",
+            f"{folder}: there are results of catchments that are not in this run: {listing(foreign)}",
+            folder,
+            "remove them: whatever reads the folder would take them for results of this run",
+            catchments=foreign,
+        )
+    changed = realization.path.stat().st_mtime
+    old = tuple(catchment for catchment in catchments.ids if catchment in results and results[catchment].stat().st_mtime < changed)
+    if old:
+        findings.note(
+            "old-results",
+            f"{folder}: results of {listing(old)} are older than {realization.path}",
+            folder,
+            "none needed; the next run replaces them",
+            catchments=old,
+        )
+
+
+def _check_routing(folder: Path, realization: Realization, findings: Findings) -> None:
+    """Note a t-route configuration that is not there."""
+    routing = json.loads(realization.path.read_text(encoding="utf-8")).get("routing")
+    named = routing.get("t_route_config_file_with_path") if isinstance(routing, dict) else None
+    if isinstance(named, str) and not (folder / named).is_file():
+        findings.warning(
+            "routing",
+            f"{realization.path}: 'routing' names {named}, which does not exist, so t-route could not run",
+            realization.path,
+            "add the file, or remove 'routing'",
+            variable="routing",
+        )
+
+
+def _check_packages(findings: Findings) -> None:
+    """Note installed packages of other versions than this project needs, and a numpy that ngen refuses."""
+    from packaging.requirements import Requirement
+
+    try:
+        needed = [Requirement(line) for line in metadata.requires(DISTRIBUTION) or ()]
+    except metadata.PackageNotFoundError:  # run from its source
+        needed = []
+    for requirement in needed:
+        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
+            continue
+        version = metadata.version(requirement.name)
+        if not requirement.specifier.contains(version, prereleases=True):
+            findings.warning(
+                "package",
+                f"{requirement.name} is {version} here; {DISTRIBUTION} needs {requirement}",
+                "python",
+                f"install '{requirement}'",
+                variable=requirement.name,
+            )
+    if int(np.__version__.partition(".")[0]) > 1:
+        findings.note(
+            "numpy",
+            f"numpy is {np.__version__} here; ngen as NOAA and NGIAB build it needs numpy 1.26",
+            "python",
+            "none needed to run without ngen; in ngen's environment install numpy<2",
+        )

@@ -1,0 +1,293 @@
+"""The command ``bmi-dmg``."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bmi_dmg.cli import logs
+from bmi_dmg.cli.bench_cli import BENCH_HELP, bench_command
+from bmi_dmg.cli.cli_errors import clean_errors
+from bmi_dmg.cli.state_cli import SPINUP_HELP, spinup_command, state_app
+from bmi_dmg.driver.run import DATASET, run
+
+if TYPE_CHECKING:
+    from bmi_dmg.preparing.adopt import Adopted
+    from bmi_dmg.preparing.prepare import Prepared
+
+app = typer.Typer(
+    name="bmi-dmg",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+
+APP_HELP = "Run differentiable hydrological models in NextGen run folders, without ngen."
+
+
+class RealizationForm(str, Enum):
+    """Forms of a realization."""
+
+    BMI_MULTI = "bmi_multi"
+    BMI_PYTHON = "bmi_python"
+
+
+class PetMethod(str, Enum):
+    """Ways to compute potential evapotranspiration."""
+
+    PENMAN_MONTEITH = "penman_monteith"
+    HARGREAVES = "hargreaves"
+
+
+RunFolder = Annotated[Path, typer.Argument(help="The run folder.", exists=True, file_okay=False, show_default=False)]
+
+RUN_HELP = f"""Step all catchments of a run folder through time, in ngen's order.
+
+A run folder is what NGIAB's preprocessor makes and ngen runs:
+
+\b
+  RUN_FOLDER/
+    config/realization.json         which BMI class, which times, which forcing
+    config/<name>.gpkg              the hydrofabric: which catchments
+    config/cat_config/.../cat-*.yml one BMI config per catchment
+    forcings/forcings.nc            hourly weather (or one CSV per catchment)
+
+The realization must name one 'bmi_python' module, alone or inside a 'bmi_multi'. Relative paths in it are relative to the run folder. The
+folder is checked first, and everything that is wrong with it is listed at once.
+
+Results: cat-*.csv in the realization's output folder (NGIAB: outputs/ngen), in ngen's own form, and {DATASET} with all catchments,
+whose path is printed; and the water budget of each catchment in outputs/budget.csv. They appear when the run has ended well. The
+realization's 'mass_balance' is checked as ngen does.
+
+With --workers, each process takes a part of the catchments; results are the same, and appear only if all parts have ended well. Restart
+files then are one for each process.
+
+Catchments write restart files while they run if their BMI configs say so, one file for all of them:
+
+\b
+  checkpoint: {{path: ./state, every: 24, keep: 2}}    every 24 hours; the newest two stay
+
+To go on after an interruption, use --resume: all catchments go on from the newest hour that all have, up to the end time. Nothing is
+appended: the results are those of the hours run now, and what was run before the interruption has to be run again to be seen. A later run,
+with another start time, starts from a file if the BMI configs say 'initial_state: ./state' (see also 'bmi-dmg spinup').
+
+\b
+Example:
+  bmi-dmg run ./my_run
+  bmi-dmg run ./my_run --resume
+  bmi-dmg run ./my_run --fast --workers 2
+  bmi-dmg --log-json run ./my_run 2> run.log
+  bmi-dmg plot ./my_run hydrographs.png
+"""
+
+
+OBSERVED_HELP = (
+    "Observed flow: CSV with a column 'time' and columns headed cat-7[mm d-1] or cat-7[m3 s-1], or NetCDF with one variable over time and "
+    "catchment_id. It must be the flow that a catchment itself yields."
+)
+
+PLOT_HELP = """Draw a folder that has been run.
+
+Several catchments: their hydrographs side by side, with precipitation hanging from the top; up to 12, unless they are named. One: all that
+is known of it: precipitation, hydrograph, snow, soil water, groundwater, evapotranspiration, flow-duration curve and water budget. If the
+picture is a folder, a picture of the latter kind is written into it for each catchment named, or for all.
+
+\b
+Examples:
+  bmi-dmg plot ./my_run hydrographs.png
+  bmi-dmg plot ./my_run cat-7.svg --catchment cat-7 --observed flow.csv
+  bmi-dmg plot ./my_run ./pictures/
+"""
+
+REPORT_HELP = """Write report.html into a folder that has been run: one page for people.
+
+A map of the divides coloured by any result, click one for its hydrograph and water budget; totals, findings of the check, settings and
+versions. The page holds all it needs and works without a network, so it can be sent by mail.
+
+\b
+Example:
+  bmi-dmg report ./my_run --observed flow.csv
+"""
+
+
+@app.callback(help=APP_HELP)
+def common_options(
+    log_json: Annotated[
+        bool, typer.Option("--log-json", help="Write logs, warnings and errors to stderr as JSON, an object a line.")
+    ] = False,
+) -> None:
+    """Take the options that stand before any command."""
+    logs.set_up(as_json=log_json)
+
+
+@app.command("run", help=RUN_HELP)
+def run_command(
+    run_folder: RunFolder,
+    progress: Annotated[bool, typer.Option(help="Show a progress bar on stderr.")] = True,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest restart files of an interrupted run.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Advance all catchments through many hours at once: the same numbers.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Divide the catchments among so many processes: the same numbers.")] = 1,
+) -> None:
+    """Run a folder and print the path of the results."""
+    with clean_errors():
+        result = run(run_folder, progress=progress and not logs.are_json(), resume=resume, fast=fast, workers=workers)
+    typer.echo(result.dataset)
+
+
+Observed = Annotated[Path | None, typer.Option(help=OBSERVED_HELP, exists=True, dir_okay=False, show_default=False)]
+
+
+@app.command("plot", help=PLOT_HELP)
+def plot_command(
+    run_folder: RunFolder,
+    picture: Annotated[Path, typer.Argument(help="The .png or .svg file to write, or a folder.", show_default=False)],
+    catchment: Annotated[list[str] | None, typer.Option(help="A catchment to draw; repeat it for more.", show_default=False)] = None,
+    observed: Observed = None,
+) -> None:
+    """Draw a run and print the paths of the pictures."""
+    from bmi_dmg.plots import plot_run
+
+    with clean_errors():
+        for path in plot_run(run_folder, picture, catchments=catchment, observed=observed):
+            typer.echo(path)
+
+
+@app.command("report", help=REPORT_HELP)
+def report_command(run_folder: RunFolder, observed: Observed = None) -> None:
+    """Write the page of a run and print its path."""
+    from bmi_dmg.report import write_report
+
+    with clean_errors():
+        path = write_report(run_folder, observed=observed)
+    typer.echo(path)
+
+
+@app.command("demo")
+def demo_command(
+    out: Annotated[Path, typer.Option(help="The folder to write: new, empty, or an earlier demo.", file_okay=False)] = Path("demo"),
+    progress: Annotated[bool, typer.Option(help="Show a progress bar on stderr.")] = True,
+) -> None:
+    """Write, run and plot a small synthetic example; needs no data.
+
+    Ten invented catchments with two years of invented hourly weather and an untrained example model, as a run folder that ngen can run
+    too. Prints the paths of the results and of the picture; a water balance goes to stderr.
+    """
+    from bmi_dmg.demo.make import make_demo
+
+    with clean_errors():
+        result = make_demo(out, progress=progress)
+    typer.echo(result.summary(), err=True)
+    typer.echo(result.dataset)
+    typer.echo(result.picture)
+
+
+PREPARE_HELP = """Make a run folder out of a hydrofabric, a forcing and a model folder; or adopt one of NGIAB's.
+
+Writes one BMI config per divide (config/cat_config/dhbv2/cat-*.yml) and config/realization.json for this project's class, and nothing if
+anything is missing: that is listed then, per attribute and catchment. Replaces the BMI configs that are there; keeps the realization that
+is there, once, as realization.json.before-prepare.
+
+\b
+  RUN_FOLDER/
+    config/<name>.gpkg       the hydrofabric: which catchments
+    config/troute.yaml       if there is one, ngen is told to run t-route
+    forcings/forcings.nc     hourly weather (or one CSV per catchment)
+
+Attributes come from the table, keyed by divide_id. What it lacks is computed as far as possible: climate indices from the forcing,
+elevation, slope, area and upstream area from the hydrofabric. Soil, vegetation and geology need the table.
+
+A model folder inside the run folder is named by its relative path, so the whole can be moved, into a container for example; copy it there.
+
+With --adopt, a folder that NGIAB's preprocessor wrote for the public δHBV module is made to run with this project: only python_type in
+its realization is changed, and the file is kept, once, as realization.json.before-adopt.
+
+\b
+Examples:
+  bmi-dmg prepare ./my_run --model ./my_run/model --attributes attributes.parquet
+  bmi-dmg prepare ./my_run --adopt
+  bmi-dmg check ./my_run
+"""
+
+
+@app.command("prepare", help=PREPARE_HELP)
+def prepare_command(
+    run_folder: RunFolder,
+    model: Annotated[
+        Path | None, typer.Option(help="The model folder (config.yaml, statistics, weights).", exists=True, file_okay=False)
+    ] = None,
+    attributes: Annotated[
+        Path | None, typer.Option(help="Table of attributes: *.parquet, *.csv or *.nc, with divide_id.", exists=True, dir_okay=False)
+    ] = None,
+    start: Annotated[datetime | None, typer.Option(help="First hour, UTC. [default: as the forcing]", show_default=False)] = None,
+    end: Annotated[datetime | None, typer.Option(help="Last hour, UTC. [default: as the forcing]", show_default=False)] = None,
+    form: Annotated[RealizationForm, typer.Option(help="Form of the realization.")] = RealizationForm.BMI_MULTI,
+    pet: Annotated[
+        PetMethod | None, typer.Option(help="Potential evapotranspiration. [default: penman_monteith if the forcing has its inputs]")
+    ] = None,
+    adopt: Annotated[bool, typer.Option("--adopt", help="Only change python_type in a folder of NGIAB's.")] = False,
+) -> None:
+    """Write a run folder's configs and realization, and print the path of the latter."""
+    if adopt == (model is not None):
+        raise typer.BadParameter("give either --model MODEL_FOLDER or --adopt")
+    with clean_errors():
+        result: Adopted | Prepared
+        if model is None:
+            from bmi_dmg.preparing.adopt import adopt as adopt_folder
+
+            result = adopt_folder(run_folder)
+        else:
+            from bmi_dmg.preparing.prepare import prepare
+
+            method = None if pet is None else pet.value
+            result = prepare(run_folder, model, attributes=attributes, start=start, end=end, form=form.value, pet_method=method)
+    typer.echo(result.summary(), err=True)
+    typer.echo(result.realization)
+
+
+CHECK_HELP = """Look at a run folder before a run: what would break it, and what would quietly spoil it.
+
+Says for every finding how bad it is, where, and what to do. Looked at are realization, hydrofabric, BMI configs and their attributes, model
+folders, the Python class, all weather of the run (catchments, hours, gaps, impossible values, units that lie), and leftovers of other runs.
+'bmi-dmg run' looks at the same things and refuses to start on errors.
+
+\b
+Exit status:
+  0  nothing worse than a note
+  1  warnings: the run works, but its results may not be what they seem
+  2  errors: the run would fail, or be wrong without a word
+
+\b
+Example:
+  bmi-dmg check ./my_run && bmi-dmg run ./my_run
+"""
+
+
+@app.command("check", help=CHECK_HELP)
+def check_command(
+    run_folder: RunFolder,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+) -> None:
+    """Print what is wrong with a run folder."""
+    from bmi_dmg.checking.check import check_folder
+
+    result = check_folder(run_folder)
+    typer.echo(json.dumps(result.as_json(), indent=2) if as_json else result.as_text())
+    raise typer.Exit(result.status)
+
+
+app.command("spinup", help=SPINUP_HELP)(spinup_command)
+app.add_typer(state_app, name="state")
+app.command("bench", help=BENCH_HELP)(bench_command)
+
+
+# Further commands stand here, each a few lines around a function of a module of its own.
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,114 @@
+"""The commands ``bmi-dmg state`` and ``bmi-dmg spinup``."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bmi_dmg.cli.cli_errors import clean_errors
+
+state_app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Look at states: restart files, and the warm states that a spin-up has written.",
+)
+
+StateFile = Annotated[Path, typer.Argument(help="A file of states.", exists=True, dir_okay=False, show_default=False)]
+
+
+@state_app.command("show")
+def show_command(
+    file: StateFile,
+    catchment: Annotated[list[str] | None, typer.Option(help="A catchment to show; repeat it for more.", show_default=False)] = None,
+) -> None:
+    """Say what is in a file: model, times, sizes, and the stores of each catchment.
+
+    A store has one value for each component of the model: its mean, and its least and largest value in brackets.
+    """
+    from bmi_dmg.warm_states.state_tools import show
+    from dmg_core.state import States
+
+    with clean_errors():
+        typer.echo(show(States.read(file), catchment or ()))
+
+
+@state_app.command("export")
+def export_command(
+    file: StateFile,
+    out: Annotated[Path, typer.Argument(help="The NetCDF file to write.", dir_okay=False, show_default=False)],
+) -> None:
+    """Write a file of states as NetCDF (CF), for people and other programs.
+
+    It cannot be read back; restart from the file itself.
+    """
+    from bmi_dmg.warm_states.state_tools import export
+    from dmg_core.state import States
+
+    with clean_errors():
+        export(States.read(file), out)
+    typer.echo(out)
+
+
+@state_app.command("diff")
+def diff_command(first: StateFile, second: StateFile) -> None:
+    """Say how two files of states differ; exit status 1 if they do, 2 if one cannot be read.
+
+    The order of the catchments does not matter. Arrays are compared bit by bit, and the largest difference of each is told.
+    """
+    from bmi_dmg.warm_states.state_tools import differences
+    from dmg_core.state import States
+
+    with clean_errors(status=2):
+        lines = differences(States.read(first), States.read(second))
+    for line in lines:
+        typer.echo(line)
+    raise typer.Exit(1 if lines else 0)
+
+
+class Until(str, Enum):
+    """What ends a spin-up."""
+
+    STEADY = "steady"
+
+
+SPINUP_HELP = """Run all catchments up to the start of a run, from nothing, and write their states: a warm start.
+
+The weather is that of the run's forcing before the start time. Where it does not reach back far enough, its first year is repeated in
+front of what there is. With --until steady one year is repeated, that before the start or else the first, until storage changes by less
+than the tolerance per year in every catchment.
+
+The file holds the states of all catchments at the start time, state/warm_<start>.safetensors in the run folder unless --out says
+otherwise. With --use every BMI config gets the line 'initial_state: <file>', and 'bmi-dmg run' or ngen starts from it. Sums of the water
+budget begin with the run.
+
+Models 1.0 and 1.1p take their static parameters from the end of a series: the spin-up is that series (with --until steady its first
+year), and without one they cannot be stepped.
+
+\b
+Examples:
+  bmi-dmg spinup ./my_run --years 5 --use
+  bmi-dmg spinup ./my_run --until steady --tolerance 0.5 --use
+  bmi-dmg state show ./my_run/state/warm_20200101T00.safetensors
+"""
+
+
+def spinup_command(
+    run_folder: Annotated[Path, typer.Argument(help="The run folder.", exists=True, file_okay=False, show_default=False)],
+    years: Annotated[
+        int | None, typer.Option(min=1, help="Years to run; with --until steady the most. [default: 3; 50]", show_default=False)
+    ] = None,
+    until: Annotated[Until | None, typer.Option(help="Go on until storage does not change any more.", show_default=False)] = None,
+    tolerance: Annotated[float, typer.Option(min=0.0, help="Change of storage that passes for steady, mm per year.")] = 1.0,
+    out: Annotated[Path | None, typer.Option(help="The file to write.", dir_okay=False, show_default=False)] = None,
+    use: Annotated[bool, typer.Option("--use", help="Make the BMI configs start from it.")] = False,
+) -> None:
+    """Spin a run folder up and print the path of the states."""
+    from bmi_dmg.warm_states.spinup_folder import spin_up_folder
+
+    with clean_errors():
+        result = spin_up_folder(run_folder, years=years, tolerance=tolerance if until else None, out=out, use=use)
+    typer.echo(result.summary(), err=True)
+    typer.echo(result.path)

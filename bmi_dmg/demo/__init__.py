@@ -1,0 +1,1 @@
+"""A synthetic example: catchments, weather, a model."""

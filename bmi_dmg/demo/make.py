@@ -1,0 +1,222 @@
+"""A complete example that needs no data: a synthetic run folder, an example model, a run, and its hydrographs.
+
+The stores start empty, so the first months are drier than they would be.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmi_dmg.demo.example_model import write_example_model
+from bmi_dmg.demo.synthetic_catchments import synthesize_catchments, write_hydrofabric
+from bmi_dmg.demo.synthetic_weather import Places, synthesize_weather
+from bmi_dmg.driver.run import run
+from bmi_dmg.plots import plot_hydrographs
+from bmi_dmg.report import REPORT
+from bmi_dmg.run_folder.writing import (
+    BUDGET_COLUMNS,
+    EVAPOTRANSPIRATION,
+    EXCHANGE,
+    FORCING,
+    STORES,
+    UNROUTED,
+    Period,
+    write_bmi_config,
+    write_forcing,
+    write_realization,
+)
+from bmi_dmg.variables import RUNOFF_DEPTH
+from dmg_core.arrays import INITIAL_STORAGE
+from dmg_core.errors import ConfigError
+from dmg_core.files import written_whole
+
+START: Final = datetime(2018, 1, 1)
+SEED: Final = 7
+PICTURE: Final = "hydrographs.png"
+MODEL: Final = "model"
+README: Final = "README.txt"
+#: First line of the README of every demo; without it, a folder is not taken for one.
+TITLE: Final = "Demo of bmi-dmg"
+#: What a demo replaces in an earlier one.
+OWN: Final = ("config", "forcings", MODEL, "outputs", PICTURE, REPORT)
+
+TEXT: Final = f"""{TITLE}
+
+Everything here is invented: {{n}} catchments, their weather ({{period.start}} to {{period.end}} UTC, hourly) and the model,
+which is an untrained example. Nothing is to be learned from it about any real catchment.
+
+  config/      hydrofabric, realization and BMI configs, as for ngen
+  forcings/    weather
+  {MODEL}/       model folder: config, statistics, weights
+  outputs/     results: ngen/cat-*.csv and catchments.nc
+  {PICTURE}
+
+The model starts with empty stores, so the first months are drier than they should be.
+
+Run it again with 'bmi-dmg run' and this folder, or in ngen. 'bmi-dmg demo' makes it anew and replaces all of the above.
+"""
+
+
+@dataclass(frozen=True)
+class WaterBalance:
+    """Water of a run, mm, mean of its catchments.
+
+    Attributes
+    ----------
+    days : int
+        Length of the run.
+    precipitation, evapotranspiration, runoff : float
+        Sums.
+    regional_gain : float
+        Groundwater gained from the region (negative: lost to it).
+    storage_change : float
+        In snow, soil and groundwater, and on the way to the outlet.
+    """
+
+    days: int
+    precipitation: float
+    evapotranspiration: float
+    runoff: float
+    regional_gain: float
+    storage_change: float
+
+    @property
+    def residual(self) -> float:
+        """What the terms leave unexplained."""
+        return self.precipitation + self.regional_gain - self.evapotranspiration - self.runoff - self.storage_change
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """What a demo has left behind.
+
+    Attributes
+    ----------
+    run_folder : Path
+        The run folder, with the model folder in it.
+    dataset : Path
+        NetCDF file of all results.
+    picture : Path
+        PNG of the hydrographs.
+    n_catchments : int
+        Number of catchments.
+    balance : WaterBalance
+        Where the water went.
+    """
+
+    run_folder: Path
+    dataset: Path
+    picture: Path
+    n_catchments: int
+    balance: WaterBalance
+
+    def summary(self) -> str:
+        """Say in a few lines what was run and where the water went."""
+        water = self.balance
+        return (
+            f"{self.n_catchments} synthetic catchments, {water.days} days from empty stores, untrained example model\n"
+            f"Water balance, mean in mm: rain and snow {water.precipitation:.0f} = evapotranspiration {water.evapotranspiration:.0f} "
+            f"+ runoff {water.runoff:.0f} + storage change {water.storage_change:.0f} + loss to the region {-water.regional_gain:.0f} "
+            f"(unexplained: {water.residual:.0e})\n"
+            f"Runoff ratio: {water.runoff / water.precipitation:.2f}"
+        )
+
+
+def make_demo(
+    out: str | os.PathLike[str], *, n_catchments: int = 10, days: int = 730, seed: int = SEED, progress: bool = True
+) -> DemoResult:
+    """Write a synthetic run folder and an example model, run it, and draw the hydrographs.
+
+    Parameters
+    ----------
+    out : path
+        Folder to write; it must be new, empty, or an earlier demo, which is replaced.
+    n_catchments : int
+        Number of catchments, at least 2.
+    days : int
+        Length of the run.
+    seed : int
+        Of all random numbers.
+    progress : bool
+        Show a progress bar on stderr.
+
+    Raises
+    ------
+    ConfigError
+        If the folder holds something else; it is left alone then.
+    """
+    folder = Path(out).resolve()
+    period = Period(START, START + timedelta(days=days, hours=-1))
+    _prepare(folder, n_catchments, period)
+    _write_inputs(folder, n_catchments, period, seed)
+    result = run(folder, progress=progress)
+    picture = plot_hydrographs(folder, folder / PICTURE)
+    return DemoResult(folder, result.dataset, picture, n_catchments, _water_balance(folder, result.dataset, days))
+
+
+def _prepare(folder: Path, n_catchments: int, period: Period) -> None:
+    """Make the folder, or take away what an earlier demo has written."""
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder} is a file; the demo needs a folder")
+    if folder.is_dir() and any(folder.iterdir()) and not _is_demo(folder):
+        raise ConfigError(f"{folder} is not empty and not an earlier demo, so nothing is written there; name a new folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in (folder / name for name in OWN):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    with written_whole(folder / README) as stream:
+        stream.write(TEXT.format(n=n_catchments, period=period).encode())
+
+
+def _is_demo(folder: Path) -> bool:
+    readme = folder / README
+    return readme.is_file() and readme.read_bytes().startswith(f"{TITLE}\n".encode())
+
+
+def _write_inputs(folder: Path, n_catchments: int, period: Period, seed: int) -> None:
+    catchments = synthesize_catchments(n_catchments, seed)
+    hours = (period.end - period.start) // timedelta(hours=1) + 1
+    weather = synthesize_weather(Places(catchments.latitude, catchments.longitude, catchments.elevation), period.start, hours, seed)
+    write_forcing(folder, catchments.ids, period.start, weather)
+    for i, (catchment, latitude) in enumerate(zip(catchments.ids, catchments.latitude, strict=True)):
+        attributes = {name: values[i] for name, values in catchments.attributes.items()}
+        write_bmi_config(folder, catchment, period, attributes, model_dir=f"./{MODEL}", latitude=latitude)
+    write_hydrofabric(folder / "config" / "synthetic.gpkg", catchments)
+    write_realization(folder, period, BUDGET_COLUMNS)
+    write_example_model(folder / MODEL, seed)
+
+
+def _water_balance(folder: Path, dataset: Path, days: int) -> WaterBalance:
+    """Add up forcing and results."""
+    import xarray as xr
+
+    with xr.open_dataset(dataset, decode_times=False) as results:
+        # The flow of a day is reported from its hour 23 on, in 24 equal parts.
+        daily = {name: 24e3 * results[name].values[:, 23::24] for name in (UNROUTED, EVAPOTRANSPIRATION, EXCHANGE, RUNOFF_DEPTH)}
+        stored = 1e3 * sum(results[name].values[:, -1] for name in STORES) - INITIAL_STORAGE
+    with xr.open_dataset(folder / FORCING, decode_times=False) as forcing:
+        precipitation = 3600.0 * forcing["precip_rate"].values.astype(np.float64)
+    in_transit = daily[UNROUTED] - daily[RUNOFF_DEPTH]
+    return WaterBalance(
+        days=days,
+        precipitation=_mean_sum(precipitation),
+        evapotranspiration=_mean_sum(daily[EVAPOTRANSPIRATION]),
+        runoff=_mean_sum(daily[RUNOFF_DEPTH]),
+        regional_gain=_mean_sum(daily[EXCHANGE]),
+        storage_change=float(stored.mean()) + _mean_sum(in_transit),
+    )
+
+
+def _mean_sum(values: NDArray[np.float64]) -> float:
+    """Mean over catchments (first axis) of the sum over time."""
+    return float(values.sum(axis=1).mean())

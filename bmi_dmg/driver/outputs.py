@@ -1,0 +1,285 @@
+"""Results of a run on disk: one CSV per catchment in ngen's form and one CF NetCDF for all.
+
+Both are written in a hidden folder beside their place, piece by piece, and moved there when the run has ended well: an interrupted run
+leaves nothing that looks whole.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmi_dmg.checking.preflight import Output
+from bmi_dmg.driver.budget_table import Column, write_csv
+from bmi_dmg.run_folder.hydrofabric import Catchments
+from bmi_dmg.run_folder.realization import STEP_SECONDS, TIME_FORMAT
+
+#: Catchments and hours that share a piece of the NetCDF file: whole hydrographs and whole maps both stay quick to read.
+NETCDF_CHUNK = (64, 720)
+#: Table of water budgets, beside the NetCDF file.
+BUDGET_TABLE = "budget.csv"
+
+Block = Mapping[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class OutputSettings:
+    """Where and how results are written.
+
+    Attributes
+    ----------
+    csv_folder : Path
+        Folder of the ``cat-*.csv``.
+    dataset : Path
+        The NetCDF file.
+    start : datetime
+        Time of step 0.
+    n_steps : int
+        Number of hourly steps.
+    precision : int
+        Significant digits in the CSV files.
+    outputs : sequence of Output
+        Variables; those with a header become CSV columns, all go into the NetCDF file.
+    attributes : Mapping[str, str]
+        Global attributes of the NetCDF file, besides those that CF asks for.
+    """
+
+    csv_folder: Path
+    dataset: Path
+    start: datetime
+    n_steps: int
+    precision: int
+    outputs: Sequence[Output]
+    attributes: Mapping[str, str]
+
+
+class RunOutputs:
+    """Both kinds of files of a run, as a context manager: kept if the block ends well, removed if not."""
+
+    def __init__(self, settings: OutputSettings, catchments: Catchments) -> None:
+        """Start the files.
+
+        Parameters
+        ----------
+        settings : OutputSettings
+            Where and what.
+        catchments : Catchments
+            Ids in the order of the blocks' columns.
+        """
+        self._csv = _Staged(settings.csv_folder)
+        self._netcdf = _Staged(settings.dataset.parent)
+        self._ids = catchments.ids
+        try:
+            self._tables = CsvTables(self._csv.folder, settings, catchments.ids)
+            self._dataset = Dataset(self._netcdf.folder / settings.dataset.name, settings, catchments)
+        except BaseException:
+            self._discard()
+            raise
+
+    def write(self, first_step: int, block: Block) -> None:
+        """Append a stretch of hours.
+
+        Parameters
+        ----------
+        first_step : int
+            Its first step.
+        block : Mapping[str, NDArray]
+            BMI name -> values, shape (steps, catchments).
+        """
+        self._tables.write(first_step, block)
+        self.write_dataset(first_step, block)
+
+    @property
+    def tables_folder(self) -> Path:
+        """Where the CSV files grow; other processes may write some of them with their own :class:`CsvTables`."""
+        return self._csv.folder
+
+    def write_dataset(self, first_step: int, block: Block, catchments: slice = slice(None)) -> None:
+        """Append a stretch of hours of some catchments to the NetCDF file only.
+
+        Parameters
+        ----------
+        first_step, block
+            See :meth:`write`.
+        catchments : slice
+            The blocks' columns among all catchments.
+        """
+        self._dataset.write(first_step, block, catchments)
+
+    def add_budget(self, columns: Sequence[Column]) -> None:
+        """Add what is known of the water budget, if anything is, as a table and to the NetCDF file.
+
+        Parameters
+        ----------
+        columns : sequence of Column
+            Values in the order of the blocks' columns.
+        """
+        if columns:
+            write_csv(self._netcdf.folder / BUDGET_TABLE, self._ids, columns)
+            self._dataset.add_budget(columns)
+
+    def __enter__(self) -> RunOutputs:
+        """Give the object itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Move the files to their place, or remove them after an error."""
+        self._dataset.close()
+        if kind is None:
+            self._csv.commit()
+            self._netcdf.commit(optional=BUDGET_TABLE)
+        else:
+            self._discard()
+
+    def _discard(self) -> None:
+        self._csv.discard()
+        self._netcdf.discard()
+
+
+class _Staged:
+    """A hidden folder whose files move to their target folder together, once they are whole and on disk."""
+
+    def __init__(self, target: Path) -> None:
+        target.mkdir(parents=True, exist_ok=True)
+        self._target = target
+        self.folder = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=target))
+
+    def commit(self, optional: str | None = None) -> None:
+        """Move the files; an earlier ``optional`` file that has not been written anew goes."""
+        files = sorted(self.folder.iterdir())
+        for path in files:
+            with path.open("rb") as stream:
+                os.fsync(stream.fileno())
+        for path in files:
+            path.replace(self._target / path.name)
+        if optional is not None and optional not in [path.name for path in files]:
+            (self._target / optional).unlink(missing_ok=True)
+        self.folder.rmdir()
+
+    def discard(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class CsvTables:
+    """Catchment CSV files as ngen writes them: ``Time Step,Time,<headers>``."""
+
+    def __init__(self, folder: Path, settings: OutputSettings, ids: Sequence[str]) -> None:
+        """Plan a file for each catchment; the first stretch of hours starts them.
+
+        Parameters
+        ----------
+        folder : Path
+            Where they are written.
+        settings : OutputSettings
+            Start time, precision and columns.
+        ids : sequence of str
+            Catchments.
+        """
+        columns = [(output.variable.name, output.header) for output in settings.outputs if output.header is not None]
+        self._names = [name for name, _ in columns]
+        self._paths = [folder / f"{catchment}.csv" for catchment in ids]
+        self._start = settings.start
+        self._values_format = f",%.{settings.precision}g" * len(columns)
+        self._header = ",".join(["Time Step", "Time", *(header for _, header in columns)]) + "\n"
+
+    def write(self, first_step: int, block: Block) -> None:
+        """Append a stretch of hours; see :meth:`RunOutputs.write`."""
+        values = np.stack([block[name] for name in self._names], axis=-1)
+        times = ((self._start + timedelta(seconds=STEP_SECONDS * (first_step + i))).strftime(TIME_FORMAT) for i in range(len(values)))
+        # Step and time are the same for all catchments, so they are part of one format string that is filled once per catchment.
+        lines = "".join(f"{first_step + i},{time}{self._values_format}\n" for i, time in enumerate(times))
+        for column, path in enumerate(self._paths):
+            with path.open("a", encoding="utf-8") as stream:
+                if first_step == 0:
+                    stream.write(self._header)
+                stream.write(lines % tuple(values[:, column].ravel().tolist()))
+
+
+class Dataset:
+    """Results of all catchments in one NetCDF file after CF-1.8 (``featureType = "timeSeries"``)."""
+
+    def __init__(self, path: Path, settings: OutputSettings, catchments: Catchments) -> None:
+        """Create the file with its coordinates.
+
+        Parameters
+        ----------
+        path : Path
+            The file.
+        settings : OutputSettings
+            Times, variables and global attributes.
+        catchments : Catchments
+            Ids and, where known, area and position.
+        """
+        import netCDF4
+
+        self._dataset: Any = netCDF4.Dataset(str(path), "w", format="NETCDF4")
+        self._dataset.setncatts({"Conventions": "CF-1.8", "featureType": "timeSeries", **settings.attributes})
+        self._dataset.createDimension("catchment", len(catchments.ids))
+        self._dataset.createDimension("time", settings.n_steps)
+        coordinates = self._add_catchments(catchments)
+        self._add_time(settings)
+        chunks = (min(len(catchments.ids), NETCDF_CHUNK[0]), min(settings.n_steps, NETCDF_CHUNK[1]))
+        for output in settings.outputs:
+            self._add_output(output, chunks, coordinates)
+
+    def write(self, first_step: int, block: Block, catchments: slice = slice(None)) -> None:
+        """Append a stretch of hours; see :meth:`RunOutputs.write_dataset`."""
+        for name, values in block.items():
+            self._dataset[name][catchments, first_step : first_step + len(values)] = values.T
+
+    def add_budget(self, columns: Sequence[Column]) -> None:
+        """Add the water budget; see :meth:`RunOutputs.add_budget`."""
+        for column in columns:
+            variable = self._dataset.createVariable(f"budget_{column.name.replace('~', '_')}", "f8", ("catchment",))
+            long_name = f"water budget of the run: {column.name.replace('__', ' ').replace('_', ' ')}"
+            variable.setncatts({"units": column.units, "long_name": long_name})
+            variable[:] = column.values
+
+    def close(self) -> None:
+        """Close the file."""
+        self._dataset.close()
+
+    def _add_catchments(self, catchments: Catchments) -> str:
+        """Add what belongs to each catchment; give the names of its coordinates."""
+        ids = self._dataset.createVariable("catchment_id", str, ("catchment",))
+        ids.setncatts({"cf_role": "timeseries_id", "long_name": "catchment id"})
+        ids[:] = np.array(catchments.ids, dtype=object)
+        places = {
+            "longitude": (catchments.longitude, {"standard_name": "longitude", "units": "degrees_east"}),
+            "latitude": (catchments.latitude, {"standard_name": "latitude", "units": "degrees_north"}),
+            "area": (catchments.area, {"long_name": "catchment area", "units": "km2"}),
+        }
+        known = {name: (values, attributes) for name, (values, attributes) in places.items() if values is not None}
+        for name, (values, attributes) in known.items():
+            variable = self._dataset.createVariable(name, "f8", ("catchment",))
+            variable.setncatts(attributes)
+            variable[:] = values
+        return " ".join(["catchment_id", *(name for name in known if name != "area")])
+
+    def _add_time(self, settings: OutputSettings) -> None:
+        time = self._dataset.createVariable("time", "i4", ("time",))
+        time.setncatts(
+            {
+                "standard_name": "time",
+                "units": f"hours since {settings.start.strftime(TIME_FORMAT)}",
+                "calendar": "standard",
+                "comment": "start of the hour that a value belongs to, as in ngen's catchment CSV",
+            }
+        )
+        time[:] = np.arange(settings.n_steps)
+
+    def _add_output(self, output: Output, chunks: tuple[int, ...], coordinates: str) -> None:
+        name = output.variable.name
+        variable = self._dataset.createVariable(name, "f8", ("catchment", "time"), compression="zlib", complevel=1, chunksizes=chunks)
+        label = output.header if output.header not in (None, name) else name.replace("__", " ").replace("_", " ")
+        variable.setncatts({"units": output.variable.units, "long_name": label, "coordinates": coordinates})

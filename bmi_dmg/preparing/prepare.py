@@ -1,0 +1,228 @@
+"""From a hydrofabric and a forcing to a run folder: BMI configs and a realization for a model.
+
+What is replaced is not lost: a realization that was there before is kept once under a name that no one takes for a realization.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from bmi_dmg.checking.findings import listing
+from bmi_dmg.checking.model_facts import ModelFacts, read_model_facts
+from bmi_dmg.config import TIME_STEPS
+from bmi_dmg.preparing.attributes import Attributes, collect_attributes
+from bmi_dmg.run_folder.forcings import ForcingReader, open_forcing
+from bmi_dmg.run_folder.hydrofabric import Catchments, find_geopackage, read_divides
+from bmi_dmg.run_folder.realization import ID_TOKEN, ForcingSettings, find_realization
+from bmi_dmg.run_folder.writing import BUDGET_COLUMNS, FORCING, REALIZATION, Form, Period, write_bmi_config, write_realization
+from bmi_dmg.variables import INPUTS
+from dmg_core.errors import ConfigError, ForcingError
+from dmg_core.files import path_written_whole
+
+CSV_PATTERN: Final = f".*{ID_TOKEN}.*.csv"
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What has been written into a run folder.
+
+    Attributes
+    ----------
+    run_folder : Path
+        The folder.
+    realization : Path
+        The realization.
+    kept : Path or None
+        Where a realization that was there before is kept.
+    catchments : tuple of str
+        Catchments that have a BMI config.
+    period : Period
+        Hours of the run.
+    variant : str
+        The model.
+    pet_method : str
+        How potential evapotranspiration is computed.
+    attributes : Attributes
+        Attributes of the catchments.
+    """
+
+    run_folder: Path
+    realization: Path
+    kept: Path | None
+    catchments: tuple[str, ...]
+    period: Period
+    variant: str
+    pet_method: str
+    attributes: Attributes
+
+    def summary(self) -> str:
+        """Say what was written, and from what."""
+        sources = Counter(self.attributes.sources.values())
+        came_from = ", ".join(f"{n} from {source}" for source, n in sources.items())
+        computed = [name for name, source in self.attributes.sources.items() if source in {"hydrofabric", "forcing"}]
+        n = len(self.catchments)
+        lines = [
+            f"{n} catchment{'' if n == 1 else 's'}, {self.period.start} to {self.period.end}, {self.variant}, PET by {self.pet_method}",
+            f"Attributes: {came_from}" + (f" (computed: {', '.join(computed)})" if computed else ""),
+            *(f"Note: {note}" for note in self.attributes.notes),
+        ]
+        if self.kept is not None:
+            lines.append(f"The realization that was there is kept as {self.kept}")
+        return "\n".join([*lines, f"Next: bmi-dmg check {self.run_folder}"])
+
+
+def prepare(
+    run_folder: str | os.PathLike[str],
+    model: str | os.PathLike[str],
+    *,
+    attributes: str | os.PathLike[str] | None = None,
+    start: datetime | None = None,
+    end: datetime | None = None,
+    form: Form = "bmi_multi",
+    pet_method: str | None = None,
+) -> Prepared:
+    """Write one BMI config per divide, and the realization.
+
+    Parameters
+    ----------
+    run_folder : path
+        Folder with ``config/*.gpkg`` and ``forcings/forcings.nc`` (or one CSV per catchment in ``forcings/``).
+    model : path
+        Model folder. One inside the run folder is named by its relative path, so that the folder can be moved.
+    attributes : path, optional
+        Table of attributes; see :func:`bmi_dmg.preparing.attribute_tables.read_attribute_table`. What it lacks is computed as far as
+        possible.
+    start, end : datetime, optional
+        First and last hour of the run; by default all that the forcing has for all catchments.
+    form : {"bmi_multi", "bmi_python"}
+        Form of the realization.
+    pet_method : {"penman_monteith", "hargreaves"}, optional
+        By default Penman–Monteith if the forcing has all it needs.
+
+    Raises
+    ------
+    DmgError
+        If anything is missing or does not fit together; nothing has been written then.
+    """
+    folder = Path(run_folder).resolve()
+    facts = _usable_model(Path(model))
+    geopackage = find_geopackage(folder)
+    if geopackage is None:
+        raise ConfigError(f"{folder / 'config'}: no geopackage; put the hydrofabric of the catchments there")
+    catchments, settings = read_divides(geopackage), _find_forcing(folder)
+    with closing(open_forcing(settings, catchments.ids)) as forcing:
+        method = _pet_method(pet_method, facts, forcing, catchments)
+        period = _period(forcing, catchments.ids, start, end)
+        table = None if attributes is None else Path(attributes)
+        found = collect_attributes(facts.attributes, catchments, table=table, geopackage=geopackage, forcing=forcing)
+    place, kept = _keep_realization(folder)
+    _write_configs(folder, facts, catchments, period, method, found)
+    write_realization(
+        folder,
+        period,
+        BUDGET_COLUMNS,
+        pet_method=method,
+        form=form,
+        forcing=_forcing_block(folder, settings),
+        name=place.relative_to(folder),
+    )
+    return Prepared(folder, place, kept, catchments.ids, period, facts.variant.name, method, found)
+
+
+def _usable_model(folder: Path) -> ModelFacts:
+    facts = read_model_facts(folder)
+    if facts.needs_series:
+        raise ConfigError(f"{folder}: {facts.variant.name} takes its static parameters from a series, so ngen cannot step it")
+    return facts
+
+
+def _find_forcing(folder: Path) -> ForcingSettings:
+    """Take the one NetCDF file in ``forcings``, or else its CSV files."""
+    place = folder / FORCING.parent
+    files = sorted(place.glob("*.nc"))
+    if len(files) > 1:
+        raise ConfigError(f"{place}: expected one NetCDF file, found {', '.join(path.name for path in files)}")
+    if files:
+        return ForcingSettings("NetCDF", files[0], None)
+    if not any(place.glob("*.csv")):
+        raise ConfigError(f"{place}: no forcing; put {FORCING.name}, or one CSV file per catchment, there")
+    return ForcingSettings("CsvPerFeature", place, CSV_PATTERN)
+
+
+def _forcing_block(folder: Path, settings: ForcingSettings) -> dict[str, Any]:
+    path = f"./{settings.path.relative_to(folder).as_posix()}"
+    if settings.provider == "NetCDF":
+        return {"path": path, "provider": settings.provider}
+    return {"path": f"{path}/", "provider": settings.provider, "file_pattern": settings.file_pattern}
+
+
+def _pet_method(wanted: str | None, facts: ModelFacts, forcing: ForcingReader, catchments: Catchments) -> str:
+    """Choose a method that model, forcing and hydrofabric allow."""
+    missing = {
+        method: [variable.name for variable in variables if variable.name not in forcing.units] for method, variables in INPUTS.items()
+    }
+    method = wanted or ("hargreaves" if missing["penman_monteith"] and facts.variant.steps_per_day == 1 else "penman_monteith")
+    if missing[method]:
+        raise ForcingError(f"{forcing.source}: {method} needs {', '.join(missing[method])}; the forcing has {', '.join(forcing.units)}")
+    if method == "hargreaves" and facts.variant.steps_per_day > 1:
+        raise ConfigError(f"hargreaves is daily; the hourly model {facts.variant.name} needs penman_monteith")
+    if method == "hargreaves" and catchments.latitude is None:
+        raise ConfigError("hargreaves needs latitudes, but the hydrofabric's divides have no coordinate system")
+    return method
+
+
+def _period(forcing: ForcingReader, ids: Sequence[str], start: datetime | None, end: datetime | None) -> Period:
+    """Hours that are wanted and that all catchments have."""
+    without = [catchment for catchment in ids if catchment not in forcing.catchments]
+    if without:
+        raise ForcingError(f"{forcing.source}: no forcing for {listing(without)}")
+    coverage = [forcing.coverage(catchment) for catchment in ids]
+    first, last = max(begin for begin, _ in coverage), min(finish for _, finish in coverage)
+    period = Period(first if start is None else start, last if end is None else end)
+    if period.start < first or period.end > last:
+        raise ForcingError(f"{forcing.source}: the forcing goes from {first} to {last}, not from {period.start} to {period.end}")
+    if period.end < period.start or (period.end - period.start) % timedelta(hours=1) or period.start.minute or period.start.second:
+        raise ConfigError(f"a run goes from a full hour to the same or a later one, not from {period.start} to {period.end}")
+    return period
+
+
+def _keep_realization(folder: Path) -> tuple[Path, Path | None]:
+    """Say where the realization goes; the one that is there, if any, is kept once."""
+    if not any((folder / "config").glob("*realization*.json")):
+        return folder / REALIZATION, None
+    found = find_realization(folder)
+    return found, keep_once(found, "before-prepare")
+
+
+def keep_once(path: Path, suffix: str) -> Path | None:
+    """Copy a file to one of the same name and a suffix, unless that exists already: then it holds what was there first.
+
+    Returns
+    -------
+    Path or None
+        The copy, if one was made.
+    """
+    copy = path.with_name(f"{path.name}.{suffix}")
+    if copy.exists():
+        return None
+    with path_written_whole(copy) as unfinished:
+        shutil.copyfile(path, unfinished)
+    return copy
+
+
+def _write_configs(folder: Path, facts: ModelFacts, catchments: Catchments, period: Period, method: str, found: Attributes) -> None:
+    model = facts.folder.resolve()
+    model_dir = f"./{model.relative_to(folder).as_posix()}" if model.is_relative_to(folder) else str(model)
+    time_step = next(text for text, steps in TIME_STEPS.items() if steps == facts.variant.steps_per_day)
+    for i, catchment in enumerate(catchments.ids):
+        values: Mapping[str, float] = {name: float(column[i]) for name, column in found.values.items()}
+        latitude = None if catchments.latitude is None else float(catchments.latitude[i])
+        write_bmi_config(folder, catchment, period, values, model_dir=model_dir, latitude=latitude, time_step=time_step, pet_method=method)

@@ -1,0 +1,1 @@
+"""A run that has ended, read back."""

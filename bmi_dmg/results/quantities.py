@@ -1,0 +1,193 @@
+"""What the numbers of a run are: flux, store or something else, under a short name, and with which others they are looked at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmi_dmg.run_folder.realization import STEP_SECONDS
+from bmi_dmg.run_folder.units import Converter, converter
+from bmi_dmg.variables import OUTPUTS, RUNOFF_DEPTH
+from dmg_core.errors import ConfigError
+
+STEPS_PER_DAY: Final = 86400 // STEP_SECONDS
+
+PRECIPITATION: Final = "precipitation"
+RUNOFF: Final = "streamflow"
+OBSERVED: Final = "observed"
+
+#: Role -> short name. A role is what a quantity is in the water cycle: one of :data:`dmg_core.physics.hbv.OUTPUTS`, or precipitation.
+LABELS: Final = {
+    PRECIPITATION: "Precipitation",
+    RUNOFF: "Runoff",
+    OBSERVED: "Observed flow",
+    "unrouted_streamflow": "Runoff before routing",
+    "surface_flow": "Near-surface flow",
+    "interflow": "Interflow",
+    "baseflow": "Baseflow",
+    "infiltration_excess": "Infiltration excess",
+    "aet": "Evapotranspiration",
+    "pet": "Potential evapotranspiration",
+    "recharge": "Recharge",
+    "percolation": "Percolation",
+    "capillary_rise": "Capillary rise",
+    "regional_exchange": "Groundwater from the region",
+    "swe": "Snow",
+    "meltwater": "Meltwater in the snow",
+    "soil_moisture": "Soil water",
+    "upper_zone": "Upper groundwater",
+    "lower_zone": "Lower groundwater",
+}
+_ROLES = {variable.name: variable.source for variable in OUTPUTS}
+
+
+class Kind(Enum):
+    """What a value measures."""
+
+    FLUX = "mm/d"
+    STORE = "mm"
+    OTHER = ""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A variable of a run.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the file.
+    role : str
+        What it is in the water cycle, a key of :data:`LABELS`; its name if that is not known.
+    label : str
+        A short name for people.
+    kind : Kind
+        Flux (mm/d), store (mm) or something else.
+    units : str
+        Unit of the values that :meth:`convert` gives.
+    """
+
+    name: str
+    role: str
+    label: str
+    kind: Kind
+    units: str
+    factor: float
+    to_metric: Converter | None
+
+    def convert(self, values: Any) -> NDArray[np.float64]:
+        """Turn values as they are in the file into :attr:`units`."""
+        plain = np.asarray(values, dtype=np.float64)
+        return (plain if self.to_metric is None else self.to_metric(plain)) * self.factor
+
+
+def quantity(name: str, units: str, long_name: str, *, is_main: bool = False) -> Quantity:
+    """Say what a variable is.
+
+    Parameters
+    ----------
+    name : str
+        Its BMI name.
+    units : str
+        Its unit. A depth is a store, except that of runoff: that is a depth per hourly step.
+    long_name : str
+        Its name for people, if it has no role.
+    is_main : bool
+        Whether it is the main output of the run, which is the runoff whatever its name.
+    """
+    role = RUNOFF if is_main else _ROLES.get(name, name)
+    kind, factor, to_metric = _measure(units, per_step=is_main or name == RUNOFF_DEPTH)
+    label = LABELS.get(role, long_name)
+    return Quantity(name, role, label, kind, kind.value or units, factor, to_metric)
+
+
+def precipitation(name: str, units: str) -> Quantity:
+    """Say what the precipitation of the forcing is; a depth is one per hour."""
+    kind, factor, to_metric = _measure(units, per_step=True)
+    return Quantity(name, PRECIPITATION, LABELS[PRECIPITATION], kind, kind.value or units, factor, to_metric)
+
+
+def _measure(units: str, *, per_step: bool) -> tuple[Kind, float, Converter | None]:
+    depth = (Kind.FLUX, float(STEPS_PER_DAY)) if per_step else (Kind.STORE, 1.0)
+    for target, (kind, factor) in (("mm d-1", (Kind.FLUX, 1.0)), ("mm", depth)):
+        try:
+            return kind, factor, converter(units, target)
+        except ConfigError:
+            continue
+    return Kind.OTHER, 1.0, None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """How a quantity is drawn.
+
+    Attributes
+    ----------
+    role : str
+        What is drawn.
+    light, dark : str
+        Its colour on a light and on a dark ground; chosen to be told apart by colour-blind people (after Okabe and Ito).
+    filled : bool
+        Whether the area below is filled.
+    """
+
+    role: str
+    light: str
+    dark: str
+    filled: bool = False
+
+    @property
+    def label(self) -> str:
+        """Its short name."""
+        return LABELS[self.role]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Curves that share an axis.
+
+    Attributes
+    ----------
+    title : str
+        What it shows.
+    kind : Kind
+        What its curves measure.
+    curves : tuple of Curve
+        From back to front.
+    height : float
+        Height relative to the others.
+    """
+
+    title: str
+    kind: Kind
+    curves: tuple[Curve, ...]
+    height: float = 1.0
+
+
+PANELS: Final = (
+    Panel("Precipitation", Kind.FLUX, (Curve(PRECIPITATION, "#5b9bc8", "#6fb1e0", filled=True),), 0.7),
+    Panel(
+        "Runoff",
+        Kind.FLUX,
+        (
+            Curve("baseflow", "#8fb8a8", "#4f8f7c", filled=True),
+            Curve(RUNOFF, "#0067a8", "#4aa8ec"),
+            Curve(OBSERVED, "#1c1c1c", "#f2f2f2"),
+        ),
+        2.0,
+    ),
+    Panel("Snow", Kind.STORE, (Curve("swe", "#4a90c9", "#7fc0f5", filled=True), Curve("meltwater", "#b8408b", "#ea86c2"))),
+    Panel("Soil water", Kind.STORE, (Curve("soil_moisture", "#a05a12", "#e5a14f"),)),
+    Panel("Groundwater", Kind.STORE, (Curve("upper_zone", "#009070", "#35c9a5"), Curve("lower_zone", "#4b4ba8", "#a3a3f0"))),
+    Panel("Evapotranspiration", Kind.FLUX, (Curve("pet", "#b98a00", "#d9b13b"), Curve("aet", "#2f7d32", "#6fc273"))),
+)
+
+
+def panels_of(roles: set[str]) -> list[Panel]:
+    """Give the panels for which there is something to draw, each with the curves that there are."""
+    found = [(panel, tuple(curve for curve in panel.curves if curve.role in roles)) for panel in PANELS]
+    return [replace(panel, curves=curves) for panel, curves in found if curves]

@@ -1,0 +1,83 @@
+"""Where the water of each catchment went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmi_dmg.results.quantities import LABELS, PRECIPITATION, RUNOFF
+from bmi_dmg.results.summary import Summary
+
+Array = NDArray[np.float64]
+
+#: Fluxes of the budget, and whether they bring water.
+FLUXES: Final = {PRECIPITATION: True, "regional_exchange": True, "aet": False, RUNOFF: False}
+STORES: Final = ("swe", "meltwater", "soil_moisture", "upper_zone", "lower_zone")
+UNROUTED: Final = "unrouted_streamflow"
+IN_TRANSIT: Final = "On the way to the outlet"
+
+
+@dataclass(frozen=True)
+class Term:
+    """One entry of a water budget.
+
+    Attributes
+    ----------
+    label : str
+        What it is.
+    gain : bool
+        Whether it brings water; otherwise it takes or stores it.
+    stored : bool
+        Whether it is a change of what is stored.
+    values : NDArray[np.float64], shape (N,)
+        mm.
+    """
+
+    label: str
+    gain: bool
+    stored: bool
+    values: Array
+
+
+@dataclass(frozen=True)
+class WaterBudget:
+    """Water budgets of N catchments.
+
+    Attributes
+    ----------
+    terms : tuple of Term
+        What the run tells.
+    residual : NDArray[np.float64], shape (N,), or None
+        Gains less all else, mm; None if precipitation is not known.
+    missing : tuple of str
+        Terms that the run does not tell; they are in the residual.
+    """
+
+    terms: tuple[Term, ...]
+    residual: Array | None
+    missing: tuple[str, ...]
+
+
+def water_budget(summaries: Mapping[str, Summary]) -> WaterBudget:
+    """Add up a run.
+
+    Parameters
+    ----------
+    summaries : Mapping[str, Summary]
+        Role -> summary.
+    """
+    terms = [Term(LABELS[role], gain, False, summaries[role].total) for role, gain in FLUXES.items() if role in summaries]
+    terms += [Term(LABELS[role], False, True, summaries[role].change) for role in STORES if role in summaries]
+    missing = [LABELS[role] for role in (*FLUXES, *STORES) if role not in summaries]
+    if UNROUTED in summaries:
+        terms.append(Term(IN_TRANSIT, False, True, summaries[UNROUTED].total - summaries[RUNOFF].total))
+    else:
+        missing.append(IN_TRANSIT)
+    if PRECIPITATION not in summaries:
+        return WaterBudget(tuple(terms), None, tuple(missing))
+    residual = np.sum([term.values if term.gain else -term.values for term in terms], axis=0)
+    return WaterBudget(tuple(terms), residual, tuple(missing))

@@ -1,0 +1,126 @@
+"""The catchments of a run, from its hydrofabric or, failing that, from its BMI configs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmi_dmg.run_folder.realization import ID_TOKEN
+from dmg_core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Catchments:
+    """The catchments of a run, in the order they are stepped.
+
+    Attributes
+    ----------
+    ids : tuple of str
+        Ids with their prefix, ``"cat-12"``.
+    area : NDArray[np.float64] or None
+        Area in km²; None without a hydrofabric.
+    longitude, latitude : NDArray[np.float64] or None
+        A point inside each divide, in degrees (WGS 84); None if the hydrofabric, or its coordinate system, is unknown.
+    """
+
+    ids: tuple[str, ...]
+    area: NDArray[np.float64] | None = None
+    longitude: NDArray[np.float64] | None = None
+    latitude: NDArray[np.float64] | None = None
+
+
+def find_catchments(run_folder: Path, init_config: str) -> Catchments:
+    """List the catchments of a run folder.
+
+    Parameters
+    ----------
+    run_folder : Path
+        Folder with, as a rule, one ``config/*.gpkg``.
+    init_config : str
+        Pattern of the BMI configs' paths; without a geopackage, the files that match it say which catchments there are.
+
+    Raises
+    ------
+    ConfigError
+        If there are several geopackages, none with divides, or no catchment at all.
+    """
+    geopackage = find_geopackage(run_folder)
+    return Catchments(ids=_ids_of_configs(run_folder, init_config)) if geopackage is None else read_divides(geopackage)
+
+
+def find_geopackage(run_folder: Path) -> Path | None:
+    """Find the hydrofabric of a run folder, if it has one.
+
+    Raises
+    ------
+    ConfigError
+        If there are several.
+    """
+    geopackages = sorted((run_folder / "config").glob("*.gpkg"))
+    if len(geopackages) > 1:
+        raise ConfigError(f"{run_folder / 'config'}: expected one geopackage, found {', '.join(path.name for path in geopackages)}")
+    return geopackages[0] if geopackages else None
+
+
+def read_divides(geopackage: Path) -> Catchments:
+    """Read ids, areas and positions of the divides of a hydrofabric, in file order.
+
+    Parameters
+    ----------
+    geopackage : Path
+        NextGen hydrofabric with the layer ``divides`` (``divide_id``, ``areasqkm``).
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read, or has no such layer, column or divide, or names one twice.
+    """
+    import geopandas
+
+    try:
+        divides = geopandas.read_file(geopackage, layer="divides")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"{geopackage}: the layer 'divides' cannot be read: {error}") from error
+    missing = [name for name in ("divide_id", "areasqkm") if name not in divides.columns]
+    if missing:
+        raise ConfigError(f"{geopackage}: the layer 'divides' has no column {' or '.join(missing)}")
+    ids = tuple(str(divide) for divide in divides["divide_id"])
+    if not ids or len(set(ids)) != len(ids):
+        raise ConfigError(f"{geopackage}: the layer 'divides' must name each catchment once, and at least one")
+    longitude, latitude = _positions(divides)
+    return Catchments(ids, divides["areasqkm"].to_numpy(np.float64), longitude, latitude)
+
+
+def _positions(divides: Any) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+    if divides.crs is None:
+        return None, None
+    from pyproj import Transformer
+
+    points = divides.geometry.representative_point()
+    to_degrees = Transformer.from_crs(divides.crs, "EPSG:4326", always_xy=True)
+    longitude, latitude = to_degrees.transform(points.x.to_list(), points.y.to_list())  # lists: an array of one counts as a number there
+    return np.array(longitude), np.array(latitude)
+
+
+def _ids_of_configs(run_folder: Path, init_config: str) -> tuple[str, ...]:
+    if ID_TOKEN not in init_config:
+        raise ConfigError(f"{run_folder / 'config'}: no geopackage, and init_config '{init_config}' has no {ID_TOKEN}: no catchments known")
+    pattern = Path(init_config)
+    folder = run_folder / pattern.parent
+    if ID_TOKEN in str(pattern.parent):
+        raise ConfigError(f"init_config '{init_config}': without a geopackage, {ID_TOKEN} may only stand in the file name")
+    expression = re.compile(re.escape(pattern.name).replace(re.escape(ID_TOKEN), "(?P<id>.+)", 1).replace(re.escape(ID_TOKEN), "(?P=id)"))
+    matches = [expression.fullmatch(path.name) for path in folder.iterdir()] if folder.is_dir() else []
+    ids = [match["id"] for match in matches if match]
+    if not ids:
+        raise ConfigError(f"{run_folder}: no geopackage in 'config', and no file matches init_config '{init_config}': no catchments known")
+    return tuple(sorted(ids, key=_natural_order))
+
+
+def _natural_order(catchment: str) -> list[tuple[int, str]]:
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", catchment)]

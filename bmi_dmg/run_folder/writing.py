@@ -1,0 +1,236 @@
+"""Writers of what a run folder holds, in the form of NGIAB's preprocessor; every file is written whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from bmi_dmg.run_folder.aorc import WELL_KNOWN
+from bmi_dmg.run_folder.realization import ID_TOKEN, STEP_SECONDS, TIME_FORMAT
+from bmi_dmg.variables import INPUTS, RUNOFF_DEPTH
+from dmg_core.files import path_written_whole, written_whole
+
+#: Where things lie in a run folder.
+REALIZATION: Final = Path("config") / "realization.json"
+FORCING: Final = Path("forcings") / "forcings.nc"
+BMI_CONFIGS: Final = Path("config") / "cat_config" / "dhbv2"
+TROUTE: Final = Path("config") / "troute.yaml"
+
+UNROUTED: Final = "land_surface_water__unrouted_runoff_volume_flux"
+EVAPOTRANSPIRATION: Final = "land_surface_water__evapotranspiration_volume_flux"
+EXCHANGE: Final = "groundwater__regional_exchange_volume_flux"
+STORES: Final = (
+    "snowpack__liquid-equivalent_depth",
+    "snowpack_meltwater__depth",
+    "soil_water__depth",
+    "groundwater_upper_zone__depth",
+    "groundwater_lower_zone__depth",
+)
+#: Columns of the catchment CSV from which the water budget can be drawn up.
+BUDGET_COLUMNS: Final = (
+    RUNOFF_DEPTH,
+    UNROUTED,
+    "land_surface_water__baseflow_volume_flux",
+    EVAPOTRANSPIRATION,
+    EXCHANGE,
+    *STORES,
+)
+
+#: How ngen is to check the water budget: it warns, and goes on.
+MASS_BALANCE: Final = {"check": True, "tolerance": 1e-6, "fatal": False, "frequency": 1}
+
+#: The two forms of a realization.
+Form = Literal["bmi_multi", "bmi_python"]
+
+#: Name in forcing files -> unit that NGIAB writes.
+FORCING_UNITS: Final = {known.file_names[0]: known.units for known in WELL_KNOWN} | {"APCP_surface": "mm h^-1"}
+
+
+@dataclass(frozen=True)
+class Period:
+    """Hours of a run.
+
+    Attributes
+    ----------
+    start, end : datetime
+        Start of the first and of the last hour.
+    """
+
+    start: datetime
+    end: datetime
+
+
+def write_forcing(run_folder: Path, ids: Sequence[str], start: datetime, weather: Mapping[str, NDArray[np.float32]]) -> None:
+    """Write ``forcings/forcings.nc``.
+
+    Parameters
+    ----------
+    run_folder : Path
+        Made if it does not exist.
+    ids : sequence of str
+        N catchments.
+    start : datetime
+        First hour.
+    weather : mapping of str to NDArray[np.float32], shape (N, T)
+        Hourly values by AORC's names, in :data:`FORCING_UNITS`.
+    """
+    import netCDF4
+
+    hours = next(iter(weather.values())).shape[1]
+    seconds = int((start - datetime(1970, 1, 1)).total_seconds()) + STEP_SECONDS * np.arange(hours)
+    with path_written_whole(_place(run_folder, FORCING)) as path, netCDF4.Dataset(str(path), "w", format="NETCDF4") as dataset:
+        dataset.createDimension("catchment-id", len(ids))
+        dataset.createDimension("time", hours)
+        dataset.createVariable("ids", str, ("catchment-id",))[:] = np.array(ids, dtype=object)
+        time = dataset.createVariable("Time", "i4", ("catchment-id", "time"))
+        time.setncatts({"units": "s", "epoch_start": "01/01/1970 00:00:00"})
+        time[:] = np.broadcast_to(seconds, (len(ids), hours))
+        for name, values in weather.items():
+            variable = dataset.createVariable(name, "f4", ("catchment-id", "time"), fill_value=np.nan)
+            variable.units = FORCING_UNITS[name]
+            variable[:] = values
+
+
+def write_bmi_config(
+    run_folder: Path,
+    catchment: str,
+    period: Period,
+    attributes: Mapping[str, float],
+    *,
+    model_dir: str,
+    latitude: float | None,
+    time_step: str = "1 day",
+    pet_method: str = "penman_monteith",
+) -> None:
+    """Write a catchment's BMI config.
+
+    Parameters
+    ----------
+    run_folder : Path
+        Made if it does not exist.
+    catchment : str
+        Its id.
+    period : Period
+        Hours of the run.
+    attributes : mapping of str to float
+        Of the catchment.
+    model_dir : str
+        Model folder, relative to the run folder or absolute.
+    latitude : float or None
+        Degrees north; left out if it is not known.
+    time_step : {"1 day", "1 hour"}
+        That of the model.
+    pet_method : {"penman_monteith", "hargreaves"}
+        How potential evapotranspiration is computed.
+    """
+    content = {
+        "catchment_id": catchment,
+        "catchment_name": catchment,
+        **{name: float(value) for name, value in attributes.items()},
+        "model_dir": model_dir,
+        "stepwise": True,
+        "initial_state": "zero",
+        "dtype": "float32",
+        "verbose": 0,
+        "time_step": time_step,
+        "start_time": period.start.strftime(TIME_FORMAT),
+        "end_time": period.end.strftime(TIME_FORMAT),
+        "pet_method": pet_method,
+        **({} if latitude is None else {"latitude": float(latitude)}),
+    }
+    with written_whole(_place(run_folder, BMI_CONFIGS / f"{catchment}.yml")) as stream:
+        stream.write(yaml.safe_dump(content, sort_keys=False).encode())
+
+
+def write_realization(
+    run_folder: Path,
+    period: Period,
+    output_variables: Sequence[str],
+    *,
+    pet_method: str = "penman_monteith",
+    form: Form = "bmi_multi",
+    forcing: Mapping[str, Any] | None = None,
+    name: Path = REALIZATION,
+) -> None:
+    """Write a realization with :class:`bmi_dmg.BmiDeltaModel` as the one module.
+
+    Parameters
+    ----------
+    run_folder : Path
+        Made if it does not exist.
+    period : Period
+        Hours of the run.
+    output_variables : sequence of str
+        Columns of the catchment CSV.
+    pet_method : {"penman_monteith", "hargreaves"}
+        Which inputs are taken from the forcing.
+    form : {"bmi_multi", "bmi_python"}
+        The module inside a ``bmi_multi``, as NGIAB has it, or alone.
+    forcing : mapping, optional
+        ngen's ``forcing`` block; by default the NetCDF file of :func:`write_forcing`.
+    name : Path
+        The file, relative to the run folder.
+
+    Notes
+    -----
+    Where the folder has a configuration of t-route, ngen is told to run it.
+    """
+    params = {**_params(form, pet_method), "output_variables": list(output_variables)}
+    content = {
+        "global": {
+            "formulations": [{"name": form, "params": params}],
+            "forcing": forcing or {"path": f"./{FORCING.as_posix()}", "provider": "NetCDF"},
+        },
+        "time": {
+            "start_time": period.start.strftime(TIME_FORMAT),
+            "end_time": period.end.strftime(TIME_FORMAT),
+            "output_interval": STEP_SECONDS,
+        },
+        **({"routing": {"t_route_config_file_with_path": f"./{TROUTE.as_posix()}"}} if (run_folder / TROUTE).is_file() else {}),
+        "output_root": "./outputs/ngen",
+    }
+    with written_whole(_place(run_folder, name)) as stream:
+        stream.write((json.dumps(content, indent=2) + "\n").encode())
+
+
+def _params(form: Form, pet_method: str) -> dict[str, Any]:
+    module = _module(pet_method)
+    if form == "bmi_python":
+        return module
+    return {
+        "model_type_name": "bmi_multi",
+        "forcing_file": "",
+        "init_config": "",
+        "allow_exceed_end_time": True,
+        "main_output_variable": RUNOFF_DEPTH,
+        "modules": [{"name": "bmi_python", "params": module}],
+    }
+
+
+def _module(pet_method: str) -> dict[str, Any]:
+    file_name = {known.csdms: known.file_names[0] for known in WELL_KNOWN}
+    return {
+        "model_type_name": "bmi_dmg",
+        "python_type": "bmi_dmg.BmiDeltaModel",
+        "init_config": f"./{BMI_CONFIGS.as_posix()}/{ID_TOKEN}.yml",
+        "allow_exceed_end_time": True,
+        "main_output_variable": RUNOFF_DEPTH,
+        "uses_forcing_file": False,
+        "variables_names_map": {variable.name: file_name[variable.name] for variable in INPUTS[pet_method]},
+        "mass_balance": MASS_BALANCE,
+    }
+
+
+def _place(run_folder: Path, name: Path) -> Path:
+    """Path of a file in a run folder, whose own folder is made."""
+    path = run_folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path

@@ -1,0 +1,282 @@
+"""Spin up all catchments of a run folder outside ngen, and write the states for its start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bmi_dmg.checking.findings import listing
+from bmi_dmg.checking.preflight import is_own
+from bmi_dmg.config import BmiConfig, read_config
+from bmi_dmg.driver.lifecycle import load_class, working_in
+from bmi_dmg.restart import states_of
+from bmi_dmg.run_folder.config_edit import with_key
+from bmi_dmg.run_folder.forcings import STEP, open_forcing
+from bmi_dmg.run_folder.hydrofabric import find_catchments
+from bmi_dmg.run_folder.realization import Realization, read_realization
+from bmi_dmg.run_folder.weather_source import WeatherSource
+from bmi_dmg.startup import check_time_step, make_stepper
+from bmi_dmg.stepper import Stepper
+from bmi_dmg.unpublished import parameter_variable
+from bmi_dmg.variables import INPUTS
+from bmi_dmg.warm_states.spinup import SpinUp, Stretch, first_at_hour
+from dmg_core import Engine
+from dmg_core.errors import ConfigError, ForcingError
+from dmg_core.files import written_whole
+
+Array = npt.NDArray[np.float64]
+
+#: Years run, or the most where the end is a steady state.
+YEARS: Final = 3
+MOST_YEARS: Final = 50
+
+#: Change of storage that passes for a steady state, mm per year.
+TOLERANCE: Final = 1.0
+
+#: What the catchments of a run must have in common to be run as one batch.
+_COMMON: Final = ("model_dir", "dtype", "device", "backend", "steps_per_day", "pet_method")
+
+
+@dataclass(frozen=True)
+class SpunUp:
+    """What a spin-up has left behind.
+
+    Attributes
+    ----------
+    path : Path
+        The file of states.
+    start : datetime
+        Time they are for.
+    stretches : tuple of Stretch
+        Weather that the catchments were run through.
+    change : mapping of str to float
+        Change of storage in the last whole year, mm, by catchment.
+    tolerance : float or None
+        Change of storage that passes for a steady state, mm per year, if that was asked for.
+    configs : int
+        BMI configs that now start from these states.
+    """
+
+    path: Path
+    start: datetime
+    stretches: tuple[Stretch, ...]
+    change: dict[str, float]
+    tolerance: float | None
+    configs: int
+
+    @property
+    def years(self) -> int:
+        """Whole years run."""
+        return sum(map(_is_year, self.stretches))
+
+    @property
+    def unsettled(self) -> tuple[str, ...]:
+        """Catchments whose storage still changed by more than the tolerance, most first."""
+        if self.tolerance is None:
+            return ()
+        moving = [catchment for catchment, change in self.change.items() if abs(change) >= self.tolerance]
+        return tuple(sorted(moving, key=lambda catchment: -abs(self.change[catchment])))
+
+    def summary(self) -> str:
+        """Say in a few lines what was run and what came of it."""
+        most = max(self.change, key=lambda catchment: abs(self.change[catchment]))
+        first, end = self.stretches[-1]
+        lines = [
+            f"{len(self.change)} catchments were run through {self.years} years of weather, the last stretch {first} to {end}.",
+            f"In the last whole year storage changed by at most {abs(self.change[most]):.3g} mm ({most}).",
+        ]
+        if self.unsettled:
+            named = listing([f"{catchment} ({self.change[catchment]:+.3g} mm)" for catchment in self.unsettled])
+            lines.append(f"Not settled to {self.tolerance:g} mm per year within {self.years} years: {named}")
+        elif self.tolerance is not None:
+            lines.append(f"All have settled to {self.tolerance:g} mm per year.")
+        if self.configs:
+            lines.append(f"{self.configs} BMI configs now start from these states.")
+        return "\n".join(lines)
+
+
+def spin_up_folder(
+    run_folder: str | os.PathLike[str],
+    *,
+    years: int | None = None,
+    tolerance: float | None = None,
+    out: str | os.PathLike[str] | None = None,
+    use: bool = False,
+) -> SpunUp:
+    """Spin up all catchments of a run folder, from nothing, and write their states at the start of its run.
+
+    The weather is that of the years before the start, as far as the run's forcing reaches back; where it does not, its first year is
+    repeated in front of what there is.
+
+    Parameters
+    ----------
+    run_folder : path
+        Folder of a run with :class:`bmi_dmg.BmiDeltaModel`.
+    years : int, optional
+        Years to run, 3 by default; with ``tolerance`` the most, 50 by default.
+    tolerance : float, optional
+        Repeat one year until storage changes by less than this in all catchments, mm per year: the year before the start, or the first.
+    out : path, optional
+        File to write; ``state/warm_<start>.safetensors`` in the run folder by default.
+    use : bool
+        Set ``initial_state`` in each BMI config, so that the run starts from these states.
+
+    Raises
+    ------
+    ConfigError
+        If the realization or a BMI config is wrong or names another class, or catchments cannot be run in one batch.
+    ForcingError
+        If the forcing is impossible, has gaps, or has not one whole year.
+    StateError
+        If the file cannot be written.
+    """
+    if (years is not None and years < 1) or (tolerance is not None and not tolerance > 0.0):
+        raise ConfigError(f"years is {years}, tolerance {tolerance}; expected a whole number from 1, and a number above 0 mm per year")
+    folder = Path(run_folder).resolve()
+    path = None if out is None else Path(out).resolve()
+    realization = read_realization(folder)
+    with working_in(folder, realization.formulation.module_path), ExitStack() as opened:
+        configs = _read_configs(folder, realization)
+        path = path or folder / "state" / f"warm_{realization.start:%Y%m%dT%H}.safetensors"
+        edits = _edits(folder, path, configs) if use else {}
+        reader = open_forcing(realization.forcing, list(configs))
+        opened.callback(reader.close)
+        first = next(iter(configs.values()))
+        source = WeatherSource(reader, list(configs), INPUTS[first.pet_method], realization.formulation.variables_names_map)
+        steppers = _join(list(configs.values()), realization)
+        stretches, change = _run(SpinUp(steppers, source), source, realization.start, years, tolerance)
+        _write(path, steppers, realization.start)
+        for file, contents in edits.items():
+            with _as_config_error(f"{file}: initial_state cannot be set"), written_whole(file) as stream:
+                stream.write(contents)
+    return SpunUp(path, realization.start, tuple(stretches), dict(zip(configs, change.tolist(), strict=True)), tolerance, len(edits))
+
+
+def _read_configs(folder: Path, realization: Realization) -> dict[str, BmiConfig]:
+    """Read the BMI configs of all catchments, and make sure that they can be run as one batch from nothing."""
+    formulation = realization.formulation
+    if not is_own(load_class(formulation.python_type)):
+        raise ConfigError(f"{realization.path}: python_type is {formulation.python_type!r}; only bmi_dmg.BmiDeltaModel can be spun up")
+    ids = find_catchments(folder, formulation.init_config).ids
+    configs = {catchment: read_config(formulation.config_of(catchment)) for catchment in ids}
+    first = configs[ids[0]]
+    for catchment, config in configs.items():
+        if config.catchment_id != catchment:
+            raise ConfigError(f"{config.path}: catchment_id is {config.catchment_id}, but the file is that of {catchment}")
+        for name in _COMMON:
+            one, other = getattr(first, name), getattr(config, name)
+            if one != other:
+                raise ConfigError(f"{config.path}: {name} is {other}, but {one} in {first.path}; one spin-up needs one of it")
+    return configs
+
+
+def _edits(folder: Path, path: Path, configs: dict[str, BmiConfig]) -> dict[Path, bytes]:
+    """Give the BMI configs with the states as their start; relative to the run folder, so that it can be moved."""
+    named = f"./{path.relative_to(folder).as_posix()}" if path.is_relative_to(folder) else str(path)
+    for config in configs.values():
+        if config.spinup is not None:
+            raise ConfigError(f"{config.path}: has spinup, which does not go together with initial_state; remove it")
+    return {config.path: with_key(config.path, "initial_state", named) for config in configs.values()}
+
+
+def _join(configs: Sequence[BmiConfig], realization: Realization) -> list[Stepper]:
+    """Put all catchments into an engine of their own, with the parameters that the realization sets."""
+    first = configs[0]
+    engine = Engine.from_folder(first.model_dir, first.dtype, first.device, first.backend, threads=os.cpu_count() or 1)
+    check_time_step(first, engine.model.physics.variant)
+    rows = [config.attributes(engine.attribute_names) for config in configs]
+    table = {name: [row[name] for row in rows] for name in engine.attribute_names}
+    catchments = engine.add(table, [config.catchment_id for config in configs])
+    for name, value in realization.formulation.model_params.items():
+        with _as_config_error(f"{realization.path}: model_params"):
+            for parameter in filter(None, (parameter_variable(catchment, name) for catchment in catchments)):
+                parameter.write(np.atleast_1d(np.array(value, np.float64)))
+    return [make_stepper(config, catchment) for config, catchment in zip(configs, catchments, strict=True)]
+
+
+def _run(
+    spin_up: SpinUp, source: WeatherSource, start: datetime, years: int | None, tolerance: float | None
+) -> tuple[list[Stretch], Array]:
+    """Run the catchments; give the stretches of weather and the change of storage in the last whole year."""
+    if tolerance is None:
+        stretches = years_before(source, start, years or YEARS)
+        changes = spin_up.run(stretches)
+        change = [change for change, stretch in zip(changes, stretches, strict=True) if _is_year(stretch)][-1]
+    else:
+        year, *rest = years_before(source, start, 1)
+        stretches, change = [], np.full(1, np.inf)
+        while len(stretches) < (years or MOST_YEARS) and (np.abs(change) >= tolerance).any():
+            (change,) = spin_up.run([year])
+            stretches.append(year)
+        stretches += rest
+        spin_up.run(rest)
+    spin_up.finish(start)
+    return stretches, change
+
+
+def years_before(source: WeatherSource, start: datetime, years: int) -> list[Stretch]:
+    """Give stretches of weather that lead up to a time, the last ``years`` years of them at least.
+
+    Returns
+    -------
+    list of Stretch
+        The years before ``start``. If the weather does not reach back so far, its first year as often as years are missing, and what there
+        is from then on.
+
+    Raises
+    ------
+    ForcingError
+        If the weather has not one whole year.
+    """
+    whole = 0
+    while whole < years and source.first <= _back(start, whole + 1) and start <= source.end:
+        whole += 1
+    known = [Stretch(_back(start, back), _back(start, back - 1)) for back in range(whole, 0, -1)]
+    if whole == years:
+        return known
+    first = first_at_hour(source, start.hour)
+    year = Stretch(first, _back(first, -1))
+    if year.end > source.end:
+        raise ForcingError(
+            f"{source.name}: forcing from {source.first} to {source.end - STEP} neither reaches back {years} years before {start} nor "
+            "holds a whole year to be repeated"
+        )
+    end = known[0].first if known else start
+    lead_in = [Stretch(first, end)] if first < end <= source.end else []
+    return [year] * (years - whole) + lead_in + known
+
+
+def _back(time: datetime, years: int) -> datetime:
+    """Give the same date some years before; the last of February for a leap day."""
+    try:
+        return time.replace(year=time.year - years)
+    except ValueError:
+        return time.replace(year=time.year - years, day=28)
+
+
+def _is_year(stretch: Stretch) -> bool:
+    return stretch.end - stretch.first >= timedelta(days=365)
+
+
+def _write(path: Path, steppers: Sequence[Stepper], start: datetime) -> None:
+    with _as_config_error(f"{path.parent}: the states cannot be written there"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    states = {stepper.catchment.id: (start, stepper.capture()) for stepper in steppers}
+    states_of(steppers[0].catchment.engine.identity, states).write(path)
+
+
+@contextmanager
+def _as_config_error(what: str) -> Iterator[None]:
+    """Turn a value that is refused, or a file that cannot be written, into an error about the run folder."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise ConfigError(f"{what}: {error}") from error

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bmi_dmg.demo.synthetic_catchments import synthesize_catchments, write_hydrofabric
+from bmi_dmg.preparing.hydrofabric_attributes import accumulate, hydrofabric_attributes, slope_in_degrees
+from bmi_dmg.run_folder.hydrofabric import read_divides
+from dmg_core.errors import ConfigError
+
+
+@pytest.fixture(scope="module")
+def juniata(shared: Path) -> Path:
+    """The real hydrofabric of 794 divides."""
+    return shared / "data" / "juniata" / "jrb_hydrofabric_v2.2.gpkg"
+
+
+def published(shared: Path, ids: tuple[str, ...], name: str) -> np.ndarray:
+    """An attribute published for δHBV 2.0."""
+    with (shared / "data" / "juniata" / "attributes.csv").open() as stream:
+        rows = {row["divide_id"]: float(row[name]) for row in csv.DictReader(stream)}
+    return np.array([rows[catchment] for catchment in ids])
+
+
+def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Spearman's."""
+    return float(np.corrcoef(a.argsort().argsort(), b.argsort().argsort())[0, 1])
+
+
+def test_upstream_area_is_that_published(shared: Path, juniata: Path) -> None:
+    """The upstream area of each divide is the published one."""
+    ids = read_divides(juniata).ids
+    found = hydrofabric_attributes(juniata, ids)
+    np.testing.assert_allclose(found["uparea"], published(shared, ids, "uparea"), rtol=1e-12)
+
+
+def test_elevation_is_in_metres(shared: Path, juniata: Path) -> None:
+    """Elevations agree with those published, which come from another model; one divide has none."""
+    ids = read_divides(juniata).ids
+    elevation = hydrofabric_attributes(juniata, ids)["meanelevation"]
+    assert [ids[row] for row in np.flatnonzero(np.isnan(elevation))] == ["cat-87639"]
+    difference = elevation - published(shared, ids, "meanelevation")
+    assert abs(np.nanmean(difference)) < 15.0
+    assert np.nanstd(difference) < 100.0
+
+
+def layer(juniata: Path, name: str) -> Any:
+    """A table of the hydrofabric."""
+    import pyogrio
+
+    return pyogrio.read_dataframe(juniata, layer=name, read_geometry=False)
+
+
+def test_slope_is_read_the_right_way(juniata: Path) -> None:
+    """Steeper divides have steeper channels and a lower wetness index, which falls by about one with the logarithm of the gradient."""
+    terrain = layer(juniata, "divide-attributes")
+    slope = slope_in_degrees(terrain["mean.slope"].to_numpy())
+    assert 0.0 < slope.min() < slope.max() < 20.0
+    index = np.array([sum(part["v"] * part["frequency"] for part in json.loads(text)) for text in terrain["dist_4.twi"]])
+    assert np.polyfit(np.log(np.tan(np.radians(slope))), index, 1)[0] == pytest.approx(-0.9, abs=0.1)
+    channels = layer(juniata, "flowpath-attributes").drop_duplicates("id").set_index("id")["So"]
+    flowpath = layer(juniata, "divides").set_index("divide_id")["id"]
+    assert rank_correlation(slope, channels.loc[flowpath.loc[terrain["divide_id"]]].to_numpy()) > 0.4
+
+
+def test_slope_has_the_size_of_that_published(shared: Path, juniata: Path) -> None:
+    """Slopes come out a third lower than those published, as the documentation says."""
+    catchments = read_divides(juniata)
+    slope = hydrofabric_attributes(juniata, catchments.ids)["meanslope"]
+    known = np.isfinite(slope)
+    assert catchments.area is not None
+    ours, theirs = (
+        np.average(values[known], weights=catchments.area[known]) for values in (slope, published(shared, catchments.ids, "meanslope"))
+    )
+    assert ours / theirs == pytest.approx(0.64, abs=0.03)
+
+
+def test_a_real_mountain_catchment_is_read(shared: Path) -> None:
+    """NGIAB's catchment has its elevation in metres, a slope of some degrees, and is a headwater."""
+    geopackage = shared / "data" / "ngiab_cat-2861474" / "config" / "cat-2861474_subset.gpkg"
+    found = hydrofabric_attributes(geopackage, ("cat-2861474",))
+    assert found["meanelevation"][0] == pytest.approx(2662.4, abs=0.1)
+    assert found["meanslope"][0] == pytest.approx(8.12, abs=0.01)
+    assert found["uparea"][0] == found["areasqkm"][0] == found["catchsize"][0] == pytest.approx(5.9535)
+
+
+def test_areas_are_summed_down_the_network_without_a_column(tmp_path: Path) -> None:
+    """Without the column of upstream areas they are summed from divide to nexus to divide."""
+    import pyogrio
+
+    basin = synthesize_catchments(8, 1)
+    whole, bare = tmp_path / "whole.gpkg", tmp_path / "bare.gpkg"
+    write_hydrofabric(whole, basin)
+    for name in ("divides", "nexus"):
+        frame = pyogrio.read_dataframe(whole, layer=name).drop(columns="tot_drainage_areasqkm", errors="ignore")
+        pyogrio.write_dataframe(frame, bare, layer=name, driver="GPKG")
+    found = hydrofabric_attributes(bare, basin.ids)
+    np.testing.assert_allclose(found["uparea"], basin.attributes["uparea"])
+    assert "meanelevation" not in found
+    assert "meanslope" not in found
+
+
+def test_order_is_that_of_the_ids(tmp_path: Path) -> None:
+    """Values come in the order asked for, elevations in m."""
+    basin = synthesize_catchments(5, 2)
+    write_hydrofabric(tmp_path / "basin.gpkg", basin)
+    found = hydrofabric_attributes(tmp_path / "basin.gpkg", basin.ids[::-1])
+    np.testing.assert_allclose(found["meanelevation"], basin.elevation[::-1])
+    np.testing.assert_allclose(found["areasqkm"], basin.area[::-1])
+
+
+def test_a_network_is_accumulated() -> None:
+    """Each flowpath has its own area and all above it, also where branches meet."""
+    areas = {"a": 1.0, "b": 2.0, "c": 4.0, "d": 8.0}
+    assert accumulate(areas, {"a": "c", "b": "c", "c": "d", "d": "sea"}) == {"a": 1.0, "b": 2.0, "c": 7.0, "d": 15.0}
+
+
+def test_a_loop_is_an_error() -> None:
+    """A network that flows in a circle is refused and the circle named."""
+    with pytest.raises(ConfigError, match=r"has a loop: .*(a -> b|b -> a)"):
+        accumulate({"a": 1.0, "b": 1.0}, {"a": "b", "b": "a"})

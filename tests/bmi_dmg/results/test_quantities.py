@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from bmi_dmg.results.quantities import LABELS, PANELS, PRECIPITATION, RUNOFF, Kind, panels_of, precipitation, quantity
+from bmi_dmg.variables import OUTPUTS, RUNOFF_DEPTH
+
+
+@pytest.mark.parametrize(
+    ("name", "units", "is_main", "role", "kind", "converted"),
+    [
+        (RUNOFF_DEPTH, "m", False, RUNOFF, Kind.FLUX, 48_000.0),
+        ("q", "mm", True, RUNOFF, Kind.FLUX, 48.0),
+        ("q", "mm s-1", True, RUNOFF, Kind.FLUX, 172_800.0),
+        ("soil_water__depth", "m", False, "soil_moisture", Kind.STORE, 2_000.0),
+        ("land_surface_water__evapotranspiration_volume_flux", "m h-1", False, "aet", Kind.FLUX, 48_000.0),
+        ("warmth", "degC", False, "warmth", Kind.OTHER, 2.0),
+        ("a ratio", "1", False, "a ratio", Kind.OTHER, 2.0),
+        ("nonsense", "furlongs per fortnight?", False, "nonsense", Kind.OTHER, 2.0),
+    ],
+)
+def test_names_and_units_say_what_a_variable_is(name: str, units: str, is_main: bool, role: str, kind: Kind, converted: float) -> None:
+    """Fluxes become mm/d, stores mm, anything else stays; runoff given as a depth is one per hour."""
+    what = quantity(name, units, "long name", is_main=is_main)
+    assert (what.role, what.kind) == (role, kind)
+    assert what.units == (kind.value or units)
+    np.testing.assert_allclose(what.convert([2.0]), [converted])
+
+
+def test_what_has_no_role_keeps_its_long_name() -> None:
+    """People see the name that the file gives."""
+    assert quantity("warmth", "degC", "air warmth").label == "air warmth"
+
+
+@pytest.mark.parametrize(("units", "converted"), [("mm s^-1", 86_400.0), ("mm h^-1", 24.0), ("kg m-2", None), ("mm", 24.0)])
+def test_precipitation_is_a_rate_or_a_depth_per_hour(units: str, converted: float | None) -> None:
+    """Both become mm/d; what is neither is not taken for it."""
+    what = precipitation("rain", units)
+    assert what.role == PRECIPITATION
+    assert what.kind is (Kind.OTHER if converted is None else Kind.FLUX)
+    if converted is not None:
+        np.testing.assert_allclose(what.convert([1.0]), [converted])
+
+
+def test_every_output_has_a_short_name() -> None:
+    """No output of the model is shown under its technical name."""
+    assert {variable.source for variable in OUTPUTS} <= set(LABELS)
+
+
+def test_panels_hold_what_there_is() -> None:
+    """Panels without a curve are left out, and so are curves without values."""
+    found = panels_of({RUNOFF, "upper_zone"})
+    assert [(panel.title, [curve.role for curve in panel.curves]) for panel in found] == [
+        ("Runoff", [RUNOFF]),
+        ("Groundwater", ["upper_zone"]),
+    ]
+
+
+def test_panels_measure_what_they_say() -> None:
+    """Curves of a panel share its unit."""
+    kinds = {variable.source: quantity(variable.name, variable.units, "").kind for variable in OUTPUTS}
+    for panel in PANELS:
+        assert {kinds.get(curve.role, Kind.FLUX) for curve in panel.curves} == {panel.kind}
