@@ -199,7 +199,9 @@ class BmiDeltaModel(ScalarGrid):
 
     def get_value_at_indices(self, name: str, dest: Array, inds: Array) -> Array:
         """Copy items of a variable into ``dest`` and return it."""
-        dest[:] = self.get_value_ptr(name)[inds]
+        values = self.get_value_ptr(name)
+        # Picking items by an array of indices takes a microsecond, and there is one item as a rule.
+        dest[:] = values if len(values) == len(inds) == 1 and inds[0] == 0 else values[inds]
         return dest
 
     def set_value(self, name: str, src: Array) -> None:

@@ -63,9 +63,7 @@ class Weather:
         self.missing_hours = np.zeros(len(variables))
         self._mended: list[int] = []
         self._accepted = np.zeros(len(variables) + 1)
-        low = np.array([variable.low for variable in variables])
-        high = np.array([variable.high for variable in variables])
-        self.arrays = (self.values, low, high, self._accepted, self.hour)
+        self.arrays = (self.values, *_limits(tuple(variables)), self._accepted, self.hour)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,6 +113,12 @@ class Weather:
             f"catchment {self._catchment_id}, {time:%Y-%m-%d %H:%M}: {variable.name} {problem}, "
             f"expected {variable.low:g} to {variable.high:g} {variable.units}"
         )
+
+
+@cache
+def _limits(variables: tuple[InputVariable, ...]) -> tuple[Array, Array]:
+    """Give what is physically possible, low and high: the same two arrays for all catchments, which share the cache lines."""
+    return np.array([variable.low for variable in variables]), np.array([variable.high for variable in variables])
 
 
 def hour_of(inputs: Array, low: Array, high: Array, accepted: Array, hour: Array) -> int:

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
 
 import numba
+from numba.core.caching import FunctionCache
 
 _log = logging.getLogger(__name__)
 
@@ -50,6 +52,26 @@ def compiled(function: Callable[..., Any], *, cache: bool = False, fuse: bool = 
     return numba.njit(function, cache=cache, fastmath=fastmath, error_model="numpy", nogil=True)
 
 
+class _ForgivingCache(FunctionCache):
+    """Compiled code on disk whose damage, or lack of room for it, costs a compilation, not the run."""
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Find compiled code; damaged files are as good as none."""
+        try:
+            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]  # numba has no types here
+        except (OSError, EOFError, pickle.UnpicklingError) as error:
+            _log.warning("compiled code in %s cannot be read and is made anew: %s", self.cache_path, error)
+            self.flush()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep compiled code, if there is room."""
+        try:
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]  # nor here
+        except OSError as error:
+            _log.warning("compiled code cannot be kept in %s and is made anew at every start: %s", self.cache_path, error)
+
+
 def rebind(template: Callable[..., Any], **bindings: Any) -> Callable[..., Any]:
     """Copy ``template`` with some global names meaning something else."""
     return FunctionType(template.__code__, {**template.__globals__, **bindings}, template.__name__, template.__defaults__)
@@ -80,7 +102,9 @@ def compile_kernel(template: Callable[..., Any], name: str, digest: str, **bindi
     copy.__qualname__ = f"{template.__name__}_{name}_{digest}"
     kernel: Callable[..., Any]
     try:
-        kernel = compiled(copy, cache=True)
+        cached = compiled(copy, cache=True)
+        cached._cache = _ForgivingCache(copy)
+        kernel = cached
     except RuntimeError as error:
         _log.warning("compiled code cannot be kept and is made anew at every start (%s); set NUMBA_CACHE_DIR to a writeable folder", error)
         kernel = compiled(copy)

@@ -58,10 +58,14 @@ def lstm_weights(network: LstmModel, forcings: int, columns: list[int]) -> LstmW
 
 
 def input_layer_of(network: LstmModel, attributes: Array) -> Array:
-    """Bias and attributes part of ``linear_in`` (N, H) for normalised attributes (N, A): constant for each catchment."""
+    """Bias and attributes part of ``linear_in`` (N, H) for normalised attributes (N, A): constant for each catchment.
+
+    Attribute by attribute, because a matrix product's sums would depend on how many catchments there are.
+    """
     fixed = np.tile(_array(network.linear_in.bias), (len(attributes), 1))
     weights = _array(network.linear_in.weight[:, -attributes.shape[1] :].T)
-    _add_product(fixed, np.ascontiguousarray(attributes), weights)
+    for attribute, row in zip(attributes.T, weights, strict=True):
+        fixed += attribute[:, None] * row
     return fixed
 
 

@@ -75,3 +75,14 @@ def test_many_processes_start_at_once_with_an_empty_cache(model: Path, tmp_path:
     assert [found for _, _, found in results] == [flows] * PROCESSES
     assert go_on([start(model, NUMBA_CACHE_DIR=cache)]) == [(1, 0, flows)]
     assert not [path for path in cache.rglob("*") if path.is_file() and path.suffix not in (".nbi", ".nbc")]
+
+
+def test_a_cache_cut_short_is_made_anew(model: Path, tmp_path: Path) -> None:
+    """Compiled code that a full disk or a killed process has cut short is compiled again, and gives the same bits."""
+    cache = tmp_path / "cache"
+    ((_, misses, flows),) = go_on([start(model, NUMBA_CACHE_DIR=cache)])
+    assert misses == 1
+    for path in cache.rglob("*.nbi"):
+        path.write_bytes(path.read_bytes()[:20])
+    ((_, _, again),) = go_on([start(model, NUMBA_CACHE_DIR=cache)])
+    assert again == flows

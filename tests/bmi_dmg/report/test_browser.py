@@ -288,6 +288,7 @@ def basin(shared: Path, write_finished: Callable[..., Path], tmp_path_factory: p
     return write_report(folder, observed=observed), flow
 
 
+@pytest.mark.slow  # it waits for a clock: a busy machine would fail it
 def test_a_large_basin_is_usable_at_once(basin: tuple[Path, np.ndarray], visit: Callable[..., Visit]) -> None:
     """A year of 794 divides with all outputs and observed flow: at most 15 MB, used after 2 s, and a click is answered in half a second."""
     path, flow = basin
