@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dmg_core.arrays import BUDGET
-from dmg_core.engine import Catchment
+from dmg_core.catchment import Catchment
 
 Array = npt.NDArray[Any]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,10 @@ from dmg_core.arrays import BUDGET, SERIES_FIELDS, STATE_FIELDS, CatchmentArrays
 from dmg_core.attributes import attribute_table, needed_attributes, require_finite
 from dmg_core.backends import make_backend
 from dmg_core.calibration import Calibration
-from dmg_core.errors import AttributeTableError, CheckpointError, ConfigError, ForcingError, StateError
+from dmg_core.catchment import Catchment
+from dmg_core.checkpoint import stamp_of
+from dmg_core.errors import AttributeTableError, CheckpointError, ConfigError, StateError
+from dmg_core.forcing import require_series
 from dmg_core.identity import Identity, identity_of
 from dmg_core.model import DeltaModel, load_model
 from dmg_core.networks.kernels import input_layer_of
@@ -34,7 +36,6 @@ FloatArray = npt.NDArray[np.float64]
 _log = logging.getLogger(__name__)
 
 _ALL_OUTPUTS = np.arange(len(OUTPUTS))
-_FORCING = ("precipitation", "temperature", "potential evapotranspiration")
 
 
 class Engine:
@@ -112,10 +113,10 @@ class Engine:
         keep_static_network : bool
             Keep the weights behind static parameters in memory; worth it where catchments are added now and then.
         """
-        read = _stamp_of(folder)
+        read = stamp_of(folder)
 
         def reload() -> DeltaModel:
-            if _stamp_of(folder) != read:
+            if stamp_of(folder) != read:
                 raise CheckpointError(f"{folder}: the model folder has changed since it was read; start anew to use what it holds now")
             return load_model(folder, dtype)
 
@@ -204,7 +205,7 @@ class Engine:
             If static parameters are not known yet and no series has been run to give them.
         """
         series = np.ascontiguousarray(forcing, np.float64)[None]
-        self._check_forcing(series, slice(0, len(self)))
+        require_series(series, self._ids)
         self._settle(slice(0, len(self)))
         return {name: values[0] for name, values in self._advance(0, len(self), series, OUTPUTS).items()}
 
@@ -240,7 +241,7 @@ class Engine:
             If static parameters are to come from a series without steps.
         """
         series = np.ascontiguousarray(forcing, np.float64)
-        self._check_forcing(series, rows)
+        require_series(series, self._ids[rows])
         unknown = [name for name in outputs if name not in OUTPUTS]
         if unknown:
             raise ConfigError(f"unknown outputs {', '.join(unknown)}; there are {', '.join(OUTPUTS)}")
@@ -409,68 +410,3 @@ class Engine:
         if len(series) and last > first:
             self._backend.advance(first, last, series, selection, results)
         return dict(zip(outputs, results, strict=True))
-
-    def _check_forcing(self, series: FloatArray, rows: slice) -> None:
-        count = rows.stop - rows.start
-        if series.ndim != 3 or series.shape[1:] != (count, 3):
-            raise ForcingError(f"forcing of {count} catchments has shape {series.shape}, expected (T, {count}, 3)")
-        if not np.isfinite(series).all():
-            t, row, column = np.argwhere(~np.isfinite(series))[0]
-            raise ForcingError(
-                f"catchment {self._ids[rows.start + row]}: {_FORCING[column]} is {series[t, row, column]} at step {t} of the series, "
-                "expected a finite number"
-            )
-
-
-@dataclass(frozen=True)
-class Catchment:
-    """Handle of one catchment of an engine.
-
-    Parameters
-    ----------
-    engine : Engine
-        The engine it belongs to.
-    row : int
-        Its row there.
-    """
-
-    engine: Engine
-    row: int
-
-    @property
-    def id(self) -> str:
-        """Its name."""
-        return self.engine._ids[self.row]  # ``ids`` copies them all
-
-    def step(self, precipitation: float, temperature: float, pet: float) -> dict[str, float]:
-        """Advance by one step.
-
-        Parameters
-        ----------
-        precipitation, pet : float
-            mm per step.
-        temperature : float
-            °C.
-
-        Returns
-        -------
-        dict of str to float
-            All of :data:`dmg_core.physics.hbv.OUTPUTS`: depths in mm per step, stores in mm.
-
-        Raises
-        ------
-        ForcingError
-            If a value is not finite.
-        StateError
-            If static parameters are not known yet and no series has been run to give them.
-        """
-        for name, value in zip(_FORCING, (precipitation, temperature, pet), strict=True):
-            if not np.isfinite(value):
-                raise ForcingError(f"catchment {self.id}: {name} is {value}, expected a finite number")
-        return dict(zip(OUTPUTS, self.engine.advance(self.row, precipitation, temperature, pet).tolist(), strict=True))
-
-
-def _stamp_of(folder: str | Path) -> list[tuple[str, int, int]]:
-    """Names, times and sizes of the files of a model folder, by which a change shows."""
-    files = sorted(Path(folder).iterdir()) if Path(folder).is_dir() else []
-    return [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
