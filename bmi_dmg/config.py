@@ -224,7 +224,8 @@ def refuse_slips(file: Path, keys: Iterable[str], known: Sequence[str]) -> None:
         If a key is one slip (a letter more, less, changed or two swapped) away from a known one.
     """
     for key in keys:
-        meant = None if key in known else next((word for word in known if one_slip_apart(key, word)), None)
+        near = () if key in known else (word for word in known if abs(len(word) - len(key)) <= 1)
+        meant = next((word for word in near if one_slip_apart(key, word)), None)
         if meant is not None:
             raise ConfigError(f"{file}: unknown key {key!r}; did you mean {meant!r}?")
 

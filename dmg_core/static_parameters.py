@@ -23,7 +23,7 @@ Rows = npt.NDArray[np.int64]
 
 #: Catchments whose parameters are computed in one pass. The pass always has this many rows, so that a catchment gets the same numbers
 #: whichever others wait with it.
-BLOCK: Final = 64
+BLOCK: Final = 128
 
 
 class StaticParameters:
