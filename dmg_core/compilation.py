@@ -12,10 +12,11 @@ import logging
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from types import FunctionType, ModuleType
+from types import FunctionType, ModuleType, NoneType
 from typing import Any
 
 import numba
+import numpy as np
 from numba.core.caching import FunctionCache
 
 _log = logging.getLogger(__name__)
@@ -48,8 +49,37 @@ def compiled(function: Callable[..., Any], *, cache: bool = False, fuse: bool = 
     callable
         Runs without holding the interpreter lock.
     """
+    if not cache:
+        function = _named_by_content(function)
     fastmath = {"contract"} if fuse else False
     return numba.njit(function, cache=cache, fastmath=fastmath, error_model="numpy", nogil=True)
+
+
+def _named_by_content(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Copy a function under a name that no other function has.
+
+    Kernels that were compiled in different processes and are loaded into one share the functions they call by name and types. Numba tells
+    functions of one name apart by counting, and each process counts anew: two lambdas, or one inner function with other closures, could be
+    taken for each other.
+    """
+    code = function.__code__
+    cells = [cell.cell_contents for cell in function.__closure__ or ()]
+    used = [(name, function.__globals__[name]) for name in code.co_names if name in function.__globals__]
+    content = [code.co_code.hex(), repr(code.co_consts), *map(_content_of, cells)]
+    content += [f"{name} {_content_of(value)}" for name, value in used]
+    digest = hashlib.sha256("\n".join(content).encode()).hexdigest()[:16]
+    copy = FunctionType(code, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
+    copy.__qualname__ = f"{function.__qualname__}_{digest}"
+    return copy
+
+
+def _content_of(value: Any) -> str:
+    """Describe what a function refers to: a compiled function by its name, which tells its content, a constant by its value."""
+    if hasattr(value, "py_func"):
+        return str(value.py_func.__qualname__)
+    if isinstance(value, (bool, int, float, str, tuple, np.generic, NoneType)):
+        return repr(value)
+    return f"{type(value).__name__} {getattr(value, '__name__', '')}"
 
 
 class _ForgivingCache(FunctionCache):

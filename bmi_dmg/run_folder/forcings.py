@@ -316,8 +316,11 @@ class CsvForcing(ForcingReader):
 
     def _parse(self, file: _CsvFile, first: datetime, times: list[str]) -> Any:
         import pandas as pd
+        from packaging.version import Version
         from pandas.errors import ParserWarning
 
+        # From 3.1 on pandas reads numbers exactly as a matter of course, and warns of being asked to.
+        exact: dict[str, Any] = {"float_precision": "round_trip"} if Version(pd.__version__) < Version("3.1") else {}
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error", ParserWarning)  # pandas only warns of lines that are too long
@@ -327,7 +330,7 @@ class CsvForcing(ForcingReader):
                     names=self._names,
                     skiprows=1 + (first - file.first) // STEP,
                     nrows=len(times),
-                    float_precision="round_trip",
+                    **exact,
                     index_col=False,
                 )
         except (ValueError, ParserWarning) as error:

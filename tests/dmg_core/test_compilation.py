@@ -8,11 +8,12 @@ import sys
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dmg_core.backends import compiled_backend
-from dmg_core.compilation import digest_of
+from dmg_core.compilation import compiled, digest_of, rebind
 from tests.dmg_core.factories import write_model
 
 #: A kernel in two modules, as ours are: the loop in one, the equation in another.
@@ -133,3 +134,27 @@ def test_digest_tells_sources_apart() -> None:
     assert digest_of(first, second) == digest_of(first, second)
     assert digest_of(first) != digest_of(first, second)
     assert len(digest_of(first)) == 12
+
+
+def test_compiled_functions_are_named_by_their_content() -> None:
+    """Two lambdas, or an inner function with other closures, have different names, and functions of one content have the same."""
+
+    def made(factor: float) -> Any:
+        def scaled(x: float) -> float:
+            return factor * x
+
+        return compiled(scaled)
+
+    def name(function: Any) -> str:
+        return str(function.py_func.__qualname__)
+
+    assert name(compiled(lambda a, b: a + b)) != name(compiled(lambda a, b: a - b))
+    assert name(made(2.0)) != name(made(3.0))
+    assert name(made(2.0)) == name(made(2.0))
+    outer = [compiled(rebind(_twice, inner=made(factor))) for factor in (2.0, 3.0, 2.0)]
+    assert name(outer[0]) == name(outer[2])
+    assert name(outer[0]) != name(outer[1])
+
+
+def _twice(x: float) -> float:
+    return inner(inner(x))  # type: ignore[name-defined, no-any-return]  # noqa: F821
