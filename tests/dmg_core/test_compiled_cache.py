@@ -86,3 +86,31 @@ def test_a_cache_cut_short_is_made_anew(model: Path, tmp_path: Path) -> None:
         path.write_bytes(path.read_bytes()[:20])
     ((_, _, again),) = go_on([start(model, NUMBA_CACHE_DIR=cache)])
     assert again == flows
+
+
+#: Runs a series through each of some models and prints the flows to the last bit.
+SERIES_SCRIPT = """
+import sys
+from dmg_core import Engine
+for folder in sys.argv[1:]:
+    engine = Engine.from_folder(folder, backend="compiled")
+    engine.add({name: [1.0, 2.0] for name in engine.attribute_names})
+    flows = engine.run([[[5.0, 10.0, 1.0], [20.0, 3.0, 1.0]]] * 40)["streamflow"]
+    print(*(flow.hex() for flow in flows.ravel().tolist()))
+"""
+
+
+def test_models_compiled_in_different_processes_do_not_mix(tmp_path: Path) -> None:
+    """Models that were compiled each in a process of its own give the same bits when one process loads them all."""
+    folders = [write_model(tmp_path / physics, physics) for physics in ("Hbv", "Hbv_2")]
+    spec = find_spec("dmg_core")
+    assert spec is not None
+    assert spec.origin is not None
+    settings = {**os.environ, "PYTHONPATH": str(Path(spec.origin).parents[1]), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+
+    def flows_of(*models: Path) -> list[str]:
+        command = [sys.executable, "-c", SERIES_SCRIPT, *map(str, models)]
+        return subprocess.run(command, env=settings, capture_output=True, text=True, check=True).stdout.splitlines()
+
+    alone = [flows_of(folder)[0] for folder in folders]
+    assert flows_of(*folders) == alone
