@@ -44,8 +44,8 @@ BUDGET_COLUMNS: Final = (
     *STORES,
 )
 
-#: How ngen is to check the water budget: it warns, and goes on.
-MASS_BALANCE: Final = {"check": True, "tolerance": 1e-6, "fatal": False, "frequency": 1}
+#: How ngen is to check the water budget: once a day, because each check is some ten calls for every catchment; it warns, and goes on.
+MASS_BALANCE: Final = {"check": True, "tolerance": 1e-6, "fatal": False, "frequency": 24}
 
 #: The two forms of a realization.
 Form = Literal["bmi_multi", "bmi_python"]

@@ -108,7 +108,7 @@ def test_both_forms_of_realization(folder: Path, table: Path, make_model: Callab
     module = formulation["params"]["modules"][0]["params"] if form == "bmi_multi" else formulation["params"]
     assert module["python_type"] == "bmi_dmg.BmiDeltaModel"
     assert module["main_output_variable"] == formulation["params"]["main_output_variable"] == "land_surface_water__runoff_depth"
-    assert module["mass_balance"] == {"check": True, "tolerance": 1e-6, "fatal": False, "frequency": 1}
+    assert module["mass_balance"] == {"check": True, "tolerance": 1e-6, "fatal": False, "frequency": 24}
     assert "mass_balance" not in formulation["params"] or form == "bmi_python"
     assert "soil_water__depth" in formulation["params"]["output_variables"]
     assert run(folder, progress=False).n_steps == HOURS
