@@ -174,8 +174,11 @@ def test_finalize(daily_model: BmiDeltaModel, times: int) -> None:
 
 
 def test_finalize_before_initialize() -> None:
-    """Finalizing what was never initialized is no error."""
-    BmiDeltaModel().finalize()
+    """Finalizing what was never initialized is no error, and leaves it uninitialized."""
+    model = BmiDeltaModel()
+    model.finalize()
+    with pytest.raises(StateError, match="not initialized"):
+        model.update()
 
 
 @pytest.mark.parametrize("finalized", [False, True])

@@ -126,7 +126,11 @@ def test_a_multi_timescale_model_folder_is_refused(make_ngiabs: Callable[..., Pa
 
 def test_a_model_that_can_be_run_is_what_counts(make_ngiabs: Callable[..., Path], make_model: Callable[..., Path]) -> None:
     """With a model folder that can be run, the public class named before does not matter."""
-    adopt(make_ngiabs(HOURLY, str(make_model("Hbv_2_hourly"))))
+    folder = make_ngiabs(HOURLY, str(make_model("Hbv_2_hourly")))
+    adopt(folder)
+    content = (folder / REALIZATION).read_text()
+    assert "bmi_dmg.BmiDeltaModel" in content
+    assert HOURLY not in content
 
 
 @pytest.mark.parametrize(
