@@ -25,6 +25,7 @@ from dmg_core.physics import equations, hbv, operations
 from dmg_core.physics import kernels as physics_kernels
 from dmg_core.physics.hbv import OUTPUTS
 from dmg_core.physics.kernels import CatchmentRows, advance_catchment, bound_step, parameter_columns
+from dmg_core.physics.processes import groundwater, snow, soil
 
 #: Catchments advanced together through all steps, so that they share the network's weights in the cache.
 BLOCK = 8
@@ -38,12 +39,15 @@ MADE_OF = (
     calibration,
     compilation,
     equations,
+    groundwater,
     hbv,
     network_kernels,
     normalization,
     operations,
     parameters,
     physics_kernels,
+    snow,
+    soil,
 )
 _DIGEST = digest_of(*MADE_OF)
 

@@ -1,8 +1,9 @@
 """The equations of the HBV family, written once for tensors and compiled scalars alike.
 
-Each process is a function ``process(op)`` that builds the equation for a set of operations (:mod:`dmg_core.physics.operations`).
-:func:`hbv_step` strings the processes together into one time step of a member of the family. Sources: Seibert (2005) and Beck et al.
-(2020) for HBV; Feng et al. (2022), Song et al. (2024, 2025) and Yang et al. (2026) for the members.
+Each process (:mod:`dmg_core.physics.processes`) is a function ``process(op)`` that builds the equation for a set of operations
+(:mod:`dmg_core.physics.operations`). :func:`hbv_step` strings the processes together into one time step of a member of the family.
+Sources: Seibert (2005) and Beck et al. (2020) for HBV; Feng et al. (2022), Song et al. (2024, 2025) and Yang et al. (2026) for the
+members.
 
 Symbols are those of the papers. Stores, mm: snowpack ``SP``, meltwater in it ``MW``, soil moisture ``SM``, upper zone ``SUZ``, lower zone
 ``SLZ``. Fluxes inside a step are rates, mm/d; ``dt`` is the step in days, so every bound "not more than is there" reads ``store / dt``.
@@ -15,15 +16,15 @@ from typing import NamedTuple
 
 from dmg_core.parameters import HBV_10, HBV_11P, HBV_20, HBV_20_HOURLY
 from dmg_core.physics.operations import Function, Operations, Quantity
+from dmg_core.physics.processes.groundwater import capillary_rise, regional_exchange, upper_zone
+from dmg_core.physics.processes.snow import snow
+from dmg_core.physics.processes.soil import evapotranspiration, infiltration, soil
 
 #: Stores of a model that starts from nothing, mm.
 INITIAL_STORE = 0.001
 
 #: Temperature, °C, that divides snow from rain in high catchments, whatever the network says.
 HIGH_TT = 4.0
-
-#: Upstream area, km², above which regional exchange depends on area alone.
-LARGE_AREA = 2500.0
 
 
 class Stores(NamedTuple):
@@ -42,7 +43,7 @@ class Site(NamedTuple):
     upstream_area: Quantity
     """Area that drains through the catchment, km²."""
     large_share: Quantity
-    """Share of parRT that a catchment of at least 2500 km² exchanges (:func:`large_area_share`)."""
+    """Share of parRT that a catchment of at least 2500 km² exchanges (:func:`~dmg_core.physics.processes.groundwater.large_area_share`)."""
     high: Quantity
     """True where the mean elevation fixes the snow threshold at 4 °C."""
 
@@ -64,121 +65,6 @@ class Fluxes(NamedTuple):
     evaporation_factor: Quantity
     leaked: Quantity
     """Water lost by numerical clamps (negative: created), so that the budget closes."""
-
-
-def snow(op: Operations) -> Function:
-    """Degree-day snow routine: accumulation, melt, refreezing and the water a pack cannot hold.
-
-    The equation takes the rates ``P`` (mm/d) and the temperature ``T`` (°C) and returns ``SP, MW, rain, outflow``.
-    """
-    minimum, maximum, where = op.minimum, op.maximum, op.where
-
-    def equation(SP: Quantity, MW: Quantity, P: Quantity, T: Quantity, TT: Quantity, p: Quantity, dt: float) -> tuple[Quantity, ...]:
-        rain = where(T >= TT, P, 0.0)
-        SP = SP + (P - rain) * dt
-
-        melt = minimum(maximum(p.CFMAX * (T - TT), 0.0), SP / dt)
-        SP, MW = SP - melt * dt, MW + melt * dt
-
-        refreeze = minimum(maximum(p.CFR * p.CFMAX * (TT - T), 0.0), MW / dt)
-        SP, MW = SP + refreeze * dt, MW - refreeze * dt
-
-        surplus = maximum(MW - p.CWH * SP, 0.0)
-        return SP, MW - surplus, rain, surplus / dt
-
-    return op.compiled(equation)
-
-
-def infiltration(op: Operations) -> Function:
-    """Infiltration capacity that declines with wetness (hourly models): returns ``infiltration, excess``, mm/d."""
-    minimum, maximum, clip, power = op.minimum, op.maximum, op.clip, op.power
-
-    def equation(W: Quantity, SM: Quantity, p: Quantity) -> tuple[Quantity, Quantity]:
-        wetness = clip(SM / p.FC, 0.0, 0.99)
-        wet_capacity = p.FMIN * p.F0
-        capacity = wet_capacity + (p.F0 - wet_capacity) * power(1.0 - wetness, p.ALPHA)
-        return minimum(W, capacity), maximum(W - capacity, 0.0)
-
-    return op.compiled(equation)
-
-
-def soil(op: Operations) -> Function:
-    """Share the water that enters the soil between storage and recharge: returns ``SM, recharge, excess``."""
-    maximum, clip, power = op.maximum, op.clip, op.power
-
-    def equation(SM: Quantity, W: Quantity, p: Quantity, dt: float) -> tuple[Quantity, Quantity, Quantity]:
-        recharge = W * clip(power(SM / p.FC, p.BETA), 0.0, 1.0)
-        SM = SM + (W - recharge) * dt
-        excess = maximum(SM - p.FC, 0.0)
-        return SM - excess, recharge, excess / dt
-
-    return op.compiled(equation)
-
-
-def evapotranspiration(op: Operations) -> Function:
-    """Evapotranspiration from the soil: returns ``SM, ET, factor, created``; ``created`` (mm) is what the clamp added."""
-    minimum, maximum, clip, power = op.minimum, op.maximum, op.clip, op.power
-
-    def equation(SM: Quantity, PET: Quantity, p: Quantity, dt: float, nz: float) -> tuple[Quantity, ...]:
-        factor = clip(power(SM / (p.LP * p.FC), p.BETAET), 0.0, 1.0)
-        ET = minimum(SM / dt, PET * factor)
-        left = SM - ET * dt
-        SM = maximum(left, nz)
-        return SM, ET, factor, SM - left
-
-    return op.compiled(equation)
-
-
-def capillary_rise(op: Operations) -> Function:
-    """Rise of groundwater into dry soil: returns ``SM, SLZ, rise, created``; ``created`` (mm) is what the clamps added."""
-    minimum, maximum = op.minimum, op.maximum
-
-    def equation(SM: Quantity, SLZ: Quantity, p: Quantity, dt: float, nz: float) -> tuple[Quantity, ...]:
-        rise = minimum(SLZ / dt, p.C * SLZ * (1.0 - minimum(SM / p.FC, 1.0)))
-        wetter, lower = SM + rise * dt, SLZ - rise * dt
-        SM, SLZ = maximum(wetter, nz), maximum(lower, nz)
-        return SM, SLZ, rise, (SM - wetter) + (SLZ - lower)
-
-    return op.compiled(equation)
-
-
-def upper_zone(op: Operations) -> Function:
-    """Upper zone: percolation, near-surface flow and interflow; returns ``SUZ, percolation, Q0, Q1``."""
-    minimum, maximum = op.minimum, op.maximum
-
-    def equation(SUZ: Quantity, inflow: Quantity, p: Quantity, dt: float) -> tuple[Quantity, ...]:
-        SUZ = SUZ + inflow * dt
-        percolation = minimum(SUZ / dt, p.PERC)
-        SUZ = SUZ - percolation * dt
-        Q0 = p.K0 * maximum(SUZ - p.UZL, 0.0)
-        SUZ = SUZ - Q0 * dt
-        Q1 = p.K1 * SUZ
-        return SUZ - Q1 * dt, percolation, Q0, Q1
-
-    return op.compiled(equation)
-
-
-def large_area_share(op: Operations) -> Function:
-    """Share of parRT exchanged above 2500 km²; it fades with area (km²) and is constant for a catchment."""
-    clip, exp = op.clip, op.exp
-
-    def equation(upstream_area: Quantity) -> Quantity:
-        return exp(clip(-(upstream_area - LARGE_AREA) / 50.0, -10.0, 0.0))
-
-    return op.compiled(equation)
-
-
-def regional_exchange(op: Operations) -> Function:
-    """Groundwater exchanged with the region: returns ``SLZ`` and the effective exchange, mm (positive: gained)."""
-    maximum, clip, where = op.maximum, op.clip, op.where
-
-    def equation(SLZ: Quantity, p: Quantity, site: Quantity, dt: float, nz: float) -> tuple[Quantity, Quantity]:
-        small_share = clip((site.upstream_area - p.AC) / 1000.0, -1.0, 1.0)
-        flow = p.RT * where(site.upstream_area < LARGE_AREA, small_share, site.large_share)
-        after = maximum(SLZ + flow * dt, nz)
-        return after, after - SLZ
-
-    return op.compiled(equation)
 
 
 def floor_stores(op: Operations) -> Function:

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from dmg_core import parameters
 from dmg_core.parameters import Variant
-from dmg_core.physics.equations import INITIAL_STORE, PROCESSES, Fluxes, Site, Stores, hbv_step, large_area_share
+from dmg_core.physics.equations import INITIAL_STORE, PROCESSES, Fluxes, Site, Stores, hbv_step
 from dmg_core.physics.operations import TORCH
+from dmg_core.physics.processes.groundwater import large_area_share
 from dmg_core.physics.routing import route, unit_hydrograph
 
 #: The flows that the unit hydrograph routes: routed name -> name of the same flow before routing.
