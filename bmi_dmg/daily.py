@@ -17,12 +17,12 @@ from bmi_dmg.stepper import Stepper
 from bmi_dmg.weather import ALL_POSSIBLE, Array, Weather, compiled_hour_of
 from dmg_core import Catchment
 from dmg_core.compilation import compile_kernel, digest_of
-from dmg_core.physics import kernels, operations, pet
+from dmg_core.physics import operations, pet, scalars
 from dmg_core.physics.hbv import OUTPUTS
-from dmg_core.physics.kernels import COMPILED
+from dmg_core.physics.scalars import COMPILED
 
 #: Of the modules the compiled code is made of.
-_DIGEST = digest_of(sys.modules[__name__], weather_kernels, operations, kernels, pet)
+_DIGEST = digest_of(sys.modules[__name__], weather_kernels, operations, pet, scalars)
 
 #: Places in the array that holds an unfinished day: sums over its hours, extremes, and their number.
 PRECIPITATION, TEMPERATURE, PET, LOWEST, HIGHEST, HOURS = range(6)

@@ -15,8 +15,8 @@ import numpy.typing as npt
 from bmi_dmg.variables import InputVariable
 from dmg_core.compilation import compile_kernel, digest_of
 from dmg_core.errors import ForcingError
-from dmg_core.physics import kernels, operations, pet
-from dmg_core.physics.kernels import COMPILED
+from dmg_core.physics import operations, pet, scalars
+from dmg_core.physics.scalars import COMPILED
 
 Array = npt.NDArray[np.float64]
 
@@ -27,7 +27,7 @@ ALL_POSSIBLE: Final = -1
 RAIN: Final = 0
 
 #: Of the modules the compiled code is made of.
-_DIGEST = digest_of(sys.modules[__name__], operations, kernels, pet)
+_DIGEST = digest_of(sys.modules[__name__], operations, pet, scalars)
 
 
 class Weather:

@@ -30,7 +30,7 @@ def digest_of(*modules: ModuleType) -> str:
     return digest.hexdigest()[:12]
 
 
-def compiled(function: Callable[..., Any], *, cache: bool = False, fuse: bool = False) -> Any:
+def compiled(function: Callable[..., Any], *, cache: bool = False, fuse: bool = False, inline: bool = False) -> Any:
     """Compile a function, at its first call.
 
     Divisions do not look for zero divisors, as in numpy: that would keep loops from being vectorised.
@@ -43,6 +43,8 @@ def compiled(function: Callable[..., Any], *, cache: bool = False, fuse: bool = 
         Whether machine code is kept on disk; functions that only kernels call become part of these and need it not.
     fuse : bool
         Whether a product and a sum may become one operation with one rounding.
+    inline : bool
+        Whether the function always becomes part of what calls it, however long it is: a loop with a call in it is not vectorised.
 
     Returns
     -------
@@ -52,7 +54,7 @@ def compiled(function: Callable[..., Any], *, cache: bool = False, fuse: bool = 
     if not cache:
         function = _named_by_content(function)
     fastmath = {"contract"} if fuse else False
-    return numba.njit(function, cache=cache, fastmath=fastmath, error_model="numpy", nogil=True)
+    return numba.njit(function, cache=cache, fastmath=fastmath, error_model="numpy", nogil=True, forceinline=inline)
 
 
 def _named_by_content(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from dmg_core.checkpoint import Checkpoint, ModelSettings, read_checkpoint
 from dmg_core.errors import AttributeTableError
 from dmg_core.networks import AnnModel, LstmMlpModel, LstmModel, LstmState
 from dmg_core.normalization import Normalizer
-from dmg_core.physics.hbv import PHYSICS, Hbv20, HbvState, SequenceHbv
+from dmg_core.physics.equations import Site
+from dmg_core.physics.hbv import PHYSICS, Fractions, Hbv20, HbvState, SequenceHbv
 
 
 class DeltaModel(nn.Module):
@@ -99,7 +101,7 @@ class DeltaModel(nn.Module):
         if isinstance(physics, Hbv20) and isinstance(network, LstmMlpModel):
             return physics.static_fractions(network.ann(attributes))
         if isinstance(physics, SequenceHbv) and x is not None:
-            fractions = physics.fractions(self.lstm(x)[-1:])
+            fractions = self._series_fractions(x, self.dtype)
             return fractions.static, fractions.routing
         raise ValueError(f"{self.settings.physics}: static parameters come from the network's last output, so they need a series")
 
@@ -131,17 +133,59 @@ class DeltaModel(nn.Module):
         HbvState
             Where the stores end.
         """
+        fractions, site = self._fractions_and_site(forcing, attributes, upstream_area, elevation)
+        dynamic, static, routing = fractions
+        return self.physics.simulate(forcing, dynamic, *self.physics.constants(static, routing), site, state)
+
+    def streamflow(
+        self,
+        forcing: Tensor,
+        attributes: Tensor,
+        upstream_area: Tensor | None = None,
+        elevation: Tensor | None = None,
+        *,
+        warm_up: int = 0,
+    ) -> Tensor:
+        """Run a series for its routed flow alone: what learning needs, and on CPU much faster than all outputs.
+
+        Parameters
+        ----------
+        forcing, attributes, upstream_area, elevation
+            See :meth:`forward`. On CPU no gradient flows to the forcing.
+        warm_up : int
+            Steps at the beginning that only fill the stores: no gradient flows through the process equations there.
+
+        Returns
+        -------
+        Tensor, shape (T - warm_up, B)
+            mm per step.
+        """
+        fractions, site = self._fractions_and_site(forcing, attributes, upstream_area, elevation)
+        dynamic, static, routing = fractions
+        return self.physics.streamflow(forcing, dynamic, *self.physics.constants(static, routing), site, warm_up=warm_up)
+
+    def _fractions_and_site(
+        self, forcing: Tensor, attributes: Tensor, upstream_area: Tensor | None, elevation: Tensor | None
+    ) -> tuple[Fractions, Site]:
+        """Give the parameters of a series, from the network's zero state, and what the physics needs to know of the catchments."""
         x, traits = self.network_inputs(forcing, attributes)
         physics, network = self.physics, self.network
         if isinstance(physics, Hbv20) and isinstance(network, LstmMlpModel):
             dynamic, static = network(x, traits)
-            parameters = dynamic.to(forcing.dtype), static.to(forcing.dtype)
             area = self._attribute(self.settings.upstream_area, attributes, upstream_area, required=True)
             height = self._attribute(self.settings.elevation, attributes, elevation)
-            result: tuple[dict[str, Tensor], HbvState] = physics(forcing, parameters, upstream_area=area, elevation=height, state=state)
-        else:
-            result = physics(forcing, network(x).to(forcing.dtype), state=state)
-        return result
+            fractions = physics.fractions(dynamic.to(forcing.dtype), static.to(forcing.dtype))
+            return fractions, physics.site(forcing.shape[1], forcing, area, height)
+        return self._series_fractions(x, forcing.dtype), physics.site(forcing.shape[1], forcing)
+
+    def _series_fractions(self, x: Tensor, dtype: torch.dtype) -> Fractions:
+        """Parameters that all come from the LSTM: most of its outputs are needed for the last step only, and computed for that alone."""
+        if not isinstance(self.physics, SequenceHbv):
+            raise ValueError(f"{self.settings.physics}: static parameters come from the attributes, not from a series")
+        hidden, _ = self.lstm.hidden_series(x, self.lstm.initial_state(x.shape[1]))
+        out, columns = self.lstm.linear_out, self.physics.dynamic_columns
+        dynamic = functional.linear(hidden, out.weight[columns], out.bias[columns])
+        return self.physics.fractions_of(dynamic.to(dtype), out(hidden[-1]).to(dtype))
 
     def _attribute(self, name: str, attributes: Tensor, given: Tensor | None, *, required: bool = False) -> Tensor | None:
         if given is not None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dmg_core import calibration, compilation, normalization, parameters
+from dmg_core import calibration, compilation, elementary, normalization, parameters
 from dmg_core.arrays import CatchmentArrays
 from dmg_core.backends.base import Array
 from dmg_core.calibration import FACTOR, OFFSET
@@ -21,11 +21,11 @@ from dmg_core.networks import kernels as network_kernels
 from dmg_core.networks.kernels import LstmWeights, advance_lstm, lstm_weights
 from dmg_core.normalization import LOG_OFFSET
 from dmg_core.parameters import Variant
-from dmg_core.physics import equations, hbv, operations
+from dmg_core.physics import equations, hbv, operations, scalars
 from dmg_core.physics import kernels as physics_kernels
 from dmg_core.physics.hbv import OUTPUTS
 from dmg_core.physics.kernels import CatchmentRows, advance_catchment, bound_step, parameter_columns
-from dmg_core.physics.processes import groundwater, snow, soil
+from dmg_core.physics.processes import groundwater, reverse, snow, soil
 
 #: Catchments advanced together through all steps, so that they share the network's weights in the cache.
 BLOCK = 8
@@ -38,6 +38,7 @@ MADE_OF = (
     activations,
     calibration,
     compilation,
+    elementary,
     equations,
     groundwater,
     hbv,
@@ -46,6 +47,8 @@ MADE_OF = (
     operations,
     parameters,
     physics_kernels,
+    reverse,
+    scalars,
     snow,
     soil,
 )

@@ -1,83 +1,18 @@
 """Sigmoid and tanh compiled so that the loops that call them are vectorised.
 
-The library's exponential is a call for each number and takes most of the time of an LSTM step. The one here becomes part of the loop:
-``x = n ln 2 + r`` with ``|r| ≤ ln 2 / 2``; ``exp r`` is its Taylor polynomial, and ``2ⁿ`` is put together from bits. Each precision has its
-own constants, so that float32 stays float32 throughout.
+They are made of the exponential of :mod:`dmg_core.elementary`, because the library's would take most of the time of an LSTM step.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple
+from typing import Any
 
-import numpy as np
-from numba import literal_unroll, types
-from numba.extending import intrinsic, overload
+from numba import types
+from numba.extending import overload
 
-from dmg_core.compilation import compiled
-
-
-class Precision(NamedTuple):
-    """What an exponential needs to know of a floating-point type."""
-
-    real: Any
-    """Type of numpy."""
-    bits: Any
-    """Integer type of numba of the same size."""
-    mantissa: int
-    """Bits after the point."""
-    largest: float
-    """Largest argument; larger ones are clipped."""
-    ln2_high: float
-    """ln 2 with so few digits that its products with whole numbers are exact (Cody and Waite 1980)."""
-    ln2_low: float
-    """What is missing to ln 2."""
-    degree: int
-    """Of the polynomial: enough for rounding to be the largest error."""
-
-
-FLOAT32: Final = Precision(np.float32, types.int32, 23, 87.0, 0.693359375, -2.12194440054690583e-4, 7)
-FLOAT64: Final = Precision(np.float64, types.int64, 52, 700.0, 6.93147180369123816490e-01, 1.90821492927058770002e-10, 13)
-
-
-def build_exponential(precision: Precision) -> Any:
-    """Compile the exponential for a floating-point type."""
-    real = precision.real
-    largest, per_ln2 = real(precision.largest), real(1.0 / math.log(2.0))
-    ln2_high, ln2_low = real(precision.ln2_high), real(precision.ln2_low)
-    rounder = real(1.5 * 2.0**precision.mantissa)  # adding it rounds to a whole number and leaves that in the lowest bits
-    first, *rest = (real(1.0 / math.factorial(k)) for k in range(precision.degree, -1, -1))
-    terms = tuple(rest)
-    power_of_two = _power_of_two(precision)
-
-    def exponential(x: Any) -> Any:
-        x = min(max(x, -largest), largest)
-        rounded = x * per_ln2 + rounder
-        n = rounded - rounder
-        r = (x - n * ln2_high) - n * ln2_low
-        total = first
-        for term in literal_unroll(terms):
-            total = total * r + term
-        return power_of_two(rounded) * total
-
-    return compiled(exponential, fuse=True)
-
-
-def _power_of_two(precision: Precision) -> Any:
-    """Compile ``2ⁿ`` for a number whose lowest bits are ``n``: moved to where the exponent stands, and added to that of 1."""
-    bits_of_one = int(np.array(1.0, precision.real).view(f"int{precision.bits.bitwidth}"))
-
-    @intrinsic
-    def power_of_two(_context: Any, number: Any) -> tuple[Any, Callable[..., Any]]:
-        def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
-            integer = context.get_value_type(precision.bits)
-            exponent = builder.shl(builder.bitcast(arguments[0], integer), integer(precision.mantissa))
-            return builder.bitcast(builder.add(exponent, integer(bits_of_one)), context.get_value_type(number))
-
-        return number(number), generate
-
-    return power_of_two
+from dmg_core.elementary import FLOAT32, FLOAT64, Precision, build_exponential
 
 
 def sigmoid(x: float) -> float:

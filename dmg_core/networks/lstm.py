@@ -55,8 +55,13 @@ class LstmModel(nn.Module):
 
     def advance(self, x: Tensor, state: LstmState) -> tuple[Tensor, LstmState]:
         """Run a series (T, B, inputs) from ``state``; returns outputs before any sigmoid (T, B, outputs) and the last state."""
+        series, state = self.hidden_series(x, state)
+        return self.linear_out(series), state
+
+    def hidden_series(self, x: Tensor, state: LstmState) -> tuple[Tensor, LstmState]:
+        """Run a series (T, B, inputs) from ``state``; returns what the last layer reads (T, B, H) and the last state."""
         series, state = self.lstm(torch.relu(self.linear_in(x)), state)
-        return self.linear_out(self.dropout(series)), state
+        return self.dropout(series), state
 
     def forward(self, x: Tensor) -> Tensor:
         """Run a whole series (T, B, inputs) from zero state; returns outputs before any sigmoid (T, B, outputs)."""

@@ -27,6 +27,10 @@ class AnnModel(nn.Module):
             self.add_module(f"h2h{i}", nn.Linear(hidden, hidden))
         self.h2o = nn.Linear(hidden, outputs)
         self.dropout = nn.Dropout(dropout)
+        for name, layer in self.named_children():
+            if isinstance(layer, nn.Linear) and name != "h2o":
+                # He et al. (2015); torch's default lets what tells basins apart fade by 6 to the power of 7 on its way through.
+                nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
 
     def forward(self, attributes: Tensor) -> Tensor:
         """Turn normalised attributes (B, inputs) into parameters (B, outputs) in [0, 1]."""

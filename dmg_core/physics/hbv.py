@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from dmg_core import parameters
 from dmg_core.parameters import Variant
+from dmg_core.physics.differentiable import runoff
 from dmg_core.physics.equations import INITIAL_STORE, PROCESSES, Fluxes, Site, Stores, hbv_step
 from dmg_core.physics.operations import TORCH
 from dmg_core.physics.processes.groundwater import large_area_share
@@ -182,16 +183,53 @@ class Hbv(nn.Module):
         outputs.update(streamflow=routed.sum(0), unrouted_streamflow=unrouted.sum(0), pet=forcing[..., 2])
         return {name: outputs[name] for name in OUTPUTS}, HbvState(stores, in_transit)
 
+    def streamflow(
+        self, forcing: Tensor, dynamic: Tensor, static: Mapping[str, Tensor], hydrograph: Tensor, site: Site, *, warm_up: int = 0
+    ) -> Tensor:
+        """Run a series for its routed flow alone, as learning needs it: on CPU by compiled code, elsewhere as :meth:`simulate`.
+
+        Parameters
+        ----------
+        forcing, dynamic, static, hydrograph, site
+            See :meth:`simulate`. On CPU no gradient flows to the forcing.
+        warm_up : int
+            Steps at the beginning that only fill the stores: no gradient flows through them.
+
+        Returns
+        -------
+        Tensor, shape (T - warm_up, B)
+            mm per step, in the precision of the forcing.
+        """
+        self._check_shapes(forcing, dynamic, static, site)
+        state = self.initial_state(forcing.shape[1], forcing)
+        if warm_up:
+            with torch.no_grad():
+                state = self._flow(forcing[:warm_up], dynamic[:warm_up], static, hydrograph, site, state)[1]
+        return self._flow(forcing[warm_up:], dynamic[warm_up:], static, hydrograph, site, state)[0]
+
+    def _flow(
+        self, forcing: Tensor, dynamic: Tensor, static: Mapping[str, Tensor], hydrograph: Tensor, site: Site, state: HbvState
+    ) -> tuple[Tensor, HbvState]:
+        """Routed flow (T, B) of a series, and where to go on (with all flow under way as one kind)."""
+        if forcing.device.type != "cpu":
+            outputs, state = self.simulate(forcing, dynamic, static, hydrograph, site, state)
+            return outputs["streamflow"], state
+        unrouted, stores = runoff(self.variant, forcing, self.dynamic_parameters, dynamic, dict(static), site, state.stores, self.nearzero)
+        in_transit = state.in_transit.sum(0, keepdim=True)
+        routed, in_transit = route(unrouted[None].to(forcing), hydrograph.to(forcing), in_transit.to(forcing))
+        return routed[0], HbvState(stores, in_transit)
+
     def _step_through(
         self, forcing: Tensor, dynamic: Tensor, static: Mapping[str, Tensor], site: Site, stores: Stores
     ) -> tuple[dict[str, Tensor], Stores]:
         """Step the equations; returns the component means (T, B) of fluxes and stores, and the last stores."""
         dt = 1.0 / self.variant.steps_per_day
         means: list[Tensor] = []
-        precipitation, temperature, pet = forcing[..., None].unbind(2)
-        for t in range(forcing.shape[0]):
-            p = SimpleNamespace(**{"BETAET": 1.0, **static, **self._physical(self.dynamic_parameters, dynamic[t])})
-            stores, fluxes = self._step(stores, p, site, precipitation[t] / dt, temperature[t], pet[t] / dt, dt, self.nearzero)
+        # Taken apart at once: the derivative of each index into a series would be as large as the series.
+        for weather, fractions in zip(forcing.unbind(0), dynamic.unbind(0), strict=True):
+            precipitation, temperature, pet = weather[..., None].unbind(1)
+            p = SimpleNamespace(**{"BETAET": 1.0, **static, **self._physical(self.dynamic_parameters, fractions)})
+            stores, fluxes = self._step(stores, p, site, precipitation / dt, temperature, pet / dt, dt, self.nearzero)
             means.append(torch.stack([value.expand_as(stores.SP) for value in (*fluxes, *stores)]).mean(-1))
         names = (*Fluxes._fields, *STORE_OUTPUTS)
         return dict(zip(names, torch.stack(means, dim=1), strict=True)), stores
@@ -236,12 +274,16 @@ class SequenceHbv(Hbv):
 
     def fractions(self, raw: Tensor) -> Fractions:
         """Take apart network outputs before the sigmoid (T, B, n * nmul [+ 2]), columns parameter-major."""
+        self._check_columns("network outputs", raw, len(self.table) * self.nmul + 2 * self.routing)
+        return self.fractions_of(raw[..., self.dynamic_columns], raw[-1])
+
+    def fractions_of(self, dynamic: Tensor, last: Tensor) -> Fractions:
+        """Put together network outputs before the sigmoid: the dynamic columns of a series (T, B, ·), all columns of its last step."""
         columns = len(self.table) * self.nmul
-        self._check_columns("network outputs", raw, columns + 2 * self.routing)
-        last = torch.sigmoid(raw[-1])
+        last = torch.sigmoid(last)
         static_at = [self.table.index(parameter) for parameter in self.static_parameters]
         return Fractions(
-            dynamic=self.dynamic_fractions(raw),
+            dynamic=torch.sigmoid(dynamic).unflatten(-1, (len(self.dynamic_parameters), self.nmul)),
             static=last[:, :columns].unflatten(-1, (len(self.table), self.nmul))[:, static_at],
             routing=last[:, columns:] if self.routing else None,
         )

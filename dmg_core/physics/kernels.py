@@ -6,7 +6,6 @@ whose last axis holds stores or parameters; a structured view of the same memory
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,23 +15,8 @@ from dmg_core.compilation import compiled
 from dmg_core.parameters import Variant
 from dmg_core.physics.equations import PROCESSES, Fluxes, Stores, hbv_step
 from dmg_core.physics.hbv import OUTPUTS, ROUTED
-from dmg_core.physics.operations import Function, Operations
-
-COMPILED = Operations(
-    minimum=compiled(lambda a, b: a if a < b else b),
-    maximum=compiled(lambda a, b: a if a > b else b),
-    clip=compiled(lambda x, low, high: low if x < low else (high if x > high else x)),
-    where=compiled(lambda condition, a, b: a if condition else b),
-    power=compiled(lambda a, b: a**b),
-    exp=compiled(lambda x: math.exp(x)),
-    log=compiled(lambda x: math.log(x)),
-    sqrt=compiled(lambda x: math.sqrt(x)),
-    sin=compiled(lambda x: math.sin(x)),
-    cos=compiled(lambda x: math.cos(x)),
-    acos=compiled(lambda x: math.acos(x)),
-    tan=compiled(lambda x: math.tan(x)),
-    compiled=compiled,
-)
+from dmg_core.physics.operations import Function
+from dmg_core.physics.scalars import COMPILED
 
 Array = npt.NDArray[Any]
 

@@ -1,7 +1,7 @@
 """The few operations beyond arithmetic that the process equations need, for tensors and for compiled scalars.
 
 An equation is a function built with one of these sets (see :mod:`dmg_core.physics.equations`). With :data:`TORCH` it is differentiable,
-batched and runs on any device; with ``COMPILED`` (:mod:`dmg_core.physics.kernels`) it is machine code for one number at a time.
+batched and runs on any device; with ``COMPILED`` (:mod:`dmg_core.physics.scalars`) it is machine code for one number at a time.
 """
 
 from __future__ import annotations

@@ -139,7 +139,8 @@ def test_network_outputs_go_to_physics_in_the_documented_layout(physics: str) ->
     else:
         outputs, _ = model.physics(forcing, model.network(x, traits), upstream_area=area, elevation=elevation)
     expected, _ = model(forcing, attributes)
-    assert torch.equal(outputs["streamflow"], expected["streamflow"])
+    # Not bitwise: the model computes the columns of the last layer that it needs, and a matrix product's rounding hangs on their number.
+    torch.testing.assert_close(outputs["streamflow"], expected["streamflow"], rtol=1e-13, atol=0.0)
 
 
 @pytest.mark.parametrize("physics", FAMILY)

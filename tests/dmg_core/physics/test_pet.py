@@ -13,8 +13,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmg_core.physics.kernels import COMPILED
 from dmg_core.physics.pet import hargreaves, hargreaves_equation, penman_monteith, penman_monteith_equation
+from dmg_core.physics.scalars import COMPILED
 from tests.dmg_core.reference import dhbv2_case
 
 WATT = 1e6 / 3600.0

@@ -1,0 +1,126 @@
+"""Exponential and logarithm compiled so that the loops that call them are vectorised.
+
+The library's functions are a call for each number and keep a loop from being vectorised. Those here become part of the loop.
+
+``exp x``: ``x = n ln 2 + r`` with ``|r| ≤ ln 2 / 2``; ``exp r`` is its Taylor polynomial, and ``2ⁿ`` is put together from bits.
+``ln x``: the bits of ``x`` give ``x = 2ⁿ m`` with ``√½ ≤ m < √2``; ``ln m = 2 artanh s`` with ``s = (m - 1) / (m + 1)`` is its Taylor
+polynomial in ``s²``.
+
+Each precision has its own constants, so that float32 stays float32 throughout.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numba import literal_unroll, types
+from numba.extending import intrinsic
+
+from dmg_core.compilation import compiled
+
+
+class Precision(NamedTuple):
+    """What an exponential needs to know of a floating-point type."""
+
+    real: Any
+    """Type of numpy."""
+    bits: Any
+    """Integer type of numba of the same size."""
+    mantissa: int
+    """Bits after the point."""
+    largest: float
+    """Largest argument; larger ones are clipped."""
+    ln2_high: float
+    """ln 2 with so few digits that its products with whole numbers are exact (Cody and Waite 1980)."""
+    ln2_low: float
+    """What is missing to ln 2."""
+    degree: int
+    """Of the polynomial: enough for rounding to be the largest error."""
+
+
+FLOAT32: Final = Precision(np.float32, types.int32, 23, 87.0, 0.693359375, -2.12194440054690583e-4, 7)
+FLOAT64: Final = Precision(np.float64, types.int64, 52, 700.0, 6.93147180369123816490e-01, 1.90821492927058770002e-10, 13)
+
+
+def build_exponential(precision: Precision) -> Any:
+    """Compile the exponential for a floating-point type."""
+    real = precision.real
+    largest, per_ln2 = real(precision.largest), real(1.0 / math.log(2.0))
+    ln2_high, ln2_low = real(precision.ln2_high), real(precision.ln2_low)
+    rounder = real(1.5 * 2.0**precision.mantissa)  # adding it rounds to a whole number and leaves that in the lowest bits
+    first, *rest = (real(1.0 / math.factorial(k)) for k in range(precision.degree, -1, -1))
+    terms = tuple(rest)
+    power_of_two = _power_of_two(precision)
+
+    def exponential(x: Any) -> Any:
+        x = min(max(x, -largest), largest)
+        rounded = x * per_ln2 + rounder
+        n = rounded - rounder
+        r = (x - n * ln2_high) - n * ln2_low
+        total = first
+        for term in literal_unroll(terms):
+            total = total * r + term
+        return power_of_two(rounded) * total
+
+    return compiled(exponential, fuse=True, inline=True)
+
+
+def build_logarithm() -> Any:
+    """Compile the natural logarithm for float64; its argument is a positive normal number."""
+    ln2_high, ln2_low = FLOAT64.ln2_high, FLOAT64.ln2_low
+    bits_of_root_half = int(np.float64(math.sqrt(0.5)).view(np.int64))
+    mantissa, bias = FLOAT64.mantissa, 2048
+    whole = 2.0**mantissa  # its bits, with a small whole number in the lowest of them, are that number added to it
+    bits_of_whole = int(np.float64(whole).view(np.int64))
+    first, *rest = (2.0 / (2 * k + 1) for k in range(11, -1, -1))
+    terms = tuple(rest)
+
+    def logarithm(x: Any) -> Any:
+        bits = _bits_of(x)
+        exponent = (bits - bits_of_root_half) >> mantissa
+        n = _number_of((exponent + bias) | bits_of_whole) - (whole + bias)
+        beyond_one = _number_of(bits - (exponent << mantissa)) - 1.0
+        s = beyond_one / (beyond_one + 2.0)
+        square = s * s
+        total = first
+        for term in literal_unroll(terms):
+            total = total * square + term
+        return n * ln2_high + (s * total + n * ln2_low)
+
+    return compiled(logarithm, fuse=True, inline=True)
+
+
+def _power_of_two(precision: Precision) -> Any:
+    """Compile ``2ⁿ`` for a number whose lowest bits are ``n``: moved to where the exponent stands, and added to that of 1."""
+    bits_of_one = int(np.array(1.0, precision.real).view(f"int{precision.bits.bitwidth}"))
+
+    @intrinsic
+    def power_of_two(_context: Any, number: Any) -> tuple[Any, Callable[..., Any]]:
+        def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            integer = context.get_value_type(precision.bits)
+            exponent = builder.shl(builder.bitcast(arguments[0], integer), integer(precision.mantissa))
+            return builder.bitcast(builder.add(exponent, integer(bits_of_one)), context.get_value_type(number))
+
+        return number(number), generate
+
+    return power_of_two
+
+
+def _same_bits(source: Any, target: Any) -> Any:
+    """Compile the reading of the bits of one type as another."""
+
+    @intrinsic
+    def read(_context: Any, _value: Any) -> tuple[Any, Callable[..., Any]]:
+        def generate(context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
+            return builder.bitcast(arguments[0], context.get_value_type(target))
+
+        return target(source), generate
+
+    return read
+
+
+_bits_of = _same_bits(types.float64, types.int64)
+_number_of = _same_bits(types.int64, types.float64)
