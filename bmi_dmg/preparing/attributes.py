@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from bmi_dmg.checking.findings import listing
 from bmi_dmg.preparing.attribute_tables import read_attribute_table
-from bmi_dmg.preparing.climate_indices import INDICES, DailyWeather, climate_indices
 from bmi_dmg.preparing.hydrofabric_attributes import hydrofabric_attributes
 from bmi_dmg.run_folder.forcings import ForcingReader
 from bmi_dmg.run_folder.hydrofabric import Catchments
 from bmi_dmg.run_folder.units import converter
 from bmi_dmg.variables import PRECIPITATION, TEMPERATURE
+from dmg_core.data.climate_indices import INDICES, DailyWeather, climate_indices
 from dmg_core.errors import AttributeTableError
 from dmg_core.physics.pet import hargreaves
 
@@ -120,7 +120,7 @@ def collect_attributes(
     reasons = dict.fromkeys(names, "neither in a table nor computable from forcing and hydrofabric")
     steps: list[tuple[str, Callable[[], dict[str, FloatArray]]]] = [
         ("" if table is None else table.name, lambda: {} if table is None else read_attribute_table(table, catchments.ids)),
-        ("hydrofabric", lambda: hydrofabric_attributes(geopackage, catchments.ids)),
+        ("hydrofabric", lambda: hydrofabric_attributes(geopackage, catchments.ids) | _position(catchments)),
         ("forcing", lambda: _from_forcing(names, found, catchments, forcing, notes)),
     ]
     for source, read in steps:
@@ -141,6 +141,11 @@ def _without(values: FloatArray | None, ids: Sequence[str]) -> tuple[str, ...]:
     if values is None:
         return tuple(ids)
     return tuple(catchment for catchment, value in zip(ids, values, strict=True) if not np.isfinite(value))
+
+
+def _position(catchments: Catchments) -> dict[str, FloatArray]:
+    """Latitude (degrees north), if the hydrofabric says where it lies."""
+    return {} if catchments.latitude is None else {"latitude": catchments.latitude}
 
 
 def _from_forcing(

@@ -28,6 +28,7 @@ from dmg_core.errors import ConfigError
 FloatArray = NDArray[np.float64]
 
 CENTIMETRES_PER_METRE: Final = 100.0
+METRES_PER_KILOMETRE: Final = 1000.0
 
 
 def hydrofabric_attributes(geopackage: Path, ids: tuple[str, ...]) -> dict[str, FloatArray]:
@@ -44,8 +45,8 @@ def hydrofabric_attributes(geopackage: Path, ids: tuple[str, ...]) -> dict[str, 
     -------
     dict of str to NDArray[np.float64], shape (N,)
         ``areasqkm`` and ``catchsize`` (area, km²), ``uparea`` (upstream area, km²), ``lengthkm`` (of the flowpath, km),
-        ``meanelevation`` and ``elev_mean`` (m), ``meanslope`` (degrees). Without their columns they are left out; NaN where a divide has no
-        value.
+        ``meanelevation`` and ``elev_mean`` (m), ``meanslope`` (degrees), ``slope_mean`` (m/km). Without their columns they are left out;
+        NaN where a divide has no value.
 
     Raises
     ------
@@ -67,6 +68,8 @@ def hydrofabric_attributes(geopackage: Path, ids: tuple[str, ...]) -> dict[str, 
             found["meanelevation"] = found["elev_mean"] = terrain["mean.elevation"] / CENTIMETRES_PER_METRE
         if "mean.slope" in terrain:
             found["meanslope"] = slope_in_degrees(terrain["mean.slope"])
+        if "mean.slope_1km" in terrain:
+            found["slope_mean"] = METRES_PER_KILOMETRE * terrain["mean.slope_1km"]
     return {name: np.asarray(column, dtype=np.float64) for name, column in found.items()}
 
 

@@ -13,10 +13,10 @@ from bmi_dmg.demo.synthetic_catchments import synthesize_catchments, write_hydro
 from bmi_dmg.demo.synthetic_weather import Places, synthesize_weather
 from bmi_dmg.preparing.attribute_tables import read_attribute_table
 from bmi_dmg.preparing.attributes import MissingAttributesError, collect_attributes, daily_weather
-from bmi_dmg.preparing.climate_indices import INDICES, climate_indices
 from bmi_dmg.run_folder.forcings import ForcingReader, NetCDFForcing
 from bmi_dmg.run_folder.hydrofabric import Catchments, read_divides
 from bmi_dmg.run_folder.writing import FORCING, write_forcing
+from dmg_core.data.climate_indices import INDICES, climate_indices
 from dmg_core.errors import AttributeTableError, ForcingError
 
 IDS = ("cat-3", "cat-1", "cat-2")
@@ -182,6 +182,17 @@ def test_the_table_comes_first_then_what_can_be_computed(basin: tuple[Path, Catc
     assert found.notes == (
         "climate indices (aridity) come from 1 year of forcing; models are trained with those of decades, so a table is better",
     )
+
+
+def test_latitude_comes_from_the_hydrofabric(basin: tuple[Path, Catchments], forcing: ForcingReader) -> None:
+    """Latitude is that of the divides in degrees north; where the hydrofabric does not say where it lies, it is missing."""
+    folder, catchments = basin
+    found = collect_attributes(["latitude"], catchments, table=None, geopackage=folder / "basin.gpkg", forcing=forcing)
+    assert found.sources == {"latitude": "hydrofabric"}
+    np.testing.assert_array_equal(found.values["latitude"], catchments.latitude)
+    nowhere = Catchments(catchments.ids, catchments.area)
+    with pytest.raises(MissingAttributesError, match="latitude: all catchments"):
+        collect_attributes(["latitude"], nowhere, table=None, geopackage=folder / "basin.gpkg", forcing=forcing)
 
 
 def test_all_climate_indices_can_be_had(basin: tuple[Path, Catchments], forcing: ForcingReader) -> None:

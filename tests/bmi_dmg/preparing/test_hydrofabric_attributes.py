@@ -80,12 +80,35 @@ def test_slope_has_the_size_of_that_published(shared: Path, juniata: Path) -> No
     assert ours / theirs == pytest.approx(0.64, abs=0.03)
 
 
+def test_slope_of_a_kilometre_is_that_of_camels(shared: Path, juniata: Path) -> None:
+    """Above a gauge of CAMELS-US, the mean of ``slope_mean`` is near the one published for it; that of the ground is not."""
+    ids = read_divides(juniata).ids
+    found = hydrofabric_attributes(juniata, ids)
+    divides = layer(juniata, "divides").set_index("divide_id")
+    nexus = layer(juniata, "nexus").set_index("id")["toid"]
+    downstream = {flowpath: nexus.get(to, to) for flowpath, to in zip(divides["id"], divides["toid"], strict=True)}
+    above = {"wb-88215"}  # the flowpath at the gauge 01557500, Bald Eagle Creek at Tyrone: 118 km², published are 115
+    for _ in divides.index:
+        above |= {flowpath for flowpath, to in downstream.items() if to in above}
+    inside = divides.loc[list(ids), "id"].isin(above).to_numpy()
+    with (shared / "data" / "camels_us_attributes.csv").open() as stream:
+        theirs = next(float(row["slope_mean"]) for row in csv.DictReader(stream) if row["gauge_id"].zfill(8) == "01557500")
+    ours, ground = (
+        np.average(slope[inside], weights=found["areasqkm"][inside])
+        for slope in (found["slope_mean"], 1000.0 * np.tan(np.radians(found["meanslope"])))
+    )
+    assert found["areasqkm"][inside].sum() == pytest.approx(115.3, rel=0.03)
+    assert ours == pytest.approx(theirs, rel=0.15)
+    assert ground > 2.0 * theirs
+
+
 def test_a_real_mountain_catchment_is_read(shared: Path) -> None:
     """NGIAB's catchment has its elevation in metres, a slope of some degrees, and is a headwater."""
     geopackage = shared / "data" / "ngiab_cat-2861474" / "config" / "cat-2861474_subset.gpkg"
     found = hydrofabric_attributes(geopackage, ("cat-2861474",))
     assert found["meanelevation"][0] == pytest.approx(2662.4, abs=0.1)
     assert found["meanslope"][0] == pytest.approx(8.12, abs=0.01)
+    assert found["slope_mean"][0] == pytest.approx(193.6, abs=0.1)
     assert found["uparea"][0] == found["areasqkm"][0] == found["catchsize"][0] == pytest.approx(5.9535)
 
 
@@ -103,6 +126,7 @@ def test_areas_are_summed_down_the_network_without_a_column(tmp_path: Path) -> N
     np.testing.assert_allclose(found["uparea"], basin.attributes["uparea"])
     assert "meanelevation" not in found
     assert "meanslope" not in found
+    assert "slope_mean" not in found
 
 
 def test_order_is_that_of_the_ids(tmp_path: Path) -> None:

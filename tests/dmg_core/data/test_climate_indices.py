@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from bmi_dmg.preparing.climate_indices import (
+from dmg_core.data.climate_indices import (
     INDICES,
     DailyWeather,
     climate_indices,

@@ -1,0 +1,186 @@
+"""Daily series and attributes of basins, as learning takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dmg_core.attributes import attribute_table, require_finite
+from dmg_core.data.plausibility import require_plausible_flow, require_plausible_forcing
+from dmg_core.errors import AttributeTableError, ConfigError, ForcingError
+from dmg_core.forcing import FORCING
+
+FloatArray = NDArray[np.float64]
+
+DAY = np.timedelta64(1, "D")
+
+
+@dataclass(frozen=True, eq=False)
+class BasinData:
+    """Daily series and attributes of B basins over T days, checked when they are put together.
+
+    Attributes
+    ----------
+    ids : tuple of str
+        Gauges.
+    dates : NDArray[np.datetime64], shape (T,)
+        Days, without gaps.
+    forcing : NDArray[np.float64], shape (T, B, 3)
+        Precipitation (mm/d), mean temperature (°C), potential evapotranspiration (mm/d).
+    flow : NDArray[np.float64], shape (T, B)
+        mm/d; NaN where it was not observed.
+    attributes : NDArray[np.float64], shape (B, A)
+        By ``attribute_names``.
+    attribute_names : tuple of str
+        The A attributes.
+    upstream_area : NDArray[np.float64], shape (B,)
+        km², the area that turns flow into mm/d.
+    elevation : NDArray[np.float64], shape (B,)
+        Mean, in m.
+    latitude, longitude : NDArray[np.float64], shape (B,)
+        Degrees north and east; longitude is NaN where it is not known.
+
+    Raises
+    ------
+    ForcingError
+        If shapes do not fit, days are missing, a basin stands there twice, or values have gaps or another unit; it names basin, date and
+        value.
+    AttributeTableError
+        If attributes have another shape or no finite value; it names basin and attribute.
+    """
+
+    ids: tuple[str, ...]
+    dates: NDArray[np.datetime64]
+    forcing: FloatArray
+    flow: FloatArray
+    attributes: FloatArray
+    attribute_names: tuple[str, ...]
+    upstream_area: FloatArray
+    elevation: FloatArray
+    latitude: FloatArray
+    longitude: FloatArray
+
+    def __post_init__(self) -> None:
+        """Check all of it."""
+        self._require_shapes()
+        self._require_consecutive_days()
+        repeated = sorted({gauge for gauge in self.ids if self.ids.count(gauge) > 1})
+        if repeated:
+            raise ForcingError(f"basins stand in the data more than once: {', '.join(repeated)}")
+        require_plausible_forcing(self.forcing, self.ids, self.dates)
+        require_plausible_flow(self.flow, self.forcing[..., 0], self.ids, self.dates)
+        require_finite(self.attributes, self.ids, self.attribute_names)
+        self._require_places()
+
+    def period(self, start: str | np.datetime64, end: str | np.datetime64) -> BasinData:
+        """Take some of the days.
+
+        Parameters
+        ----------
+        start, end : str or datetime64
+            First and last day, both included, such as ``"1999-10-01"``.
+
+        Raises
+        ------
+        ConfigError
+            If not all of these days are there, or there is none between.
+        """
+        first, last = np.datetime64(start, "D"), np.datetime64(end, "D")
+        if not self.dates[0] <= first <= last <= self.dates[-1]:
+            raise ConfigError(f"the data have {self.dates[0]} to {self.dates[-1]}, not all of {first} to {last}")
+        begin, stop = int((first - self.dates[0]) / DAY), int((last - self.dates[0]) / DAY) + 1
+        return replace(self, dates=self.dates[begin:stop], forcing=self.forcing[begin:stop], flow=self.flow[begin:stop])
+
+    def select(self, ids: Sequence[str]) -> BasinData:
+        """Take some of the basins, in the order given.
+
+        Parameters
+        ----------
+        ids : sequence of str
+            Gauges.
+
+        Raises
+        ------
+        ConfigError
+            If gauges are not in the data; all are named.
+        """
+        rows = rows_of(ids, self.ids, "the data")
+        return replace(
+            self,
+            ids=tuple(ids),
+            forcing=self.forcing[:, rows],
+            flow=self.flow[:, rows],
+            attributes=self.attributes[rows],
+            upstream_area=self.upstream_area[rows],
+            elevation=self.elevation[rows],
+            latitude=self.latitude[rows],
+            longitude=self.longitude[rows],
+        )
+
+    def with_attributes(self, values: Mapping[str, FloatArray]) -> BasinData:
+        """Put other attributes in the place of these.
+
+        Parameters
+        ----------
+        values : mapping of str to ndarray, shape (B,)
+            By name.
+
+        Raises
+        ------
+        AttributeTableError
+            If a value is not finite, or one of them has another length.
+        """
+        return replace(self, attributes=attribute_table(values, tuple(values)), attribute_names=tuple(values))
+
+    def _require_shapes(self) -> None:
+        days, count = len(self.dates), len(self.ids)
+        if not days or not count:
+            raise ForcingError(f"data of {count} basins and {days} days; at least one of each is needed")
+        if self.attributes.shape != (count, len(self.attribute_names)):
+            raise AttributeTableError(
+                f"attributes have shape {self.attributes.shape}, expected ({count}, {len(self.attribute_names)}): basins, names"
+            )
+        expected = {"forcing": (days, count, len(FORCING)), "flow": (days, count)}
+        expected |= dict.fromkeys(("upstream_area", "elevation", "latitude", "longitude"), (count,))
+        for name, shape in expected.items():
+            if getattr(self, name).shape != shape:
+                raise ForcingError(f"{name} of {count} basins and {days} days has shape {getattr(self, name).shape}, expected {shape}")
+
+    def _require_consecutive_days(self) -> None:
+        gaps = np.flatnonzero(np.diff(self.dates) != DAY)
+        if len(gaps):
+            raise ForcingError(f"{self.dates[gaps[0]]} is followed by {self.dates[gaps[0] + 1]}, expected the next day")
+
+    def _require_places(self) -> None:
+        table = np.stack([self.upstream_area, self.elevation, self.latitude], axis=1)
+        require_finite(table, self.ids, ("upstream area", "elevation", "latitude"))
+        for basin in np.flatnonzero((self.upstream_area <= 0.0) | (np.abs(self.latitude) > 90.0)):
+            raise AttributeTableError(
+                f"basin {self.ids[basin]}: upstream area is {self.upstream_area[basin]:g} km2, latitude {self.latitude[basin]:g} degrees; "
+                "expected an area above 0 and a latitude from -90 to 90"
+            )
+
+
+def rows_of(wanted: Sequence[str], ids: Sequence[str], where: str) -> NDArray[np.intp]:
+    """Rows of gauges among others.
+
+    Parameters
+    ----------
+    wanted, ids : sequence of str
+        Gauges looked for, and those that are there.
+    where : str
+        Words for "there" in the error.
+
+    Raises
+    ------
+    ConfigError
+        Naming all that are not there.
+    """
+    places = {gauge: row for row, gauge in enumerate(ids)}
+    unknown = [gauge for gauge in wanted if gauge not in places]
+    if unknown:
+        raise ConfigError(f"{len(unknown)} of {len(wanted)} basins are not in {where}: {', '.join(unknown)}")
+    return np.array([places[gauge] for gauge in wanted], dtype=np.intp)

@@ -1,0 +1,200 @@
+"""Reader of any NetCDF or Zarr file with series over basins and days, through xarray."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dmg_core.data.basins import BasinData, rows_of
+from dmg_core.data.hargreaves import temperature_and_pet
+from dmg_core.data.units import require_unit
+from dmg_core.errors import ConfigError, ForcingError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+FloatArray = NDArray[np.float64]
+
+UNITS: Final = {
+    "precipitation": "mm/d",
+    "flow": "mm/d",
+    "pet": "mm/d",
+    "temperature": "degC",
+    "lowest_temperature": "degC",
+    "highest_temperature": "degC",
+    "area": "km2",
+    "elevation": "m",
+    "latitude": "degrees_north",
+    "longitude": "degrees_east",
+}
+
+
+@dataclass(frozen=True)
+class SeriesNames:
+    """What the variables of a file are called.
+
+    Attributes
+    ----------
+    precipitation, flow : str
+        mm/d over time and basin; flow is missing where it was not observed.
+    area, elevation, latitude : str
+        km², m, degrees north; over basin.
+    temperature, pet : str, optional
+        Mean of the day in °C and potential evapotranspiration in mm/d. What is not given is computed from the two below: the mean of both,
+        and Hargreaves' equation.
+    lowest_temperature, highest_temperature : str, optional
+        Of the day, °C.
+    longitude : str, optional
+        Degrees east, over basin.
+    attributes : tuple of str
+        Variables over basin that are attributes, in this order.
+    basin, time : str
+        The two dimensions, with coordinates: gauges and days.
+    """
+
+    precipitation: str
+    flow: str
+    area: str
+    elevation: str
+    latitude: str
+    temperature: str | None = None
+    pet: str | None = None
+    lowest_temperature: str | None = None
+    highest_temperature: str | None = None
+    longitude: str | None = None
+    attributes: tuple[str, ...] = ()
+    basin: str = "basin"
+    time: str = "time"
+
+    @classmethod
+    def from_mapping(cls, mapping: Mapping[str, Any]) -> SeriesNames:
+        """Take names as they stand in a configuration.
+
+        Raises
+        ------
+        ConfigError
+            If keys are missing or unknown, or they do not give temperature and potential evapotranspiration.
+        """
+        known = {field.name for field in fields(cls)}
+        missing = sorted({"precipitation", "flow", "area", "elevation", "latitude"} - mapping.keys())
+        unknown = sorted(mapping.keys() - known)
+        if missing or unknown:
+            raise ConfigError(f"names of series: missing are {missing}, unknown are {unknown}; known are {', '.join(sorted(known))}")
+        names = cls(**{**mapping, "attributes": tuple(mapping.get("attributes", ()))})
+        if (names.lowest_temperature is None) != (names.highest_temperature is None):
+            raise ConfigError("names of series: lowest_temperature and highest_temperature go together, only one of them is given")
+        if None in (names.temperature, names.pet) and names.lowest_temperature is None:
+            raise ConfigError("names of series: give temperature and pet, or lowest_temperature and highest_temperature")
+        return names
+
+
+def read_series(file: str | Path, mapping: Mapping[str, Any], ids: Sequence[str] | None = None) -> BasinData:
+    """Read basins from a NetCDF or Zarr file.
+
+    Parameters
+    ----------
+    file : str or Path
+        NetCDF, or a folder with Zarr (which the package ``zarr`` reads).
+    mapping : mapping of str to str
+        What the variables are called: the fields of :class:`SeriesNames`.
+    ids : sequence of str, optional
+        Basins, in this order; by default all of the file.
+
+    Raises
+    ------
+    ConfigError
+        If ``mapping`` does not fit, or basins are not there; they are named.
+    ForcingError
+        If the file cannot be read, lacks variables, or has them over other dimensions, in other units or with gaps.
+    AttributeTableError
+        If attributes have gaps.
+    """
+    names = SeriesNames.from_mapping(mapping)
+    with _open(Path(file)) as dataset:
+        reader = _Reader(Path(file), dataset, names)
+        gauges, rows = reader.choose(ids)
+        dates = dataset[names.time].values.astype("datetime64[D]")
+        latitude = reader.figures("latitude")[rows]
+        temperature, pet = _weather(reader, rows, latitude, dates)
+        return BasinData(
+            ids=gauges,
+            dates=dates,
+            forcing=np.stack([reader.series("precipitation")[:, rows], temperature, pet], axis=-1),
+            flow=reader.series("flow")[:, rows],
+            attributes=np.array([reader.values(name, (names.basin,))[rows] for name in names.attributes]).reshape(-1, len(gauges)).T,
+            attribute_names=names.attributes,
+            upstream_area=reader.figures("area")[rows],
+            elevation=reader.figures("elevation")[rows],
+            latitude=latitude,
+            longitude=np.full(len(gauges), np.nan) if names.longitude is None else reader.figures("longitude")[rows],
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Reader:
+    """Variables of an open file by what they are."""
+
+    file: Path
+    dataset: xr.Dataset
+    names: SeriesNames
+
+    def choose(self, ids: Sequence[str] | None) -> tuple[tuple[str, ...], NDArray[np.intp]]:
+        """Gauges wanted, and their rows."""
+        for name in (self.names.basin, self.names.time):
+            if name not in self.dataset.coords:
+                raise ForcingError(f"{self.file}: no coordinate '{name}'; it has {', '.join(map(str, self.dataset.coords))}")
+        there = [str(gauge) for gauge in self.dataset[self.names.basin].values.astype(str)]
+        gauges = tuple(there if ids is None else ids)
+        return gauges, rows_of(gauges, there, str(self.file))
+
+    def series(self, role: str) -> FloatArray:
+        """Values over days and basins, shape (T, all basins)."""
+        return self._in_unit(role, (self.names.time, self.names.basin))
+
+    def figures(self, role: str) -> FloatArray:
+        """Values over basins, shape (all basins,)."""
+        return self._in_unit(role, (self.names.basin,))
+
+    def _in_unit(self, role: str, dimensions: tuple[str, ...]) -> FloatArray:
+        name = getattr(self.names, role)
+        values = self.values(name, dimensions)
+        require_unit(self.file, name, self.dataset[name].attrs.get("units"), UNITS[role])
+        return values
+
+    def values(self, name: str, dimensions: tuple[str, ...]) -> FloatArray:
+        """Values over dimensions, in whatever unit."""
+        if name not in self.dataset:
+            raise ForcingError(f"{self.file}: no variable '{name}'; it has {', '.join(map(str, self.dataset.variables))}")
+        if set(self.dataset[name].dims) != set(dimensions):
+            raise ForcingError(f"{self.file}: variable {name} is over {self.dataset[name].dims}, expected {dimensions}")
+        values: FloatArray = self.dataset[name].transpose(*dimensions).values.astype(np.float64)
+        return values
+
+
+def _weather(reader: _Reader, rows: NDArray[np.intp], latitude: FloatArray, dates: NDArray[np.datetime64]) -> list[FloatArray]:
+    """Temperature and potential evapotranspiration, read or computed."""
+    computed: list[FloatArray] = []
+    if reader.names.lowest_temperature is not None:
+        lowest, highest = (reader.series(role)[:, rows] for role in ("lowest_temperature", "highest_temperature"))
+        computed = temperature_and_pet(lowest, highest, latitude, dates)
+    given = (reader.names.temperature, reader.names.pet)
+    return [
+        computed[place] if name is None else reader.series(role)[:, rows]
+        for place, (role, name) in enumerate(zip(("temperature", "pet"), given, strict=True))
+    ]
+
+
+def _open(file: Path) -> xr.Dataset:
+    import xarray as xr
+
+    try:
+        return xr.open_zarr(file) if file.is_dir() else xr.open_dataset(file)
+    except ImportError as error:
+        raise ConfigError(f"{file}: install the package that reads it: {error}") from error
+    except (OSError, ValueError, KeyError) as error:
+        raise ForcingError(f"{file}: cannot be read as NetCDF or Zarr: {error}") from error
