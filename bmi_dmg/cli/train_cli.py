@@ -1,0 +1,178 @@
+"""The commands ``bmi-dmg train`` and ``bmi-dmg tune``."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bmi_dmg.cli import logs
+from bmi_dmg.cli.cli_errors import clean_errors
+
+if TYPE_CHECKING:
+    from dmg_core.training.trainer import Counters, Watcher
+    from dmg_core.training.validation import Validation
+
+TRAIN_HELP = """Learn a model from observed flow, as an experiment file says.
+
+The experiment names data, split, model, loss, optimiser and seeds; see the files in configs/train. Relative paths in it are relative to the
+file; --data, --attributes and --basins replace them.
+
+\b
+  OUT/
+    model/            the best weights so far, a model folder that runs, configs and 'bmi-dmg prepare' take as it is
+    log.csv           loss, learning rate and validation scores by iteration
+    last.pt           all that is needed to go on
+    experiment.yaml   the experiment with all defaults
+    split.json        which days of which basins were learned from, validated on and kept for tests
+    versions.json     versions of Python and of the packages that results depend on
+
+An interrupted training goes on with --resume and ends with the same numbers, bit by bit, as if it had not been interrupted. The same
+experiment with the same number of threads gives the same numbers. Under torchrun, processes share the basins of each batch.
+
+\b
+Examples:
+  bmi-dmg train experiment.yaml --out ./training
+  bmi-dmg train experiment.yaml --out ./training --resume
+  bmi-dmg train configs/train/dhbv-2.0-conus.yaml --data camels.nc --attributes attributes.csv --basins basins.txt --out ./training
+"""
+
+TUNE_HELP = """Search for the settings of an experiment that validate best.
+
+The experiment has a section more, with ranges or choices by key:
+
+\b
+  search:
+    optimizer.learning_rate: {low: 0.0001, high: 0.01, log: true}
+    model.hidden_size: {choices: [32, 64, 128]}
+    model.dropout: {low: 0.0, high: 0.6}
+
+Trials that do worse in a validation than the median of those before are ended. Each has its training in OUT/trial-000 and so on; the table
+of all is OUT/trials.csv, and the path of the best experiment, OUT/best.yaml, is printed. A search that is there already goes on.
+
+\b
+Example:
+  bmi-dmg tune experiment.yaml --trials 30 --out ./search
+"""
+
+Config = Annotated[Path, typer.Argument(help="The experiment.", exists=True, dir_okay=False, show_default=False)]
+Data = Annotated[Path | None, typer.Option(help="The file of series.", exists=True, show_default=False)]
+Attributes = Annotated[Path | None, typer.Option(help="The table of attributes.", exists=True, show_default=False)]
+Basins = Annotated[Path | None, typer.Option(help="A text file with a gauge a line.", exists=True, show_default=False)]
+Seed = Annotated[int | None, typer.Option(help="In place of the experiment's.", min=0, show_default=False)]
+Threads = Annotated[int | None, typer.Option(help="In place of the experiment's.", min=1, show_default=False)]
+
+
+def changes_of(**given: Any) -> dict[str, Any]:
+    """Give the changes to an experiment, by key path, that options ask for."""
+    paths = {"data": "data.file", "attributes": "data.attributes", "basins": "data.basins"}
+    return {paths.get(name, name): value for name, value in given.items() if value is not None}
+
+
+def train_command(
+    config: Config,
+    out: Annotated[Path, typer.Option(help="The folder for results.", file_okay=False, show_default=False)],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training in the folder.")] = False,
+    data: Data = None,
+    attributes: Attributes = None,
+    basins: Basins = None,
+    seed: Seed = None,
+    threads: Threads = None,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write OUT/tensorboard too.")] = False,
+    progress: Annotated[bool, typer.Option(help="Show progress on stderr.")] = True,
+) -> None:
+    """Train and print the path of the model folder."""
+    from dmg_core.training.experiment_file import read_experiment
+    from dmg_core.training.train import train
+
+    changes = changes_of(data=data, attributes=attributes, basins=basins, seed=seed, threads=threads)
+    with clean_errors(), ExitStack() as stack:
+        experiment = read_experiment(config, changes)
+        watchers: list[Watcher] = []
+        if progress and not logs.are_json():
+            watchers.append(stack.enter_context(TrainingProgress(experiment.epochs)))
+        if tensorboard:
+            from dmg_core.training.tensorboard import TensorBoardWatcher
+
+            watchers.append(stack.enter_context(TensorBoardWatcher(out / "tensorboard")))
+        model = train(experiment, out, resume=resume, watchers=watchers)
+    typer.echo(model)
+
+
+def tune_command(
+    config: Config,
+    trials: Annotated[int, typer.Option(min=1, help="How many there shall be in the folder.")],
+    out: Annotated[Path, typer.Option(help="The folder for results.", file_okay=False, show_default=False)],
+    data: Data = None,
+    attributes: Attributes = None,
+    basins: Basins = None,
+    seed: Seed = None,
+    threads: Threads = None,
+) -> None:
+    """Search and print the path of the best experiment."""
+    from dmg_core.training.tune import read_search, tune
+
+    with clean_errors():
+        changes = changes_of(data=data, attributes=attributes, basins=basins, seed=seed, threads=threads)
+        best = tune(read_search(config, changes), out, trials)
+    typer.echo(best)
+
+
+class TrainingProgress:
+    """Shows on stderr how a training goes: a bar over all epochs, and a line for each validation.
+
+    Parameters
+    ----------
+    epochs : int
+        The most there will be.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+        self._epochs = epochs
+        self._progress = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]:.2f}/s  loss {task.fields[loss]:.4f}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+        )
+        self._task: Any = None
+        self._console = self._progress.console
+
+    def __enter__(self) -> TrainingProgress:
+        """Show the bar."""
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take the bar away."""
+        self._progress.stop()
+
+    def iteration(self, counters: Counters, iterations: int, row: dict[str, Any]) -> None:
+        """Move the bar on; the loss is the mean of the epoch so far."""
+        fields = {
+            "epoch": f"{counters.epoch + 1}/{self._epochs}",
+            "rate": row["iteration"] / max(counters.seconds, 1e-9),
+            "loss": counters.loss / counters.iteration,
+        }
+        if self._task is None:
+            done = row["iteration"] - 1
+            self._task = self._progress.add_task("", total=iterations * self._epochs, completed=done, **fields)
+        self._progress.update(self._task, completed=row["iteration"], **fields)
+
+    def validation(self, counters: Counters, iterations: int, validation: Validation) -> None:  # noqa: ARG002 - as all watchers
+        """Print the scores."""
+        mark = "  best" if counters.best_epoch == counters.epoch else ""
+        self._console.print(
+            f"epoch {counters.epoch}: validation: median NSE {validation.median_nse:.4f}, "
+            f"10th percentile {validation.low_nse:.3f}, median KGE {validation.median_kge:.4f}{mark}",
+            highlight=False,
+            soft_wrap=True,
+        )

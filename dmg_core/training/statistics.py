@@ -1,0 +1,46 @@
+"""Statistics that normalise the inputs of a network, from the training days and basins only."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dmg_core.data import BasinData
+from dmg_core.normalization import LOG_OFFSET
+
+#: Names of precipitation, temperature and potential evapotranspiration in the statistics of trained models.
+FORCING_NAMES: Final = ("prcp", "tmean", "PET")
+
+Row = tuple[float, float, float, float]
+
+
+def training_statistics(data: BasinData, training: NDArray[np.bool_], log_names: Collection[str]) -> dict[str, Row]:
+    """Give rows as ``normalization_statistics.json`` holds them.
+
+    Parameters
+    ----------
+    data : BasinData
+        All basins.
+    training : ndarray of bool, shape (T, B)
+        Which days of which basins are learned from.
+    log_names : collection of str
+        Log-normalised variables, whose statistics are those of ``log10(sqrt(x) + 0.1)``.
+
+    Returns
+    -------
+    dict of str to (p10, p90, mean, std)
+        Forcings over these days, attributes over the basins that have any.
+    """
+    columns = {name: data.forcing[..., column][training] for column, name in enumerate(FORCING_NAMES)}
+    columns |= {name: data.attributes[training.any(axis=0), column] for column, name in enumerate(data.attribute_names)}
+    return {name: _row(values, logarithmic=name in log_names) for name, values in columns.items()}
+
+
+def _row(values: NDArray[np.float64], *, logarithmic: bool) -> Row:
+    if logarithmic:
+        values = np.log10(np.sqrt(np.maximum(values, 0.0)) + LOG_OFFSET)
+    p10, p90 = np.percentile(values, (10, 90))
+    return float(p10), float(p90), float(values.mean()), float(values.std())
