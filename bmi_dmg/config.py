@@ -41,6 +41,9 @@ SETTINGS: Final = frozenset(
     }
 )
 
+#: Those of them that may be attributes of the catchment as well.
+ATTRIBUTES_TOO: Final = frozenset({"latitude"})
+
 #: Keys of NGIAB's dialect that need no action here: the framework decides when a run ends, stepping is the only way to run, and so on.
 WITHOUT_EFFECT: Final = frozenset({"catchment_name", "stepwise", "verbose", "end_time", "catchsize", "lengthkm", "warmup"})
 
@@ -135,7 +138,7 @@ class BmiConfig:
     spinup : SpinUpSettings or None
         Weather to run through before the start, if any; not together with ``initial_state``.
     others : dict
-        All keys that are no settings: attributes of the catchment, mostly.
+        All keys that are no settings: attributes of the catchment, mostly. The latitude, which may be an attribute too, is among them.
     """
 
     path: Path
@@ -165,7 +168,7 @@ class BmiConfig:
         """
         wanted = list(names)
         refuse_slips(self.path, self.others, known=[*wanted, *WITHOUT_EFFECT, *SETTINGS])
-        _warn_of_unknown(self.path, self.others, known=[*wanted, *WITHOUT_EFFECT])
+        _warn_of_unknown(self.path, self.others, known=[*wanted, *WITHOUT_EFFECT, *SETTINGS])
         missing = [name for name in wanted if name not in self.others]
         if missing:
             raise ConfigError(f"{self.path}: catchment {self.catchment_id} lacks the attributes {', '.join(missing)}")
@@ -207,7 +210,7 @@ def read_config(path: str | Path) -> BmiConfig:
         checkpoint=_checkpoint(file, values.get("checkpoint")),
         missing_forcing=_choice(file, values, "missing_forcing", "error", MISSING_FORCING),
         spinup=_spinup(file, values.get("spinup")),
-        others={key: value for key, value in values.items() if key not in SETTINGS},
+        others={key: value for key, value in values.items() if key not in SETTINGS or key in ATTRIBUTES_TOO},
     )
     _check_latitude(config)
     if config.spinup is not None and config.initial_state is not None:

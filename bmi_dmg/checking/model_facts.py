@@ -17,8 +17,8 @@ from dmg_core.parameters import Variant
 FAR: Final = 4.0
 #: For attributes that hardly vary (90th percentile below this many times the 10th): how many times less or more is another unit.
 FACTOR: Final = 10.0
-#: Attributes in °C, whose ratios mean nothing.
-TEMPERATURES: Final = frozenset({"meanTa"})
+#: Attributes of which a tenth or ten times is not another unit: those with an arbitrary zero, and areas, since divides are cut small.
+WITHOUT_RATIOS: Final = frozenset({"meanTa", "latitude", "uparea", "catchsize", "area_gages2"})
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class ModelFacts:
         The member of the δHBV family.
     attributes : tuple of str
         Attributes a catchment must have.
+    pet_method : str or None
+        How the potential evapotranspiration of the training was computed, if known.
     needs_series : bool
         Whether static parameters come from the end of a series, so that a BMI cannot step it without a spin-up.
     training_ranges : mapping of str to (float, float)
@@ -44,6 +46,7 @@ class ModelFacts:
     folder: Path
     variant: Variant
     attributes: tuple[str, ...]
+    pet_method: str | None
     needs_series: bool
     training_ranges: Mapping[str, tuple[float, float]]
     differences: tuple[str, ...]
@@ -66,9 +69,10 @@ def read_model_facts(folder: Path) -> ModelFacts:
         folder=folder,
         variant=model.physics.variant,
         attributes=needed_attributes(model),
+        pet_method=checkpoint.settings.pet_method,
         needs_series=model.static_from_series,
         training_ranges={
-            name: training_range(*checkpoint.statistics[name], ratios=name not in TEMPERATURES)
+            name: training_range(*checkpoint.statistics[name], ratios=name not in WITHOUT_RATIOS)
             for name in checkpoint.settings.attributes
             if name not in logarithmic
         },

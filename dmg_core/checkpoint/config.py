@@ -15,6 +15,7 @@ CONFIG_NAME: Final = "config.yaml"
 DEFAULT_NEARZERO: Final = 1e-5
 DEFAULT_UPSTREAM_AREA: Final = "uparea"
 DEFAULT_ELEVATION: Final = "meanelevation"
+PET_METHODS: Final = ("hargreaves", "penman_monteith")
 _FORCINGS_EXPECTED: Final = f"precipitation, temperature, PET ({'; '.join(' or '.join(names) for names in FORCING_SPELLINGS)})"
 
 
@@ -48,6 +49,8 @@ class ModelSettings:
         Width of the MLP of an ``LstmMlpModel``; None for an ``LstmModel``.
     upstream_area, elevation : str
         Attributes that hold the upstream area (km²) and the mean elevation (m).
+    pet_method : str or None
+        One of :data:`PET_METHODS`: how the potential evapotranspiration of the training was computed, if known.
     epoch : int or None
         Epoch of training the weights come from, if known.
     """
@@ -65,6 +68,7 @@ class ModelSettings:
     mlp_hidden_size: int | None
     upstream_area: str = DEFAULT_UPSTREAM_AREA
     elevation: str = DEFAULT_ELEVATION
+    pet_method: str | None = None
     epoch: int | None = None
 
 
@@ -86,6 +90,7 @@ class ModelConfig:
     sizes: dict[str, Node]
     upstream_area: str
     elevation: str
+    pet_method: str | None
     test_epoch: int | None
 
     @property
@@ -134,6 +139,7 @@ def read_config(file: Path) -> ModelConfig:
         sizes=_sizes(phy, nn, network),
         upstream_area=_observation(root, "upstream_area_name", DEFAULT_UPSTREAM_AREA),
         elevation=_observation(root, "elevation_name", DEFAULT_ELEVATION),
+        pet_method=_pet_method(root),
         test_epoch=test_epoch.whole_number() if test_epoch else None,
     )
 
@@ -223,6 +229,15 @@ def _observation(root: Node, key: str, default: str) -> str:
     return node.text() if node else default
 
 
+def _pet_method(root: Node) -> str | None:
+    """Read a key of this project's, which δMG passes over."""
+    observations = root.find("observations")
+    node = None if observations is None or isinstance(observations.value, str) else observations.find("pet_method")
+    if node and node.text() not in PET_METHODS:
+        raise node.error(f"expected {' or '.join(PET_METHODS)}, found {node.value!r}")
+    return node.text() if node else None
+
+
 def check_settings(settings: ModelSettings) -> None:
     """Check that settings made by hand would be read back as they are.
 
@@ -262,9 +277,10 @@ def config_document(settings: ModelSettings, epoch: int) -> dict[str, object]:
         "forcings": list(settings.forcings),
         "attributes": [],
     }
+    pet = {} if settings.pet_method is None else {"pet_method": settings.pet_method}
     nn = {"name": settings.network, **hidden, "forcings": list(settings.forcings), "attributes": list(settings.attributes)}
     return {
         "test": {"test_epoch": epoch},
         "model": {"phy": phy, "nn": nn, "use_log_norm": list(settings.log_norm)},
-        "observations": {"upstream_area_name": settings.upstream_area, "elevation_name": settings.elevation},
+        "observations": {"upstream_area_name": settings.upstream_area, "elevation_name": settings.elevation, **pet},
     }

@@ -173,6 +173,7 @@ def _settings(config: ModelConfig, sizes: Sizes, spelled: tuple[str, ...], epoch
         mlp_hidden_size=sizes.mlp_hidden_size,
         upstream_area=config.upstream_area,
         elevation=config.elevation,
+        pet_method=config.pet_method,
         epoch=epoch,
     )
 
