@@ -24,6 +24,7 @@ All basins of the data are run, with or without observed flow, unless --basins n
     map.png            NSE of each basin
     hydrographs.png    best, median and worst basin
     parameters.png     parameters of each basin
+    learning.png       loss and validation over the epochs, where a training's log.csv is there
 
 \b
 Examples:
@@ -52,6 +53,7 @@ def evaluate_command(
     from bmi_dmg.evaluation.write import read_published, summary, write_evaluation
     from dmg_core.training.evaluation import evaluate_folders
     from dmg_core.training.experiment import read_basins
+    from dmg_core.training.run_folder import log_of
 
     with clean_errors():
         others = {} if published is None else read_published(published)
@@ -59,5 +61,6 @@ def evaluate_command(
         ids = None if basins is None else read_basins(basins)
         evaluation = evaluate_folders(models, data, attributes, (first, last), ids=ids, warm_up=warm_up, reader=reader)
         title = " + ".join(model.resolve().name for model in models)
-        write_evaluation(out, evaluation, title, others)
+        logs = {model.resolve().name: log for model in models if (log := log_of(model)) is not None}
+        write_evaluation(out, evaluation, title, others, logs)
     typer.echo(summary(evaluation, others))

@@ -146,5 +146,32 @@ def _observed_days(flow: FloatArray) -> slice:
     return slice(first, first + length)
 
 
+def draw_learning(path: Path, logs: Mapping[str, Path]) -> None:
+    """Draw loss and validation of trainings over their epochs.
+
+    Parameters
+    ----------
+    path : Path
+        The picture.
+    logs : mapping of str to Path
+        Name of a training -> its ``log.csv``.
+    """
+    import pandas as pd
+
+    figure = new_figure(9.0, 3.4)
+    axes = figure.subplots(1, 2)
+    for (name, file), colour in zip(logs.items(), (SIMULATED, *OTHERS), strict=False):
+        epochs = pd.read_csv(file).groupby("epoch")
+        axes[0].plot(epochs["loss"].mean(), color=colour, linewidth=1.2, label=name)
+        axes[1].plot(epochs["validation_median_nse"].max().dropna(), color=colour, linewidth=1.2, marker=".")
+    for axis, title in zip(axes, ("loss, mean of each epoch", "validation, median NSE"), strict=True):
+        axis.set_title(title, fontsize=9, loc="left", color=TEXT)
+        axis.set_xlabel("epoch", fontsize=8, color=QUIET_TEXT)
+        axis.grid(color=GRID, linewidth=0.5)
+        tidy(axis)
+    axes[0].legend(fontsize=8, frameon=False, labelcolor=QUIET_TEXT)
+    save(figure, path)
+
+
 def _period(evaluation: Evaluation) -> str:
     return f"{evaluation.basins.dates[0]} to {evaluation.basins.dates[-1]}"

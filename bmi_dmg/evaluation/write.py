@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bmi_dmg.evaluation.pictures import draw_hydrographs, draw_parameters, draw_score_map, draw_scores
+from bmi_dmg.evaluation.pictures import draw_hydrographs, draw_learning, draw_parameters, draw_score_map, draw_scores
 from dmg_core.errors import ConfigError
 from dmg_core.files import path_written_whole
 from dmg_core.training.evaluation import SCORES_NAME, Evaluation, write_scores
@@ -19,7 +19,13 @@ SIMULATION_NAME: Final = "simulation.nc"
 FloatArray = NDArray[np.float64]
 
 
-def write_evaluation(folder: Path, evaluation: Evaluation, title: str, published: Mapping[str, Mapping[str, float]]) -> None:
+def write_evaluation(
+    folder: Path,
+    evaluation: Evaluation,
+    title: str,
+    published: Mapping[str, Mapping[str, float]],
+    logs: Mapping[str, Path] | None = None,
+) -> None:
     """Write flow, scores and pictures.
 
     Parameters
@@ -32,6 +38,8 @@ def write_evaluation(folder: Path, evaluation: Evaluation, title: str, published
         Names the models in files and pictures.
     published : mapping of str to mapping of str to float
         For other models, by name: NSE by gauge.
+    logs : mapping of str to Path, optional
+        Logs of the trainings, by name.
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_simulation(folder / SIMULATION_NAME, evaluation, title)
@@ -41,6 +49,8 @@ def write_evaluation(folder: Path, evaluation: Evaluation, title: str, published
         draw_scores(folder / "scores.png", evaluation, title, published)
         draw_score_map(folder / "map.png", evaluation, title)
         draw_hydrographs(folder / "hydrographs.png", evaluation, title)
+    if logs:
+        draw_learning(folder / "learning.png", logs)
 
 
 def write_simulation(path: Path, evaluation: Evaluation, title: str) -> None:

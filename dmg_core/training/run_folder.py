@@ -149,6 +149,11 @@ def load_trained(folder: Path) -> DeltaModel:
     return trained.eval()
 
 
+def log_of(folder: Path) -> Path | None:
+    """Find the log of a training, given its folder or the model folder in it, or a model folder that holds it."""
+    return next((place / LOG_NAME for place in (folder, folder.parent) if (place / LOG_NAME).is_file()), None)
+
+
 class Log:
     """A table in CSV, a row for each iteration.
 

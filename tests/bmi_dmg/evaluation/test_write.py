@@ -107,6 +107,7 @@ def test_the_command_evaluates_a_training(tmp_path: Path) -> None:
     assert result.stdout.startswith(f"2 basins, {period[0]} to {period[1]}, 2 with observed flow\nMedians: NSE")
     with xr.open_dataset(tmp_path / "out" / "simulation.nc") as written:
         assert list(written.gauge_id.values) == ["00000003", "00000001"]
+    assert imread(tmp_path / "out" / "learning.png")[..., :3].std() > 0.01
 
 
 def test_the_command_tells_errors_cleanly(tmp_path: Path) -> None:
