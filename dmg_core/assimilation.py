@@ -23,6 +23,9 @@ STORES: Final = {"snowpack": "SP", "meltwater": "MW", "soil_moisture": "SM", "up
 #: State of the network by its names here -> names of its arrays; one value per hidden unit.
 NETWORK: Final = {"network_hidden": "h", "network_cell": "c"}
 
+#: A store that was emptied may be less than nothing by the rounding of what it held, mm; less is refused.
+_ROUNDING: Final = 1e-12
+
 
 def read_state(catchment: Catchment, name: str) -> Array:
     """Copy a store, shape (nmul,), mm, or a part of the network's state, shape (H,).
@@ -45,7 +48,7 @@ def set_state(catchment: Catchment, name: str, values: Array) -> None:
     name : str
         See :func:`read_state`.
     values : ndarray
-        Of the same shape as the present ones; stores not negative.
+        Of the same shape as the present ones; stores not negative, but for rounding.
 
     Raises
     ------
@@ -57,7 +60,7 @@ def set_state(catchment: Catchment, name: str, values: Array) -> None:
         values = np.asarray(values).astype(present.dtype)
     if values.shape != present.shape:
         raise ValueError(f"catchment {catchment.id}: {name} has {present.shape[0]} values, {values.shape} were given")
-    if not np.isfinite(values).all() or (name in STORES and (values < 0.0).any()):
+    if not np.isfinite(values).all() or (name in STORES and (values < -_ROUNDING).any()):
         wanted = "numbers not below 0 mm" if name in STORES else "finite numbers"
         raise ValueError(f"catchment {catchment.id}: {name} cannot be set to {values.tolist()}, expected {wanted}")
     if name in STORES:
