@@ -8,10 +8,16 @@ from typing import Final
 from dmg_core.parameters import VARIANTS
 
 #: The network each physical model is trained with: one output for all parameters, or dynamic and static ones apart.
-NETWORKS: Final = {"Hbv": "LstmModel", "Hbv_1_1p": "LstmModel", "Hbv_2": "LstmMlpModel", "Hbv_2_hourly": "LstmMlpModel"}
+NETWORKS: Final = {
+    "Hbv": "LstmModel",
+    "Hbv_1_1p": "LstmModel",
+    "Hbv_2": "LstmMlpModel",
+    "Hbv_2_hourly": "LstmMlpModel",
+    "Hbv_2_1_hourly": "LstmMlpModel",
+}
 
 #: δMG models that exist but cannot be read yet, reduced by :func:`_reduced`.
-_UNSUPPORTED_PHYSICS: Final = {"hbv2mts", "hbv20mts", "hbv21hourly"}
+_UNSUPPORTED_PHYSICS: Final = {"hbv2mts", "hbv20mts"}
 _UNSUPPORTED_NETWORKS: Final = {"stacklstmmlpmodel", "lstmmlp2model"}
 
 #: Forcings in the order of the model's inputs: precipitation, temperature, potential evapotranspiration.
