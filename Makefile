@@ -9,7 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Folders are listed too: their time tells that a file was removed.
-SOURCES := $(shell find dmg_core bmi_dmg -name __pycache__ -prune -o -print)
+SOURCES := $(shell find dmg_core bmi_dmg configs/models -name __pycache__ -prune -o -print)
 
 .PHONY: help test slow demo lint docs wheel lock clean
 .DEFAULT_GOAL := help

@@ -176,7 +176,7 @@ def demo_command(
 ) -> None:
     """Write, run and plot a small synthetic example; needs no data.
 
-    Ten invented catchments with two years of invented hourly weather and an untrained example model, as a run folder that ngen can run
+    Ten invented catchments with two years of invented hourly weather and this package's trained model, as a run folder that ngen can run
     too. Prints the paths of the results and of the picture; a water balance goes to stderr.
     """
     from bmi_dmg.demo.make import make_demo
@@ -200,6 +200,9 @@ is there, once, as realization.json.before-prepare.
     config/troute.yaml       if there is one, ngen is told to run t-route
     forcings/forcings.nc     hourly weather (or one CSV per catchment)
 
+Without --model, the daily model that comes with this package is copied to RUN_FOLDER/models/conus-daily. It was trained on basins of the
+conterminous United States, with attributes that hydrofabric and forcing give; its README.md says how good it is, and where not to trust it.
+
 Attributes come from the table, keyed by divide_id. What it lacks is computed as far as possible: climate indices from the forcing,
 elevation, slope, area and upstream area from the hydrofabric. Soil, vegetation and geology need the table.
 
@@ -210,6 +213,7 @@ its realization is changed, and the file is kept, once, as realization.json.befo
 
 \b
 Examples:
+  bmi-dmg prepare ./my_run
   bmi-dmg prepare ./my_run --model ./my_run/model --attributes attributes.parquet
   bmi-dmg prepare ./my_run --adopt
   bmi-dmg check ./my_run
@@ -220,7 +224,10 @@ Examples:
 def prepare_command(
     run_folder: RunFolder,
     model: Annotated[
-        Path | None, typer.Option(help="The model folder (config.yaml, statistics, weights).", exists=True, file_okay=False)
+        Path | None,
+        typer.Option(
+            help="The model folder (config.yaml, statistics, weights). [default: the one of this package]", exists=True, file_okay=False
+        ),
     ] = None,
     attributes: Annotated[
         Path | None, typer.Option(help="Table of attributes: *.parquet, *.csv or *.nc, with divide_id.", exists=True, dir_okay=False)
@@ -229,16 +236,17 @@ def prepare_command(
     end: Annotated[datetime | None, typer.Option(help="Last hour, UTC. [default: as the forcing]", show_default=False)] = None,
     form: Annotated[RealizationForm, typer.Option(help="Form of the realization.")] = RealizationForm.BMI_MULTI,
     pet: Annotated[
-        PetMethod | None, typer.Option(help="Potential evapotranspiration. [default: penman_monteith if the forcing has its inputs]")
+        PetMethod | None,
+        typer.Option(help="Potential evapotranspiration. [default: that of the model's training, or what the forcing allows]"),
     ] = None,
     adopt: Annotated[bool, typer.Option("--adopt", help="Only change python_type in a folder of NGIAB's.")] = False,
 ) -> None:
     """Write a run folder's configs and realization, and print the path of the latter."""
-    if adopt == (model is not None):
+    if adopt and model is not None:
         raise typer.BadParameter("give either --model MODEL_FOLDER or --adopt")
     with clean_errors():
         result: Adopted | Prepared
-        if model is None:
+        if adopt:
             from bmi_dmg.preparing.adopt import adopt as adopt_folder
 
             result = adopt_folder(run_folder)

@@ -1,4 +1,4 @@
-"""A complete example that needs no data: a synthetic run folder, an example model, a run, and its hydrographs.
+"""A complete example that needs no data: a synthetic run folder, prepared for the shipped model, a run, and its hydrographs.
 
 The stores start empty, so the first months are drier than they would be.
 """
@@ -15,30 +15,22 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bmi_dmg.demo.example_model import write_example_model
 from bmi_dmg.demo.synthetic_catchments import synthesize_catchments, write_hydrofabric
 from bmi_dmg.demo.synthetic_weather import Places, synthesize_weather
 from bmi_dmg.driver.run import run
 from bmi_dmg.plots import plot_hydrographs
+from bmi_dmg.preparing.prepare import prepare
 from bmi_dmg.report import REPORT
-from bmi_dmg.run_folder.writing import (
-    BUDGET_COLUMNS,
-    EVAPOTRANSPIRATION,
-    EXCHANGE,
-    FORCING,
-    STORES,
-    UNROUTED,
-    Period,
-    write_bmi_config,
-    write_forcing,
-    write_realization,
-)
+from bmi_dmg.run_folder.writing import EVAPOTRANSPIRATION, EXCHANGE, FORCING, STORES, UNROUTED, Period, write_forcing
+from bmi_dmg.shipped import CONUS_DAILY, copy_shipped_model
 from bmi_dmg.variables import RUNOFF_DEPTH
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
 from dmg_core.physics.equations import INITIAL_STORE
 
 START: Final = datetime(2018, 1, 1)
+#: Weather there is at least: what the climate of the catchments is computed from.
+CLIMATE_DAYS: Final = 730
 SEED: Final = 7
 PICTURE: Final = "hydrographs.png"
 MODEL: Final = "model"
@@ -50,8 +42,8 @@ OWN: Final = ("config", "forcings", MODEL, "outputs", PICTURE, REPORT)
 
 TEXT: Final = f"""{TITLE}
 
-Everything here is invented: {{n}} catchments, their weather ({{period.start}} to {{period.end}} UTC, hourly) and the model,
-which is an untrained example. Nothing is to be learned from it about any real catchment.
+Everything here but the model is invented: {{n}} catchments and their weather ({{period.start}} to {{period.end}} UTC, hourly).
+Nothing is to be learned from it about any real catchment. The model is {CONUS_DAILY}, trained on real basins; see {MODEL}/README.md.
 
   config/      hydrofabric, realization and BMI configs, as for ngen
   forcings/    weather
@@ -122,7 +114,7 @@ class DemoResult:
         """Say in a few lines what was run and where the water went."""
         water = self.balance
         return (
-            f"{self.n_catchments} synthetic catchments, {water.days} days from empty stores, untrained example model\n"
+            f"{self.n_catchments} synthetic catchments, {water.days} days from empty stores, model {CONUS_DAILY}\n"
             f"Water balance, mean in mm: rain and snow {water.precipitation:.0f} = evapotranspiration {water.evapotranspiration:.0f} "
             f"+ runoff {water.runoff:.0f} + storage change {water.storage_change:.0f} + loss to the region {-water.regional_gain:.0f} "
             f"(unexplained: {water.residual:.0e})\n"
@@ -133,7 +125,7 @@ class DemoResult:
 def make_demo(
     out: str | os.PathLike[str], *, n_catchments: int = 10, days: int = 730, seed: int = SEED, progress: bool = True
 ) -> DemoResult:
-    """Write a synthetic run folder and an example model, run it, and draw the hydrographs.
+    """Write a synthetic run folder, prepare it for the shipped model, run it, and draw the hydrographs.
 
     Parameters
     ----------
@@ -185,15 +177,13 @@ def _is_demo(folder: Path) -> bool:
 
 def _write_inputs(folder: Path, n_catchments: int, period: Period, seed: int) -> None:
     catchments = synthesize_catchments(n_catchments, seed)
-    hours = (period.end - period.start) // timedelta(hours=1) + 1
-    weather = synthesize_weather(Places(catchments.latitude, catchments.longitude, catchments.elevation), period.start, hours, seed)
+    days = max((period.end - period.start) // timedelta(days=1) + 1, CLIMATE_DAYS)
+    weather = synthesize_weather(Places(catchments.latitude, catchments.longitude, catchments.elevation), period.start, 24 * days, seed)
     write_forcing(folder, catchments.ids, period.start, weather)
-    for i, (catchment, latitude) in enumerate(zip(catchments.ids, catchments.latitude, strict=True)):
-        attributes = {name: values[i] for name, values in catchments.attributes.items()}
-        write_bmi_config(folder, catchment, period, attributes, model_dir=f"./{MODEL}", latitude=latitude)
+    (folder / "config").mkdir()
     write_hydrofabric(folder / "config" / "synthetic.gpkg", catchments)
-    write_realization(folder, period, BUDGET_COLUMNS)
-    write_example_model(folder / MODEL, seed)
+    copy_shipped_model(folder / MODEL)
+    prepare(folder, folder / MODEL, start=period.start, end=period.end)
 
 
 def _water_balance(folder: Path, dataset: Path, days: int) -> WaterBalance:
@@ -205,7 +195,7 @@ def _water_balance(folder: Path, dataset: Path, days: int) -> WaterBalance:
         daily = {name: 24e3 * results[name].values[:, 23::24] for name in (UNROUTED, EVAPOTRANSPIRATION, EXCHANGE, RUNOFF_DEPTH)}
         stored = 1e3 * sum(results[name].values[:, -1] for name in STORES) - INITIAL_STORE * len(STORES)
     with xr.open_dataset(folder / FORCING, decode_times=False) as forcing:
-        precipitation = 3600.0 * forcing["precip_rate"].values.astype(np.float64)
+        precipitation = 3600.0 * forcing["precip_rate"].values[:, : 24 * days].astype(np.float64)
     in_transit = daily[UNROUTED] - daily[RUNOFF_DEPTH]
     return WaterBalance(
         days=days,

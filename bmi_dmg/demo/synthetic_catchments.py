@@ -266,6 +266,7 @@ def _attribute_layer(catchments: SyntheticCatchments) -> Any:
         "centroid_x": centroids.x.to_numpy(),
         "centroid_y": centroids.y.to_numpy(),
         "mean.elevation": 100.0 * catchments.elevation,  # the hydrofabric has it in cm
+        "mean.slope_1km": np.tan(np.radians(catchments.attributes["meanslope"])),
         "vpuid": REGION,
     }
     return pd.DataFrame(columns)

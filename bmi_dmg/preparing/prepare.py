@@ -10,7 +10,7 @@ import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -23,11 +23,14 @@ from bmi_dmg.run_folder.forcings import ForcingReader, open_forcing
 from bmi_dmg.run_folder.hydrofabric import Catchments, find_geopackage, read_divides
 from bmi_dmg.run_folder.realization import ID_TOKEN, ForcingSettings, find_realization
 from bmi_dmg.run_folder.writing import BUDGET_COLUMNS, FORCING, REALIZATION, Form, Period, write_bmi_config, write_realization
+from bmi_dmg.shipped import CONUS_DAILY, copy_shipped_model, shipped_model
 from bmi_dmg.variables import INPUTS
 from dmg_core.errors import ConfigError, ForcingError
 from dmg_core.files import path_written_whole
 
 CSV_PATTERN: Final = f".*{ID_TOKEN}.*.csv"
+#: Where in a run folder a shipped model is put.
+MODELS: Final = "models"
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Prepared:
 
 def prepare(
     run_folder: str | os.PathLike[str],
-    model: str | os.PathLike[str],
+    model: str | os.PathLike[str] | None = None,
     *,
     attributes: str | os.PathLike[str] | None = None,
     start: datetime | None = None,
@@ -95,8 +98,9 @@ def prepare(
     ----------
     run_folder : path
         Folder with ``config/*.gpkg`` and ``forcings/forcings.nc`` (or one CSV per catchment in ``forcings/``).
-    model : path
-        Model folder. One inside the run folder is named by its relative path, so that the folder can be moved.
+    model : path, optional
+        Model folder. One inside the run folder is named by its relative path, so that the folder can be moved. By default the shipped one
+        (:mod:`bmi_dmg.shipped`), which is copied into ``models``.
     attributes : path, optional
         Table of attributes; see :func:`bmi_dmg.preparing.attribute_tables.read_attribute_table`. What it lacks is computed as far as
         possible.
@@ -105,7 +109,7 @@ def prepare(
     form : {"bmi_multi", "bmi_python"}
         Form of the realization.
     pet_method : {"penman_monteith", "hargreaves"}, optional
-        By default Penman–Monteith if the forcing has all it needs.
+        By default that of the model's training, if its folder says so; else Penman–Monteith if the forcing has all it needs.
 
     Raises
     ------
@@ -113,7 +117,7 @@ def prepare(
         If anything is missing or does not fit together; nothing has been written then.
     """
     folder = Path(run_folder).resolve()
-    facts = _usable_model(Path(model))
+    facts = _usable_model(shipped_model() if model is None else Path(model))
     geopackage = find_geopackage(folder)
     if geopackage is None:
         raise ConfigError(f"{folder / 'config'}: no geopackage; put the hydrofabric of the catchments there")
@@ -123,6 +127,8 @@ def prepare(
         period = _period(forcing, catchments.ids, start, end)
         table = None if attributes is None else Path(attributes)
         found = collect_attributes(facts.attributes, catchments, table=table, geopackage=geopackage, forcing=forcing)
+    if model is None:
+        facts = replace(facts, folder=copy_shipped_model(folder / MODELS / CONUS_DAILY))
     place, kept = _keep_realization(folder)
     _write_configs(folder, facts, catchments, period, method, found)
     write_realization(
@@ -169,7 +175,8 @@ def _pet_method(wanted: str | None, facts: ModelFacts, forcing: ForcingReader, c
     missing = {
         method: [variable.name for variable in variables if variable.name not in forcing.units] for method, variables in INPUTS.items()
     }
-    method = wanted or ("hargreaves" if missing["penman_monteith"] and facts.variant.steps_per_day == 1 else "penman_monteith")
+    only_hargreaves = bool(missing["penman_monteith"]) and facts.variant.steps_per_day == 1
+    method = wanted or facts.pet_method or ("hargreaves" if only_hargreaves else "penman_monteith")
     if missing[method]:
         raise ForcingError(f"{forcing.source}: {method} needs {', '.join(missing[method])}; the forcing has {', '.join(forcing.units)}")
     if method == "hargreaves" and facts.variant.steps_per_day > 1:

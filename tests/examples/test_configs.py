@@ -16,14 +16,18 @@ import pytest
 import yaml
 
 from bmi_dmg.config import SETTINGS, BmiConfig, read_config
-from bmi_dmg.demo.example_model import SETTINGS as DAILY
+from bmi_dmg.demo.example_model import SETTINGS as EXAMPLE
 from bmi_dmg.demo.example_model import write_example_model
 from bmi_dmg.driver.run import run
+from bmi_dmg.shipped import shipped_model
+from dmg_core.checkpoint import read_checkpoint
 from dmg_core.errors import DmgError
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "configs"
 EXAMPLES = sorted(path.stem for path in FOLDER.glob("*.yml"))
+#: Attributes of the demo's model.
+DAILY = read_checkpoint(shipped_model()).settings.attributes
 CopyDemo = Callable[..., Path]
 RunOne = Callable[..., np.ndarray]
 
@@ -55,9 +59,10 @@ def in_run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_is_read_without_a_warning(name: str, in_run_folder: Path) -> None:
-    """Every key has a meaning or is an attribute of the example model."""
+    """Every key has a meaning or is an attribute of the model it is for."""
     config = read_config(FOLDER / f"{name}.yml")
-    assert set(config.attributes(DAILY.attributes)) == set(DAILY.attributes)
+    attributes = EXAMPLE.attributes if name == "hourly" else DAILY
+    assert set(config.attributes(attributes)) == set(attributes)
 
 
 @pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in {"hourly", "warm_start"}])
@@ -73,7 +78,7 @@ def test_hourly_runs_with_an_hourly_model(copy_demo: CopyDemo, run_one: RunOne) 
     folder = copy_demo()
     with pytest.raises(DmgError, match="hourly_model"):
         run_one("hourly", folder=folder)
-    write_example_model(folder / "hourly_model", 7, replace(DAILY, physics="Hbv_2_hourly"))
+    write_example_model(folder / "hourly_model", 7, replace(EXAMPLE, physics="Hbv_2_hourly"))
     runoff = run_one("hourly", folder=folder)
     assert len(np.unique(runoff)) > len(runoff) // 2
 
@@ -118,7 +123,7 @@ def test_defaults_in_daily_are_the_defaults(in_run_folder: Path) -> None:
     """Leaving out of daily.yml all that it calls a default changes nothing."""
     values = yaml.safe_load((FOLDER / "daily.yml").read_text(encoding="utf-8"))
     shown = read_config(FOLDER / "daily.yml")
-    required = {"catchment_id", "model_dir", "start_time", *DAILY.attributes}
+    required = {"catchment_id", "model_dir", "start_time", "pet_method", *DAILY}
     short = in_run_folder / "short.yml"
     short.write_text(yaml.safe_dump({key: str(value) for key, value in values.items() if key in required}), encoding="utf-8")
     assert len(required) < len(values)

@@ -39,7 +39,13 @@ def _module(content: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run(folder: Path, content: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Run a realization without what only ngen can do; give the first output column of each catchment's CSV file."""
+    """Run a realization without what only ngen can do; give the first output column of each catchment's CSV file.
+
+    BMI configs get its start, as their day of the year decides Hargreaves' evapotranspiration.
+    """
+    for path in folder.glob("config/cat_config/dhbv2/*.yml"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(re.sub(r"start_time: .*", f"start_time: '{content['time']['start_time']}'", text), encoding="utf-8")
     plain = {key: value for key, value in content.items() if key not in ONLY_NGEN}
     (folder / "config" / "realization.json").write_text(json.dumps(plain), encoding="utf-8")
     result = run(folder, progress=False)

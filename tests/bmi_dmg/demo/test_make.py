@@ -59,7 +59,7 @@ def test_water_balance_closes(small: DemoResult) -> None:
     assert water.precipitation > 1.0
     assert abs(water.residual) < 0.01
     assert f"rain and snow {water.precipitation:.0f} = " in small.summary()
-    assert "untrained" in small.summary()
+    assert "conus-daily" in small.summary()
 
 
 def test_demo_is_repeatable(small: DemoResult, tmp_path: Path) -> None:
