@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from dmg_core.checkpoint import Checkpoint, ModelSettings, read_checkpoint
 from dmg_core.errors import AttributeTableError
-from dmg_core.networks import AnnModel, LstmMlpModel, LstmModel, LstmState
+from dmg_core.networks import AnnModel, LstmMlpModel, LstmModel, LstmNetwork, LstmState
 from dmg_core.normalization import Normalizer
 from dmg_core.physics.equations import Site
 from dmg_core.physics.hbv import PHYSICS, Fractions, Hbv20, HbvState, SequenceHbv
@@ -47,14 +47,14 @@ class DeltaModel(nn.Module):
         self.normalize_attributes = attributes
 
     @property
-    def lstm(self) -> LstmModel:
+    def lstm(self) -> LstmNetwork:
         """The part of the network that is stepped through time."""
         return self.network.lstminv if isinstance(self.network, LstmMlpModel) else self.network
 
     @property
     def dtype(self) -> torch.dtype:
         """Precision of the network."""
-        return self.lstm.linear_in.weight.dtype
+        return self.lstm.linear_out.weight.dtype
 
     @property
     def static_from_series(self) -> bool:

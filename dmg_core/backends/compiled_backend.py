@@ -72,7 +72,7 @@ class _Dynamic(NamedTuple):
 
 
 class _NetworkRows(NamedTuple):
-    """Hidden state, cell state and constant part of the input layer of all catchments, each (N, H)."""
+    """Hidden state and cell state of all catchments, each (N, H), and the constant part of the input layer, (N, I)."""
 
     h: Array
     c: Array
@@ -119,7 +119,7 @@ def advance(
     """Advance rows through a series, of which ``origin`` is the first row; ``advance_catchment`` is bound when this is compiled."""
     hidden, precision = network.h.shape[1], network.h.dtype
     x, fractions = np.empty((BLOCK, forcing.shape[2]), precision), np.empty((BLOCK, weights.out.shape[1]), precision)
-    layer, gates = np.empty((BLOCK, hidden), precision), np.empty((BLOCK, 4 * hidden), precision)
+    layer, gates = np.empty((BLOCK, network.fixed.shape[1]), precision), np.empty((BLOCK, 4 * hidden), precision)
     outputs = np.empty(_N_OUTPUTS)
     for start in range(first, last, BLOCK):
         rows = slice(start, min(start + BLOCK, last))
