@@ -289,11 +289,3 @@ def test_reference_folder_is_read(shared: Path) -> None:
     assert settings.attributes == tuple(config("attributes"))
     assert checkpoint.statistics["uparea"][2:] == (1176.1489090595521, 3640.8412835843424)
     assert checkpoint.weights["ann.h2o.weight"].shape == (54, 64)
-
-
-def test_multi_timescale_reference_folder_is_refused(shared: Path) -> None:
-    """The multi-timescale model is named as not supported yet."""
-    with pytest.raises(
-        CheckpointError, match=r"config\.yaml: model\.phy\.name: the model 'Hbv_2_mts' is not supported yet; known are Hbv, "
-    ):
-        read_checkpoint(shared / "parity" / "bmi_dhbv_2_mts" / "model")
