@@ -50,13 +50,13 @@ def lstm_weights(network: LstmNetwork, forcings: int, columns: list[int]) -> Lst
     """Copy a network's weights into the kernel's layout, keeping only some ``columns`` of its outputs."""
     lstm = network.cell
     return LstmWeights(
-        forcing=_array(_input_layer(network)[0][:, :forcings].T),
+        forcing=weight_array(_input_layer(network)[0][:, :forcings].T),
         rectified=network.rectified,
-        input_gates=_array(lstm.w_ih.T),
-        recurrent_gates=_array(lstm.w_hh.T),
-        gates_bias=_array(lstm.b_ih + lstm.b_hh),
-        out=_array(_padded(network.linear_out.weight[columns].T)),
-        out_bias=_array(_padded(network.linear_out.bias[columns])),
+        input_gates=weight_array(lstm.w_ih.T),
+        recurrent_gates=weight_array(lstm.w_hh.T),
+        gates_bias=weight_array(lstm.b_ih + lstm.b_hh),
+        out=weight_array(_padded(network.linear_out.weight[columns].T)),
+        out_bias=weight_array(_padded(network.linear_out.bias[columns])),
     )
 
 
@@ -66,8 +66,8 @@ def input_layer_of(network: LstmNetwork, attributes: Array) -> Array:
     Attribute by attribute, because a matrix product's sums would depend on how many catchments there are.
     """
     weight, bias = _input_layer(network)
-    fixed = np.tile(_array(bias), (len(attributes), 1))
-    weights = _array(weight[:, -attributes.shape[1] :].T)
+    fixed = np.tile(weight_array(bias), (len(attributes), 1))
+    weights = weight_array(weight[:, -attributes.shape[1] :].T)
     for attribute, row in zip(attributes.T, weights, strict=True):
         fixed += attribute[:, None] * row
     return fixed
@@ -87,7 +87,7 @@ def _padded(tensor: torch.Tensor) -> torch.Tensor:
     return functional.pad(tensor, (0, -tensor.shape[-1] % line))
 
 
-def _array(tensor: torch.Tensor) -> Array:
+def weight_array(tensor: torch.Tensor) -> Array:
     """Copy a tensor (m, n) or (n,) to where a cache line starts: loads that straddle two lines cost a fifth of a step."""
     values = tensor.detach().cpu().numpy()
     room = np.empty(values.nbytes + CACHE_LINE, np.uint8)
@@ -128,7 +128,7 @@ def _add_rows(total: Array, values: Array, weights: Array) -> None:
                 total[i, j] = total[i, j] + weights[m, j] * values[i, m]
 
 
-_add_product = compiled(_add_rows, fuse=True)
+add_product = compiled(_add_rows, fuse=True)
 
 
 @compiled
@@ -181,14 +181,14 @@ def advance_lstm(x: Array, fixed: Array, h: Array, c: Array, weights: LstmWeight
         _copy(fixed[i], layer[i])
         _copy(weights.gates_bias, gates[i])
         _copy(weights.out_bias, fractions[i])
-    _add_product(layer, x, weights.forcing)
+    add_product(layer, x, weights.forcing)
     if weights.rectified:
         for i in range(x.shape[0]):
             _rectify(layer[i])
-    _add_product(gates, layer, weights.input_gates)
-    _add_product(gates, h, weights.recurrent_gates)
+    add_product(gates, layer, weights.input_gates)
+    add_product(gates, h, weights.recurrent_gates)
     for i in range(x.shape[0]):
         _advance_cell(gates[i], h[i], c[i])
-    _add_product(fractions, h, weights.out)
+    add_product(fractions, h, weights.out)
     for i in range(x.shape[0]):
         _sigmoid_all(fractions[i])
