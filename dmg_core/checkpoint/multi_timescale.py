@@ -149,7 +149,7 @@ def read_multi_timescale(folder: str | Path) -> MultiTimescaleCheckpoint:
     """
     folder = Path(folder)
     check_files(folder)
-    daily, hourly, routing_attributes, days, hours = _read_config(folder / CONFIG_NAME)
+    daily, hourly, routing_attributes, days, hours = read_halves(folder / CONFIG_NAME)
     weight_file, epoch = find_weight_file(folder, MULTI_TIMESCALE, daily.test_epoch)
     weights = read_weights(weight_file)
     sizes = _check_weights(weights, daily, hourly, len(routing_attributes), str(weight_file))
@@ -227,8 +227,23 @@ def statistics_document(statistics: MultiTimescaleStatistics) -> dict[str, objec
     }
 
 
-def _read_config(file: Path) -> tuple[ModelConfig, ModelConfig, tuple[str, ...], int, int]:
-    """Give both halves, the routing attributes, and the windows."""
+def read_halves(file: Path) -> tuple[ModelConfig, ModelConfig, tuple[str, ...], int, int]:
+    """Read ``config.yaml`` of a multi-timescale model.
+
+    Returns
+    -------
+    daily, hourly : ModelConfig
+        The halves.
+    routing_attributes : tuple of str
+        Attributes that the network for routing reads.
+    days, hours : int
+        The windows.
+
+    Raises
+    ------
+    CheckpointError
+        If a key is missing or wrong, or the halves do not fit each other.
+    """
     root = Node.from_yaml(file)
     model = root.require("model", "dpl_model")
     phy, nn = model.require("phy", "phy_model"), model.require("nn", "nn_model")

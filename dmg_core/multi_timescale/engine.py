@@ -74,8 +74,7 @@ class MultiTimescaleEngine(Engine):
         self.windows = Windows.allocate(self.coupling, 0)
         self._stands_still_until = self.coupling.first if self.coupling.lead_in == "zero" else 0
         self.calibration = CoupledCalibration(model.hourly.physics, self.daily)
-        routing = tuple(name for name in model.settings.routing_attributes if name not in self.attribute_names)
-        self.attribute_names = (*self.attribute_names, *routing)
+        self.attribute_names = model.attribute_names
         self._pair = model
         self._transfer_weights = transfer_weights(model.network)
         self._transfer = compiled_transfer_states(self._transfer_weights.h.dtype)

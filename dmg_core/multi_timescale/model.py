@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dmg_core.attributes import needed_attributes
 from dmg_core.checkpoint import Moments, MultiTimescaleCheckpoint, MultiTimescaleSettings, read_multi_timescale
 from dmg_core.checkpoint.config import ModelSettings
 from dmg_core.model import DeltaModel, torch_dtype
@@ -48,6 +49,12 @@ class MultiTimescaleModel(nn.Module):
     def hourly(self) -> DeltaModel:
         """The hourly model."""
         return self._halves[1]
+
+    @property
+    def attribute_names(self) -> tuple[str, ...]:
+        """Attributes a catchment must have: those of the networks, and what the equations need besides."""
+        names = needed_attributes(self.hourly)
+        return (*names, *(name for name in self.settings.routing_attributes if name not in names))
 
     def forward(
         self,
