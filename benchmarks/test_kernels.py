@@ -12,7 +12,7 @@ import torch
 from dmg_core.compilation import compiled
 from dmg_core.networks.activations import sigmoid, tanh
 from dmg_core.parameters import VARIANTS
-from dmg_core.physics.kernels import SITE_DTYPE, STORES_DTYPE, bound_step, parameter_columns, parameters_dtype
+from dmg_core.physics.kernels import SITE_DTYPE, bound_step, parameter_columns, parameters_dtype, stores_dtype
 
 #: Gates of an LSTM of 64.
 GATES = 256
@@ -56,13 +56,14 @@ def test_equations(benchmark: Any, physics: str) -> None:
     def run(weather: Any, values: Any, stores: Any, parameters: Any, site: Any) -> None:
         for t in range(weather.shape[0]):
             after, _ = step(stores[0], parameters[0], site[0], weather[t, 0], weather[t, 1], weather[t, 2], dt, 1e-5)
-            values[0, 0], values[0, 1], values[0, 2], values[0, 3], values[0, 4] = after.SP, after.MW, after.SM, after.SUZ, after.SLZ
+            for j in range(len(after)):
+                values[0, j] = after[j]
 
     rng = np.random.default_rng(1)
     weather = np.stack([rng.gamma(0.3, 10.0, STEPS), rng.normal(10.0, 8.0, STEPS), rng.uniform(0.0, 5.0, STEPS)], axis=-1)
-    values = np.full((1, 5), 0.001)
+    values = np.full((1, len(stores_dtype(variant))), 0.001)
     middles = {parameter.symbol: 0.5 * (parameter.low + parameter.high) for parameter in variant.parameters}
     parameters = np.array([tuple(middles.get(symbol, 1.0) for symbol in parameter_columns(variant))], parameters_dtype(variant))
-    arguments = (weather, values, values.view(STORES_DTYPE)[:, 0], parameters, np.zeros(1, SITE_DTYPE))
+    arguments = (weather, values, values.view(stores_dtype(variant))[:, 0], parameters, np.zeros(1, SITE_DTYPE))
     run(*arguments)
     benchmark(run, *arguments)

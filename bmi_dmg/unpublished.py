@@ -15,7 +15,7 @@ import numpy.typing as npt
 from bmi_dmg.protocols import ReadOnly, Settable, Unpublished
 from bmi_dmg.stepper import Stepper
 from dmg_core import Catchment
-from dmg_core.assimilation import NETWORK, STORES, read_state, set_state
+from dmg_core.assimilation import NETWORK, read_state, set_state, store_names
 from dmg_core.calibration import FACTOR, OFFSET
 
 #: Prefix of the variables that are the state of a catchment.
@@ -32,9 +32,10 @@ def state_variables(stepper: Stepper) -> dict[str, Unpublished]:
     """Give stores (mm) and network state as variables to read and set, and the counts of missing forcing."""
     catchment = stepper.catchment
     variables: dict[str, Unpublished] = {}
-    for name in (*STORES, *NETWORK):
+    stores = store_names(catchment.engine.model.physics.variant)
+    for name in (*stores, *NETWORK):
         dtype = str(read_state(catchment, name).dtype)
-        units = "mm" if name in STORES else "1"
+        units = "mm" if name in stores else "1"
         variables[STATE + name] = Settable(units, dtype, partial(read_state, catchment, name), partial(set_state, catchment, name))
     variables[MISSING_HOURS] = ReadOnly("h", "float64", lambda: stepper.weather.missing_hours)
     return variables

@@ -13,18 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 from dmg_core.model import DeltaModel
-from dmg_core.physics.equations import INITIAL_STORE, Stores
+from dmg_core.physics.equations import INITIAL_STORE, stores_of
 from dmg_core.physics.hbv import ROUTED
-from dmg_core.physics.kernels import SITE_DTYPE, STEP_BUDGET, STORES_DTYPE, parameter_columns, parameters_dtype
+from dmg_core.physics.kernels import SITE_DTYPE, STEP_BUDGET, parameter_columns, parameters_dtype, stores_dtype
 
 Array = npt.NDArray[Any]
 
 
 #: Running sums of the water budget: what the steps add up, and what was put into the stores from outside.
 BUDGET = (*STEP_BUDGET, "increments")
-
-#: Water a catchment that starts from nothing holds, mm.
-INITIAL_STORAGE = INITIAL_STORE * len(Stores._fields)
 
 #: Arrays whose rows are the state of a catchment.
 STATE_FIELDS = ("h", "c", "stores", "in_transit", "budget", "initial_storage")
@@ -41,8 +38,8 @@ class CatchmentArrays:
     ----------
     h, c : ndarray, shape (N, H)
         Hidden and cell state of the LSTM, of the network's precision.
-    stores : ndarray of float64, shape (N, nmul, 5)
-        SP, MW, SM, SUZ, SLZ, mm.
+    stores : ndarray of float64, shape (N, nmul, S)
+        SP, MW, SM, SUZ, SLZ and what more the member of the family has, mm.
     in_transit : ndarray of float64, shape (N, 3, L - 1)
         Routed water by step of arrival, mm.
     budget : ndarray of float64, shape (N, 6)
@@ -83,15 +80,15 @@ class CatchmentArrays:
     def allocate(cls, model: DeltaModel, capacity: int) -> CatchmentArrays:
         """Arrays for ``capacity`` catchments that start from nothing."""
         physics, hidden = model.physics, model.lstm.cell.hidden
-        length, nmul = physics.hydrograph_steps, physics.nmul
+        length, nmul, stores = physics.hydrograph_steps, physics.nmul, len(stores_of(physics.variant)._fields)
         precision = np.dtype(str(model.dtype).removeprefix("torch."))
         return cls(
             h=np.zeros((capacity, hidden), precision),
             c=np.zeros((capacity, hidden), precision),
-            stores=np.full((capacity, nmul, len(Stores._fields)), INITIAL_STORE),
+            stores=np.full((capacity, nmul, stores), INITIAL_STORE),
             in_transit=np.zeros((capacity, len(ROUTED), length - 1)),
             budget=np.zeros((capacity, len(BUDGET))),
-            initial_storage=np.full(capacity, INITIAL_STORAGE),
+            initial_storage=np.full(capacity, INITIAL_STORE * stores),
             parameters=np.ones((capacity, nmul, len(parameter_columns(physics.variant)))),
             dynamic_change=np.tile((1.0, 0.0), (capacity, len(physics.dynamic_parameters), 1)),
             hydrograph=np.zeros((capacity, length)),
@@ -114,10 +111,9 @@ class CatchmentArrays:
             array[:present] = getattr(self, name)
             setattr(self, name, array)
 
-    @property
-    def named_stores(self) -> Array:
+    def named_stores(self, model: DeltaModel) -> Array:
         """Structured view (N, nmul) of the stores."""
-        return self.stores.view(STORES_DTYPE)[..., 0]
+        return self.stores.view(stores_dtype(model.physics.variant))[..., 0]
 
     def named_parameters(self, model: DeltaModel) -> Array:
         """Structured view (N, nmul) of the parameters."""

@@ -12,16 +12,36 @@ import numpy.typing as npt
 
 from dmg_core.arrays import BUDGET
 from dmg_core.catchment import Catchment
+from dmg_core.parameters import Variant
+from dmg_core.physics.equations import stores_of
 
 Array = npt.NDArray[Any]
 
 _INCREMENTS: Final = BUDGET.index("increments")
 
-#: Stores by their names here -> their symbols in the equations; mm, one value per component.
-STORES: Final = {"snowpack": "SP", "meltwater": "MW", "soil_moisture": "SM", "upper_zone": "SUZ", "lower_zone": "SLZ"}
+#: Stores by their names here -> their symbols in the equations; mm, one value per component. Not every model has the last two.
+STORES: Final = {
+    "snowpack": "SP",
+    "meltwater": "MW",
+    "soil_moisture": "SM",
+    "upper_zone": "SUZ",
+    "lower_zone": "SLZ",
+    "excess_store_1": "SIE1",
+    "excess_store_2": "SIE2",
+}
 
 #: State of the network by its names here -> names of its arrays; one value per hidden unit.
 NETWORK: Final = {"network_hidden": "h", "network_cell": "c"}
+
+
+#: A store that was emptied may be less than nothing by the rounding of what it held, mm; less is refused.
+_ROUNDING: Final = 1e-12
+
+
+def store_names(variant: Variant) -> tuple[str, ...]:
+    """Give the names of the stores that a member of the family has, of those in :data:`STORES`."""
+    present = stores_of(variant)._fields
+    return tuple(name for name, symbol in STORES.items() if symbol in present)
 
 
 def read_state(catchment: Catchment, name: str) -> Array:
@@ -30,7 +50,7 @@ def read_state(catchment: Catchment, name: str) -> Array:
     Raises
     ------
     KeyError
-        If ``name`` is neither in :data:`STORES` nor in :data:`NETWORK`.
+        If ``name`` is neither one of :func:`store_names` nor in :data:`NETWORK`.
     """
     return _view(catchment, name).copy()
 
@@ -45,7 +65,7 @@ def set_state(catchment: Catchment, name: str, values: Array) -> None:
     name : str
         See :func:`read_state`.
     values : ndarray
-        Of the same shape as the present ones; stores not negative.
+        Of the same shape as the present ones; stores not negative, but for rounding.
 
     Raises
     ------
@@ -57,7 +77,7 @@ def set_state(catchment: Catchment, name: str, values: Array) -> None:
         values = np.asarray(values).astype(present.dtype)
     if values.shape != present.shape:
         raise ValueError(f"catchment {catchment.id}: {name} has {present.shape[0]} values, {values.shape} were given")
-    if not np.isfinite(values).all() or (name in STORES and (values < 0.0).any()):
+    if not np.isfinite(values).all() or (name in STORES and (values < -_ROUNDING).any()):
         wanted = "numbers not below 0 mm" if name in STORES else "finite numbers"
         raise ValueError(f"catchment {catchment.id}: {name} cannot be set to {values.tolist()}, expected {wanted}")
     if name in STORES:
@@ -66,9 +86,11 @@ def set_state(catchment: Catchment, name: str, values: Array) -> None:
 
 
 def _view(catchment: Catchment, name: str) -> Array:
-    arrays = catchment.engine.arrays
+    arrays, model = catchment.engine.arrays, catchment.engine.model
     if name in NETWORK:
         view: Array = getattr(arrays, NETWORK[name])[catchment.row]
         return view
-    store: Array = arrays.named_stores[STORES[name]][catchment.row]
+    if name not in store_names(model.physics.variant):
+        raise KeyError(name)
+    store: Array = arrays.named_stores(model)[STORES[name]][catchment.row]
     return store

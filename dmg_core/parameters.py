@@ -7,7 +7,7 @@ as a number in [0, 1]; :meth:`Parameter.scale` turns it into the physical value.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dmg_core.errors import ConfigError
@@ -64,10 +64,14 @@ AC = Parameter("parAC", 0.0, 2500.0, "km2", "upstream area below which groundwat
 F0 = Parameter("parF0", 120.0, 2880.0, "mm/d", "infiltration capacity of dry soil")
 FMIN = Parameter("parFMIN", 0.0, 1.0, "1", "infiltration capacity of wet soil, as a share of that of dry soil")
 ALPHA = Parameter("parALPHA", 0.5, 5.0, "1", "shape of the decline of infiltration capacity with wetness")
+FAST_K0 = Parameter("parK0", 0.05, 12.0, K0.unit, K0.meaning)
+AREA_ALPHA = Parameter("parALPHA", 0.5, 1.0, "1", "shape of the distribution of infiltration capacity over the catchment")
+KS = Parameter("parKS", 0.05, 10.0, "1/d", "recession of infiltration excess")
 
 _HBV_10 = (BETA, FC, K0, K1, K2, LP, PERC, UZL, TT, CFMAX, CFR, CWH)
 _HBV_11P = (*_HBV_10, BETAET, C)
 _HBV_20 = (*_HBV_11P, RT, AC)
+_HBV_21 = (*(FAST_K0 if parameter is K0 else parameter for parameter in _HBV_20), F0, AREA_ALPHA, KS)
 
 
 @dataclass(frozen=True)
@@ -137,6 +141,7 @@ HBV_20_HOURLY = Variant(
     route_b=Parameter("route_b", 0.0, 12.0, "h", "time scale of the unit hydrograph"),
     hydrograph_steps=72,
 )
+HBV_21_HOURLY = replace(HBV_20_HOURLY, name="Hbv_2_1_hourly", parameters=_HBV_21)
 
 #: All variants by δMG's name.
-VARIANTS = {variant.name: variant for variant in (HBV_10, HBV_11P, HBV_20, HBV_20_HOURLY)}
+VARIANTS = {variant.name: variant for variant in (HBV_10, HBV_11P, HBV_20, HBV_20_HOURLY, HBV_21_HOURLY)}

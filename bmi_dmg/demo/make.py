@@ -34,9 +34,9 @@ from bmi_dmg.run_folder.writing import (
     write_realization,
 )
 from bmi_dmg.variables import RUNOFF_DEPTH
-from dmg_core.arrays import INITIAL_STORAGE
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
+from dmg_core.physics.equations import INITIAL_STORE
 
 START: Final = datetime(2018, 1, 1)
 SEED: Final = 7
@@ -203,7 +203,7 @@ def _water_balance(folder: Path, dataset: Path, days: int) -> WaterBalance:
     with xr.open_dataset(dataset, decode_times=False) as results:
         # The flow of a day is reported from its hour 23 on, in 24 equal parts.
         daily = {name: 24e3 * results[name].values[:, 23::24] for name in (UNROUTED, EVAPOTRANSPIRATION, EXCHANGE, RUNOFF_DEPTH)}
-        stored = 1e3 * sum(results[name].values[:, -1] for name in STORES) - INITIAL_STORAGE
+        stored = 1e3 * sum(results[name].values[:, -1] for name in STORES) - INITIAL_STORE * len(STORES)
     with xr.open_dataset(folder / FORCING, decode_times=False) as forcing:
         precipitation = 3600.0 * forcing["precip_rate"].values.astype(np.float64)
     in_transit = daily[UNROUTED] - daily[RUNOFF_DEPTH]

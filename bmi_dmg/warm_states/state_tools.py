@@ -15,11 +15,11 @@ import numpy.typing as npt
 from bmi_dmg.daily import FLOW, HIGHEST, HOURS, LOWEST, NOT_SIMULATED, PET, PRECIPITATION, TEMPERATURE
 from bmi_dmg.variables import INPUTS, OUTPUTS, InputVariable
 from dmg_core.arrays import BUDGET
-from dmg_core.assimilation import STORES
+from dmg_core.assimilation import STORES, store_names
 from dmg_core.errors import ConfigError, StateError
 from dmg_core.files import path_written_whole
-from dmg_core.parameters import VARIANTS
-from dmg_core.physics.equations import Stores
+from dmg_core.parameters import VARIANTS, Variant
+from dmg_core.physics.equations import stores_of
 from dmg_core.physics.hbv import ROUTED
 from dmg_core.physics.kernels import parameter_columns
 from dmg_core.state import States
@@ -28,9 +28,6 @@ Array = npt.NDArray[Any]
 
 #: Catchments shown where none are named.
 SHOWN: Final = 20
-
-#: Store -> its place in the array of stores.
-_PLACES: Final = {name: Stores._fields.index(symbol) for name, symbol in STORES.items()}
 
 
 def show(states: States, catchments: Sequence[str] = ()) -> str:
@@ -79,12 +76,12 @@ def _sorted(states: States) -> list[tuple[str, Array]]:
 
 def _table(states: States, rows: Sequence[int]) -> Iterator[str]:
     """Give stores (mean, least and largest of the components), storage, mm, and hours of missing forcing, a line for each catchment."""
-    stores, storage, missing = array_of(states, "stores"), storage_of(states), array_of(states, "missing_hours")
+    stores, storage, missing = stores_in(states), storage_of(states), array_of(states, "missing_hours")
     width = max([len("catchment"), *(len(states.ids[row]) for row in rows)])
-    heads = [f"{name.replace('_', ' ') + ', mm':>24}" for name in _PLACES]
+    heads = [f"{name.replace('_', ' ') + ', mm':>24}" for name in stores]
     yield f"{'catchment':<{width}} {' '.join(heads)} {'storage, mm':>12} {'missing, h':>10}"
     for row in rows:
-        cells = [_cell(stores[row, :, place]) for place in _PLACES.values()]
+        cells = [_cell(values[row]) for values in stores.values()]
         yield f"{states.ids[row]:<{width}} {' '.join(cells)} {storage[row]:>12.4g} {int(missing[row].sum()):>10}"
 
 
@@ -128,6 +125,28 @@ def inputs_of(count: int) -> tuple[InputVariable, ...]:
     if found is None:
         raise StateError(f"the states are of a model with {count} inputs, which this software does not know")
     return found
+
+
+def stores_in(states: States) -> dict[str, Array]:
+    """Give each store, shape (N, nmul), mm, by its name.
+
+    Raises
+    ------
+    StateError
+        If the model is not known, or has other stores.
+    """
+    values, variant = array_of(states, "stores"), _variant_of(states)
+    symbols = stores_of(variant)._fields
+    if values.shape[-1] != len(symbols):
+        raise StateError(f"the states have {values.shape[-1]} stores, expected {len(symbols)}: {', '.join(symbols)}")
+    return {name: values[..., symbols.index(STORES[name])] for name in store_names(variant)}
+
+
+def _variant_of(states: States) -> Variant:
+    name = states.identity.description.get("physics", "")
+    if name not in VARIANTS:
+        raise StateError(f"the states are of a model {name!r}, which this software does not know")
+    return VARIANTS[name]
 
 
 def storage_of(states: States) -> Array:
@@ -216,9 +235,8 @@ def _write_variable(dataset: Any, each: _Variable) -> None:
 
 def _variables(states: States) -> Iterator[_Variable]:
     """Give all that the arrays of a state hold, each by a name of its own."""
-    stores = array_of(states, "stores")
-    for name, place in _PLACES.items():
-        yield _Variable(name, ("component",), "mm", name.replace("_", " "), stores[:, :, place])
+    for name, values in stores_in(states).items():
+        yield _Variable(name, ("component",), "mm", name.replace("_", " "), values)
     yield _Variable("storage", (), "mm", "water held, under way included", storage_of(states))
     yield _Variable(
         "water_under_way", ("flow_path", "arrival_step"), "mm", "routed water by its step of arrival", states.arrays["in_transit"]
@@ -271,9 +289,7 @@ def _where_hours(day: Array, values: Array) -> Array:
 
 
 def _static_parameters(states: States) -> Iterator[_Variable]:
-    variant = VARIANTS.get(states.identity.description.get("physics", ""))
-    if variant is None:
-        raise StateError(f"the states are of a model {states.identity.description.get('physics')!r}, which this software does not know")
+    variant = _variant_of(states)
     units = {parameter.symbol: parameter.unit for parameter in variant.parameters}
     for symbol, values in zip(parameter_columns(variant), np.moveaxis(array_of(states, "parameters"), -1, 0), strict=True):
         yield _Variable(f"parameter_{symbol}", ("component",), units.get(symbol, "1"), f"parameter {symbol}", values)

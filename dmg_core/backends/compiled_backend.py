@@ -25,7 +25,7 @@ from dmg_core.physics import equations, hbv, operations, scalars
 from dmg_core.physics import kernels as physics_kernels
 from dmg_core.physics.hbv import OUTPUTS
 from dmg_core.physics.kernels import CatchmentRows, advance_catchment, bound_step, parameter_columns
-from dmg_core.physics.processes import groundwater, reverse, snow, soil
+from dmg_core.physics.processes import groundwater, overland, reverse, snow, soil
 
 #: Catchments advanced together through all steps, so that they share the network's weights in the cache.
 BLOCK = 8
@@ -45,6 +45,7 @@ MADE_OF = (
     network_kernels,
     normalization,
     operations,
+    overland,
     parameters,
     physics_kernels,
     reverse,
@@ -173,7 +174,7 @@ class CompiledBackend:
         """Take the arrays anew, after they were allocated or have grown."""
         self._network = _NetworkRows(arrays.h, arrays.c, arrays.fixed)
         self._catchments = CatchmentRows(
-            stores=arrays.named_stores,
+            stores=arrays.named_stores(self._model),
             store_values=arrays.stores,
             parameters=arrays.named_parameters(self._model),
             parameter_values=arrays.parameters,

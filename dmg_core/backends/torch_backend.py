@@ -9,7 +9,7 @@ from dmg_core.arrays import CatchmentArrays
 from dmg_core.backends.base import Array
 from dmg_core.calibration import UNCHANGED
 from dmg_core.model import DeltaModel
-from dmg_core.physics.equations import Site, Stores
+from dmg_core.physics.equations import Site, stores_of
 from dmg_core.physics.hbv import OUTPUTS, HbvState
 from dmg_core.physics.kernels import STEP_BUDGET, parameter_columns
 
@@ -82,5 +82,5 @@ class TorchBackend:
         return Site(*(self._tensor(site[name][:, None].copy()) for name in Site._fields))
 
     def _state(self, rows: slice) -> HbvState:
-        stores = Stores(*self._tensor(self._arrays.stores[rows]).unbind(-1))
+        stores = stores_of(self._model.physics.variant)(*self._tensor(self._arrays.stores[rows]).unbind(-1))
         return HbvState(stores, self._tensor(self._arrays.in_transit[rows]).permute(1, 2, 0))

@@ -14,7 +14,6 @@ from dmg_core.checkpoint.spellings import (
     NETWORKS,
     forcing_index,
     is_multi_timescale,
-    is_unsupported,
     network_key,
     physics_key,
 )
@@ -191,8 +190,7 @@ def physics_of(phy: Node, networks: Mapping[str, str]) -> str:
     if is_multi_timescale(names[0]):
         raise node.error(f"{MULTI_TIMESCALE} is two coupled models, an engine of its own; expected one model: {', '.join(networks)}")
     if known is None:
-        problem = "is not supported yet" if is_unsupported(names[0]) else "is not known"
-        raise node.error(f"the model {names[0]!r} {problem}; known are {', '.join(networks)}")
+        raise node.error(f"the model {names[0]!r} is not known; known are {', '.join(networks)}")
     if known not in networks:
         raise node.error(f"the model {names[0]!r} cannot stand here; expected {' or '.join(networks)}")
     return known

@@ -8,15 +8,18 @@ from typing import Final
 from dmg_core.parameters import VARIANTS
 
 #: The network each physical model is trained with: one output for all parameters, or dynamic and static ones apart.
-NETWORKS: Final = {"Hbv": "LstmModel", "Hbv_1_1p": "LstmModel", "Hbv_2": "LstmMlpModel", "Hbv_2_hourly": "LstmMlpModel"}
-
-#: δMG models that exist but cannot be read yet, reduced by :func:`_reduced`.
-_UNSUPPORTED_PHYSICS: Final = {"hbv21hourly"}
+NETWORKS: Final = {
+    "Hbv": "LstmModel",
+    "Hbv_1_1p": "LstmModel",
+    "Hbv_2": "LstmMlpModel",
+    "Hbv_2_hourly": "LstmMlpModel",
+    "Hbv_2_1_hourly": "LstmMlpModel",
+}
 
 #: The model that is two coupled ones, and what its halves may be, with the network of each.
 MULTI_TIMESCALE: Final = "Hbv_2_mts"
 DAILY_NETWORKS: Final = {"Hbv_2": "LstmMlpModel"}
-HOURLY_NETWORKS: Final = {"Hbv_2_hourly": "LstmMlp2Model"}
+HOURLY_NETWORKS: Final = {"Hbv_2_hourly": "LstmMlp2Model", "Hbv_2_1_hourly": "LstmMlp2Model"}
 
 #: Forcings in the order of the model's inputs: precipitation, temperature, potential evapotranspiration.
 FORCING_SPELLINGS: Final = (("P", "prcp"), ("T", "Temp", "tmean"), ("PET",))
@@ -60,11 +63,6 @@ def model_key(name: str) -> str | None:
 def network_key(name: str) -> str | None:
     """Network that a spelling such as ``CudnnLstmModel`` stands for, ``LstmModel``, ``LstmMlpModel`` or ``LstmMlp2Model``, or None."""
     return _NETWORKS.get(_reduced(name))
-
-
-def is_unsupported(name: str) -> bool:
-    """Whether a name is that of a δMG model that cannot be read yet."""
-    return _reduced(name) in _UNSUPPORTED_PHYSICS
 
 
 def forcing_index(name: str) -> int | None:

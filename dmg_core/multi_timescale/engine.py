@@ -228,8 +228,9 @@ class MultiTimescaleEngine(Engine):
             daily.h[rows], daily.c[rows], daily.stores[rows] = 0.0, 0.0, INITIAL_STORE
             self.daily._run_through(first, last, self.windows.last_days(rows, days_passed))
         arrays.stores[rows] = INITIAL_STORE
-        for name in daily.named_stores.dtype.names or ():
-            arrays.named_stores[name][rows] = daily.named_stores[name][rows]
+        stores, daily_stores = arrays.named_stores(self.model), daily.named_stores(self.daily.model)
+        for name in daily_stores.dtype.names or ():
+            stores[name][rows] = daily_stores[name][rows]
         arrays.in_transit[rows] = 0.0
         self._transfer(first, last, daily.h, daily.c, arrays.h, arrays.c, self._transfer_weights)
         self._run_through(first, last, self.windows.last_hours(rows, now, self.coupling.hours))

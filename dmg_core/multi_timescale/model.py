@@ -93,9 +93,8 @@ class MultiTimescaleModel(nn.Module):
 
     def first_hourly_state(self, state: HbvState) -> HbvState:
         """Turn the daily model's last stores into the hourly model's first ones; stores that it alone has start from nothing."""
-        stores = state.stores
-        first = self.hourly.physics.initial_state(stores.SP.shape[0], stores.SP)
-        return HbvState(first.stores._replace(**stores._asdict()), first.in_transit)
+        physics, stores = self.hourly.physics, self.hourly.physics.stores_from(state.stores)
+        return physics.initial_state(stores.SP.shape[0], stores.SP)._replace(stores=stores)
 
 
 def build_multi_timescale_model(checkpoint: MultiTimescaleCheckpoint, dtype: str | torch.dtype = "float32") -> MultiTimescaleModel:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from dmg_core.physics.equations import HIGH_TT, Stores, floor_stores
+from dmg_core.physics.equations import HIGH_TT, AnyStores, CascadeStores, Stores, floor_stores
 from dmg_core.physics.operations import Function, Operations, Quantity
 from dmg_core.physics.processes.groundwater import (
     capillary_rise,
@@ -18,15 +18,9 @@ from dmg_core.physics.processes.groundwater import (
     upper_zone,
     upper_zone_adjoint,
 )
+from dmg_core.physics.processes.overland import cascade_adjoint, partition, partition_adjoint
 from dmg_core.physics.processes.snow import snow, snow_adjoint
-from dmg_core.physics.processes.soil import (
-    evapotranspiration,
-    evapotranspiration_adjoint,
-    infiltration,
-    infiltration_adjoint,
-    soil,
-    soil_adjoint,
-)
+from dmg_core.physics.processes.soil import evapotranspiration, evapotranspiration_adjoint
 
 
 class Parameters(NamedTuple):
@@ -51,6 +45,7 @@ class Parameters(NamedTuple):
     F0: Quantity
     FMIN: Quantity
     ALPHA: Quantity
+    KS: Quantity
 
 
 def floor_stores_adjoint(op: Operations) -> Function:
@@ -69,35 +64,46 @@ def floor_stores_adjoint(op: Operations) -> Function:
     return op.compiled(equation)
 
 
-def hbv_step_adjoint(op: Operations, *, capillary: bool = False, regional: bool = False, hourly: bool = False) -> Function:
+def hbv_step_adjoint(
+    op: Operations, *, capillary: bool = False, regional: bool = False, hourly: bool = False, varied: bool = False
+) -> Function:
     """Build the reverse of one time step.
 
     Parameters
     ----------
     op : Operations
         What it is built with.
-    capillary, regional, hourly : bool
+    capillary, regional, hourly, varied : bool
         See :func:`~dmg_core.physics.equations.hbv_step`.
 
     Returns
     -------
     callable
-        ``reverse(s, p, site, P, T, PET, dt, nz, d, dflow) -> (Stores, Parameters)``: what the step takes, the sensitivities ``d`` to the
+        ``reverse(s, p, site, P, T, PET, dt, nz, d, dflow) -> (AnyStores, Parameters)``: what the step takes, the sensitivities ``d`` to the
         stores at its end and ``dflow`` to its runoff, mm, of all flows together; returned are the sensitivities to the stores at its
         beginning and to the parameters.
     """
     where = op.where
-    snow_, infiltration_, soil_, evapotranspiration_ = snow(op), infiltration(op), soil(op), evapotranspiration(op)
+    snow_, partition_, evapotranspiration_ = snow(op), partition(op, hourly=hourly, varied=varied), evapotranspiration(op)
     capillary_rise_, upper_zone_, exchange_, floor_ = capillary_rise(op), upper_zone(op), regional_exchange(op), floor_stores(op)
-    snow_back, infiltration_back, soil_back = snow_adjoint(op), infiltration_adjoint(op), soil_adjoint(op)
+    snow_back, partition_back, cascade_back = snow_adjoint(op), partition_adjoint(op, hourly=hourly, varied=varied), cascade_adjoint(op)
     evapotranspiration_back, capillary_rise_back = evapotranspiration_adjoint(op), capillary_rise_adjoint(op)
     upper_zone_back, exchange_back, floor_back = upper_zone_adjoint(op), regional_exchange_adjoint(op), floor_stores_adjoint(op)
 
     def reverse(
-        s: Quantity, p: Quantity, site: Quantity, P: Quantity, T: Quantity, PET: Quantity, dt: float, nz: float, d: Stores, dflow: Quantity
-    ) -> tuple[Stores, Parameters]:
+        s: Quantity,
+        p: Quantity,
+        site: Quantity,
+        P: Quantity,
+        T: Quantity,
+        PET: Quantity,
+        dt: float,
+        nz: float,
+        d: Quantity,
+        dflow: Quantity,
+    ) -> tuple[AnyStores, Parameters]:
         none = 0.0 * P
-        dC = dRT = dAC = dF0 = dFMIN = dALPHA = none
+        dC = dRT = dAC = dKS = none
         SP, MW, SM, SUZ, SLZ = s.SP, s.MW, s.SM, s.SUZ, s.SLZ
         if hourly:
             (SP, MW, SM, SUZ, SLZ), _ = floor_(s, nz)
@@ -105,8 +111,7 @@ def hbv_step_adjoint(op: Operations, *, capillary: bool = False, regional: bool 
         TT = where(site.high, HIGH_TT, p.TT) if regional else p.TT
         _, _, rain, melt_outflow = snow_(SP, MW, P, T, TT, p, dt)
         falling = rain + melt_outflow
-        W = infiltration_(falling, SM, p)[0] if hourly else falling
-        moist, recharge, excess = soil_(SM, W, p, dt)
+        moist, recharge, excess, runoff = partition_(SM, falling, p, dt)
         left = evapotranspiration_(moist, PET, p, dt, nz)[0]
         lower = capillary_rise_(left, SLZ, p, dt, nz)[1] if capillary else SLZ
         percolated = lower + upper_zone_(SUZ, recharge + excess, p, dt)[1] * dt
@@ -124,11 +129,11 @@ def hbv_step_adjoint(op: Operations, *, capillary: bool = False, regional: bool 
             dSM, dSLZ, dFC, dC = capillary_rise_back(left, SLZ, p, dt, nz, dSM, dSLZ)
         dSM, by_FC, dLP, dBETAET = evapotranspiration_back(moist, PET, p, dt, nz, dSM)
         dFC = dFC + by_FC
-        dSM, dW, by_FC, dBETA = soil_back(SM, W, p, dt, dSM, dinflow, dinflow)
+        drunoff = drate
+        if varied:
+            dSIE1, dSIE2, drunoff, dKS = cascade_back(s.SIE1, s.SIE2, runoff, p, dt, nz, d.SIE1, d.SIE2, drate)
+        dSM, dW, by_FC, dBETA, dF0, dFMIN, dALPHA = partition_back(SM, falling, p, dt, dSM, dinflow, dinflow, drunoff)
         dFC = dFC + by_FC
-        if hourly:
-            dW, by_SM, by_FC, dF0, dFMIN, dALPHA = infiltration_back(falling, SM, p, dW, drate)
-            dSM, dFC = dSM + by_SM, dFC + by_FC
 
         dSP, dMW, dTT, dCFMAX, dCFR, dCWH = snow_back(SP, MW, P, T, TT, p, dt, d.SP, d.MW, dW)
         if regional:
@@ -136,8 +141,11 @@ def hbv_step_adjoint(op: Operations, *, capillary: bool = False, regional: bool 
         before = Stores(dSP, dMW, dSM, dSUZ, dSLZ)
         if hourly:
             before = floor_back(s, nz, before)
-        return before, Parameters(
-            dBETA, dFC, dK0, dK1, dK2, dLP, dPERC, dUZL, dTT, dCFMAX, dCFR, dCWH, dBETAET, dC, dRT, dAC, dF0, dFMIN, dALPHA
+        owed = Parameters(
+            dBETA, dFC, dK0, dK1, dK2, dLP, dPERC, dUZL, dTT, dCFMAX, dCFR, dCWH, dBETAET, dC, dRT, dAC, dF0, dFMIN, dALPHA, dKS
         )
+        if varied:
+            return CascadeStores(before.SP, before.MW, before.SM, before.SUZ, before.SLZ, dSIE1, dSIE2), owed
+        return before, owed
 
     return op.compiled(reverse)

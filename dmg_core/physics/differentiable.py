@@ -16,8 +16,8 @@ from torch import Tensor
 
 from dmg_core.parameters import Parameter, Variant
 from dmg_core.physics.adjoint import Parameters
-from dmg_core.physics.equations import Site, Stores
-from dmg_core.physics.lanes import GROUP, Series, reverse_kernel, simulation_kernel
+from dmg_core.physics.equations import AnyStores, Site
+from dmg_core.physics.lanes import Series, group_dtype, reverse_kernel, simulation_kernel
 
 
 class _Runoff(torch.autograd.Function):
@@ -38,10 +38,10 @@ class _Runoff(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         steps, catchments, _, components = fractions.shape
         series = _series(variant, weather, site, dynamic, nz, fractions, parameters)
-        record = np.empty((catchments * components, steps, len(Stores._fields)) if recorded else (0, 0, len(Stores._fields)))
+        record = np.empty((catchments * components if recorded else 0, steps if recorded else 0, stores.shape[1]))
         flow, last = np.zeros((steps, catchments)), stores.detach().numpy().copy()
         kernel = simulation_kernel(variant, str(fractions.dtype))
-        _in_threads(lambda first, end, group: kernel(first, end, series, group, last, flow, record), catchments)
+        _in_threads(variant, lambda first, end, group: kernel(first, end, series, group, last, flow, record), catchments)
         context.run = variant, series, record
         context.of = fractions.dtype
         return torch.from_numpy(flow), torch.from_numpy(last)
@@ -53,7 +53,9 @@ class _Runoff(torch.autograd.Function):
         dparameters, dfractions = np.empty_like(series.parameters), np.empty_like(series.fractions)
         kernel = reverse_kernel(variant, str(context.of))
         _in_threads(
-            lambda first, end, group: kernel(first, end, series, group, record, dflow_, dstores, dparameters, dfractions), dflow.shape[1]
+            variant,
+            lambda first, end, group: kernel(first, end, series, group, record, dflow_, dstores, dparameters, dfractions),
+            dflow.shape[1],
         )
         return (None,) * 6 + (torch.from_numpy(dfractions), torch.from_numpy(dparameters), torch.from_numpy(dstores))
 
@@ -65,9 +67,9 @@ def runoff(
     fractions: Tensor,
     static: dict[str, Tensor],
     site: Site,
-    stores: Stores,
+    stores: AnyStores,
     nz: float,
-) -> tuple[Tensor, Stores]:
+) -> tuple[Tensor, AnyStores]:
     """Run a series on CPU; the equations run in float64 whatever the precision of the parameters.
 
     Parameters
@@ -84,8 +86,8 @@ def runoff(
         Physical values of the static parameters, by symbol.
     site : Site
         Tensors (B, 1).
-    stores : Stores
-        Where to start, tensors (B, K), mm.
+    stores : Stores or CascadeStores
+        Where to start, tensors (B, K), mm; those of the variant.
     nz : float
         Least content of a store, mm.
 
@@ -93,7 +95,7 @@ def runoff(
     -------
     Tensor of float64, shape (T, B)
         Runoff before routing, mean of the components, mm per step.
-    Stores
+    Stores or CascadeStores
         Where the series ends, tensors of float64 (B, K).
     """
     catchments, components = fractions.shape[1], fractions.shape[3]
@@ -104,7 +106,7 @@ def runoff(
     first = torch.stack([store.double() for store in stores], dim=1)
     recorded = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (fractions, parameters, first))
     flow, last = _Runoff.apply(variant, weather.double(), places, dynamic, nz, recorded, fractions, parameters, first)  # type: ignore[no-untyped-call]
-    return flow, Stores(*last.unbind(1))
+    return flow, type(stores)(*last.unbind(1))
 
 
 def _series(
@@ -123,11 +125,11 @@ def _series(
     )
 
 
-def _in_threads(work: Callable[[int, int, Any], None], catchments: int) -> None:
+def _in_threads(variant: Variant, work: Callable[[int, int, Any], None], catchments: int) -> None:
     """Share out catchments among torch's number of threads; each gets a group to work in."""
     threads = min(torch.get_num_threads(), catchments)
     bounds = [catchments * i // threads for i in range(threads + 1)]
-    parts = list(zip(bounds, bounds[1:], (np.zeros(1, GROUP) for _ in range(threads)), strict=False))
+    parts = list(zip(bounds, bounds[1:], (np.zeros(1, group_dtype(variant)) for _ in range(threads)), strict=False))
     if threads == 1:
         work(*parts[0])
         return

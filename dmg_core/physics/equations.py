@@ -6,19 +6,20 @@ Sources: Seibert (2005) and Beck et al. (2020) for HBV; Feng et al. (2022), Song
 members.
 
 Symbols are those of the papers. Stores, mm: snowpack ``SP``, meltwater in it ``MW``, soil moisture ``SM``, upper zone ``SUZ``, lower zone
-``SLZ``. Fluxes inside a step are rates, mm/d; ``dt`` is the step in days, so every bound "not more than is there" reads ``store / dt``.
-``nz`` is the small number, mm, below which a store is not allowed to fall.
+``SLZ``, and in 2.1 infiltration excess on its way, ``SIE1`` and ``SIE2``. Fluxes inside a step are rates, mm/d; ``dt`` is the step in days,
+so every bound "not more than is there" reads ``store / dt``. ``nz`` is the small number, mm, below which a store is not allowed to fall.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from dmg_core.parameters import HBV_10, HBV_11P, HBV_20, HBV_20_HOURLY
+from dmg_core.parameters import HBV_10, HBV_11P, HBV_20, HBV_20_HOURLY, HBV_21_HOURLY, Variant
 from dmg_core.physics.operations import Function, Operations, Quantity
 from dmg_core.physics.processes.groundwater import capillary_rise, regional_exchange, upper_zone
+from dmg_core.physics.processes.overland import cascade, partition
 from dmg_core.physics.processes.snow import snow
-from dmg_core.physics.processes.soil import evapotranspiration, infiltration, soil
+from dmg_core.physics.processes.soil import evapotranspiration
 
 #: Stores of a model that starts from nothing, mm.
 INITIAL_STORE = 0.001
@@ -35,6 +36,22 @@ class Stores(NamedTuple):
     SM: Quantity
     SUZ: Quantity
     SLZ: Quantity
+
+
+class CascadeStores(NamedTuple):
+    """Water in the five boxes and in the two that infiltration excess passes (2.1), mm, one value per catchment and component."""
+
+    SP: Quantity
+    MW: Quantity
+    SM: Quantity
+    SUZ: Quantity
+    SLZ: Quantity
+    SIE1: Quantity
+    SIE2: Quantity
+
+
+#: :func:`stores_of` says which a member of the family has.
+AnyStores = Stores | CascadeStores
 
 
 class Site(NamedTuple):
@@ -79,7 +96,7 @@ def floor_stores(op: Operations) -> Function:
     return op.compiled(equation)
 
 
-def hbv_step(op: Operations, *, capillary: bool = False, regional: bool = False, hourly: bool = False) -> Function:
+def hbv_step(op: Operations, *, capillary: bool = False, regional: bool = False, hourly: bool = False, varied: bool = False) -> Function:
     """Build one time step of a member of the HBV family.
 
     Parameters
@@ -92,23 +109,26 @@ def hbv_step(op: Operations, *, capillary: bool = False, regional: bool = False,
         Groundwater is exchanged with the region, and high catchments have a fixed snow threshold (from 2.0 on).
     hourly : bool
         Rain beyond the infiltration capacity runs off, and stores are floored at the start of the step (hourly models).
+    varied : bool
+        The infiltration capacity varies over the catchment, and what exceeds it passes a cascade of two stores (2.1).
 
     Returns
     -------
     callable
-        ``step(s, p, site, P, T, PET, dt, nz) -> (Stores, Fluxes)``: stores ``s``, parameters ``p`` and ``site`` are read by name;
+        ``step(s, p, site, P, T, PET, dt, nz) -> (AnyStores, Fluxes)``: stores ``s``, parameters ``p`` and ``site`` are read by name;
         ``P`` and ``PET`` are rates in mm/d, ``T`` is in °C, ``dt`` in days, ``nz`` in mm. With them
         ``(P + exchange - ET - Q) dt - leaked`` equals the change of the stores.
     """
     where = op.where
-    snow_, infiltration_, soil_, evapotranspiration_ = snow(op), infiltration(op), soil(op), evapotranspiration(op)
+    snow_, partition_, evapotranspiration_ = snow(op), partition(op, hourly=hourly, varied=varied), evapotranspiration(op)
     capillary_rise_, upper_zone_, exchange_, floor_ = capillary_rise(op), upper_zone(op), regional_exchange(op), floor_stores(op)
+    cascade_ = cascade(op)
 
     def step(
         s: Quantity, p: Quantity, site: Quantity, P: Quantity, T: Quantity, PET: Quantity, dt: float, nz: float
-    ) -> tuple[Stores, Fluxes]:
+    ) -> tuple[AnyStores, Fluxes]:
         none = 0.0 * P
-        created = rise = exchange = runoff = none
+        created = rise = exchange = none
         SP, MW, SM, SUZ, SLZ = s.SP, s.MW, s.SM, s.SUZ, s.SLZ
         if hourly:
             (SP, MW, SM, SUZ, SLZ), created = floor_(s, nz)
@@ -116,10 +136,11 @@ def hbv_step(op: Operations, *, capillary: bool = False, regional: bool = False,
         TT = where(site.high, HIGH_TT, p.TT) if regional else p.TT
         SP, MW, rain, melt_outflow = snow_(SP, MW, P, T, TT, p, dt)
 
-        W = rain + melt_outflow
-        if hourly:
-            W, runoff = infiltration_(W, SM, p)
-        SM, recharge, excess = soil_(SM, W, p, dt)
+        SM, recharge, excess, runoff = partition_(SM, rain + melt_outflow, p, dt)
+        overland = runoff
+        if varied:
+            SIE1, SIE2, overland, gained = cascade_(s.SIE1, s.SIE2, runoff, p, dt, nz)
+            created = created + gained
         SM, ET, factor, gained = evapotranspiration_(SM, PET, p, dt, nz)
         created = created + gained
         if capillary:
@@ -134,7 +155,7 @@ def hbv_step(op: Operations, *, capillary: bool = False, regional: bool = False,
         SLZ = SLZ - Q2 * dt
 
         fluxes = Fluxes(
-            unrouted_surface_flow=(Q0 + runoff) * dt,
+            unrouted_surface_flow=(Q0 + overland) * dt,
             unrouted_interflow=Q1 * dt,
             unrouted_baseflow=Q2 * dt,
             aet=ET * dt,
@@ -148,6 +169,8 @@ def hbv_step(op: Operations, *, capillary: bool = False, regional: bool = False,
             evaporation_factor=factor,
             leaked=-created,
         )
+        if varied:
+            return CascadeStores(SP, MW, SM, SUZ, SLZ, SIE1, SIE2), fluxes
         return Stores(SP, MW, SM, SUZ, SLZ), fluxes
 
     return op.compiled(step)
@@ -159,4 +182,10 @@ PROCESSES: dict[str, dict[str, bool]] = {
     HBV_11P.name: {"capillary": True},
     HBV_20.name: {"capillary": True, "regional": True},
     HBV_20_HOURLY.name: {"capillary": True, "regional": True, "hourly": True},
+    HBV_21_HOURLY.name: {"capillary": True, "regional": True, "hourly": True, "varied": True},
 }
+
+
+def stores_of(variant: Variant) -> type[Stores] | type[CascadeStores]:
+    """Say which stores a member of the family has."""
+    return CascadeStores if "varied" in PROCESSES[variant.name] else Stores

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from dmg_core import parameters
 from dmg_core.parameters import Variant
 from dmg_core.physics.differentiable import runoff
-from dmg_core.physics.equations import INITIAL_STORE, PROCESSES, Fluxes, Site, Stores, hbv_step
+from dmg_core.physics.equations import INITIAL_STORE, PROCESSES, AnyStores, Fluxes, Site, hbv_step, stores_of
 from dmg_core.physics.operations import TORCH
 from dmg_core.physics.processes.groundwater import large_area_share
 from dmg_core.physics.routing import route, unit_hydrograph
@@ -30,17 +30,25 @@ ROUTED = {
 }
 
 #: Stores as they are called among the outputs.
-STORE_OUTPUTS = {"swe": "SP", "meltwater": "MW", "soil_moisture": "SM", "upper_zone": "SUZ", "lower_zone": "SLZ"}
+STORE_OUTPUTS = {
+    "swe": "SP",
+    "meltwater": "MW",
+    "soil_moisture": "SM",
+    "upper_zone": "SUZ",
+    "lower_zone": "SLZ",
+    "excess_store_1": "SIE1",
+    "excess_store_2": "SIE2",
+}
 
-#: Every output of a model, in order: depths in mm per step, stores in mm at the end of the step.
+#: Every output of a model, in order: depths in mm per step, stores in mm at the end of the step. What a member has not is zero.
 OUTPUTS = ("streamflow", "unrouted_streamflow", *ROUTED, "pet", *Fluxes._fields, *STORE_OUTPUTS)
 
 
 class HbvState(NamedTuple):
     """What a model needs to go on: its stores and the water under way to the outlet."""
 
-    stores: Stores
-    """Five tensors (B, nmul), mm."""
+    stores: AnyStores
+    """Tensors (B, nmul), mm, as :func:`~dmg_core.physics.equations.stores_of` names them."""
     in_transit: Tensor
     """Routed water by step of arrival (3, L - 1, B), mm; L is 1 without routing."""
 
@@ -118,8 +126,14 @@ class Hbv(nn.Module):
 
     def initial_state(self, catchments: int, like: Tensor) -> HbvState:
         """State of ``catchments`` that start from nothing, of the dtype and on the device of ``like``."""
-        stores = Stores(*(like.new_full((catchments, self.nmul), INITIAL_STORE) for _ in Stores._fields))
+        kind = stores_of(self.variant)
+        stores = kind(*(like.new_full((catchments, self.nmul), INITIAL_STORE) for _ in kind._fields))
         return HbvState(stores, like.new_zeros((len(ROUTED), self.hydrograph_steps - 1, catchments)))
+
+    def stores_from(self, stores: AnyStores) -> AnyStores:
+        """Take over the stores of another member of the family; stores that it has not are as at the start, 0.001 mm."""
+        present, kind = stores._asdict(), stores_of(self.variant)
+        return kind(*(present.get(name, torch.full_like(stores.SP, INITIAL_STORE)) for name in kind._fields))
 
     def site(self, catchments: int, like: Tensor, upstream_area: Tensor | None = None, elevation: Tensor | None = None) -> Site:
         """Gather what the equations need to know of each catchment: tensors (B, 1)."""
@@ -170,18 +184,27 @@ class Hbv(nn.Module):
             All of :data:`OUTPUTS`.
         HbvState
             Where to go on.
+
+        Raises
+        ------
+        ValueError
+            If shapes do not go together, or the state has the stores of another member.
         """
         if forcing.ndim != 3 or forcing.shape[2] != 3 or not forcing.shape[0]:
             raise ValueError(f"{type(self).__name__}: forcing has shape {tuple(forcing.shape)}, expected (T, B, 3) with T ≥ 1")
         self._check_shapes(forcing, dynamic, static, site)
         stores, in_transit = state if state is not None else self.initial_state(forcing.shape[1], forcing)
+        if not isinstance(stores, stores_of(self.variant)):
+            found, expected = (", ".join(kind._fields) for kind in (type(stores), stores_of(self.variant)))
+            raise ValueError(f"{type(self).__name__}: the state has stores {found}, expected {expected}; see stores_from")
         outputs, stores = self._step_through(forcing, dynamic, static, site, stores)
 
         unrouted = torch.stack([outputs[name] for name in ROUTED.values()])
         routed, in_transit = route(unrouted, hydrograph, in_transit)
         outputs.update(zip(ROUTED, routed, strict=True))
         outputs.update(streamflow=routed.sum(0), unrouted_streamflow=unrouted.sum(0), pet=forcing[..., 2])
-        return {name: outputs[name] for name in OUTPUTS}, HbvState(stores, in_transit)
+        missing = {name: torch.zeros_like(outputs["pet"]) for name, symbol in STORE_OUTPUTS.items() if symbol not in stores._fields}
+        return {name: (outputs | missing)[name] for name in OUTPUTS}, HbvState(stores, in_transit)
 
     def streamflow(
         self, forcing: Tensor, dynamic: Tensor, static: Mapping[str, Tensor], hydrograph: Tensor, site: Site, *, warm_up: int = 0
@@ -220,8 +243,8 @@ class Hbv(nn.Module):
         return routed[0], HbvState(stores, in_transit)
 
     def _step_through(
-        self, forcing: Tensor, dynamic: Tensor, static: Mapping[str, Tensor], site: Site, stores: Stores
-    ) -> tuple[dict[str, Tensor], Stores]:
+        self, forcing: Tensor, dynamic: Tensor, static: Mapping[str, Tensor], site: Site, stores: AnyStores
+    ) -> tuple[dict[str, Tensor], AnyStores]:
         """Step the equations; returns the component means (T, B) of fluxes and stores, and the last stores."""
         dt = 1.0 / self.variant.steps_per_day
         means: list[Tensor] = []
@@ -231,7 +254,7 @@ class Hbv(nn.Module):
             p = SimpleNamespace(**{"BETAET": 1.0, **static, **self._physical(self.dynamic_parameters, fractions)})
             stores, fluxes = self._step(stores, p, site, precipitation / dt, temperature, pet / dt, dt, self.nearzero)
             means.append(torch.stack([value.expand_as(stores.SP) for value in (*fluxes, *stores)]).mean(-1))
-        names = (*Fluxes._fields, *STORE_OUTPUTS)
+        names = (*Fluxes._fields, *(name for name, symbol in STORE_OUTPUTS.items() if symbol in stores._fields))
         return dict(zip(names, torch.stack(means, dim=1), strict=True)), stores
 
     @staticmethod
@@ -379,5 +402,13 @@ class Hbv20Hourly(Hbv20):
     variant = parameters.HBV_20_HOURLY
 
 
+class Hbv21Hourly(Hbv20):
+    """HBV 2.1 with an hourly step (Yang et al. 2026): infiltration capacity varies over the catchment, its excess passes two stores."""
+
+    variant = parameters.HBV_21_HOURLY
+
+
 #: Physics modules by δMG's names.
-PHYSICS: Mapping[str, type[SequenceHbv] | type[Hbv20]] = {module.variant.name: module for module in (Hbv10, Hbv11p, Hbv20, Hbv20Hourly)}
+PHYSICS: Mapping[str, type[SequenceHbv] | type[Hbv20]] = {
+    module.variant.name: module for module in (Hbv10, Hbv11p, Hbv20, Hbv20Hourly, Hbv21Hourly)
+}

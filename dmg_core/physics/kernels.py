@@ -13,23 +13,23 @@ import numpy.typing as npt
 
 from dmg_core.compilation import compiled
 from dmg_core.parameters import Variant
-from dmg_core.physics.equations import PROCESSES, Fluxes, Stores, hbv_step
-from dmg_core.physics.hbv import OUTPUTS, ROUTED
+from dmg_core.physics.equations import PROCESSES, Fluxes, hbv_step, stores_of
+from dmg_core.physics.hbv import OUTPUTS, ROUTED, STORE_OUTPUTS
 from dmg_core.physics.operations import Function
 from dmg_core.physics.scalars import COMPILED
 
 Array = npt.NDArray[Any]
 
-#: Structured views by which the equations read stores, parameters and sites.
-STORES_DTYPE = np.dtype([(name, np.float64) for name in Stores._fields])
+#: Structured view by which the equations read sites.
 SITE_DTYPE = np.dtype([("upstream_area", np.float64), ("large_share", np.float64), ("high", np.bool_)])
 
 #: Sums of the water budget that a step adds to, mm, by the outputs they add up (precipitation is an input).
 STEP_BUDGET = ("precipitation", "regional_exchange", "aet", "streamflow", "leaked")
 
-_N_FLUXES, _N_STORES, _N_ROUTED = len(Fluxes._fields), len(Stores._fields), len(ROUTED)
+_N_FLUXES, _N_ROUTED = len(Fluxes._fields), len(ROUTED)
 _FIRST_FLUX = OUTPUTS.index(Fluxes._fields[0])
 _FIRST_STORE = _FIRST_FLUX + _N_FLUXES
+_END = _FIRST_STORE + len(STORE_OUTPUTS)
 _STREAMFLOW, _UNROUTED, _FIRST_ROUTED, _PET, _EXCHANGE, _AET, _LEAKED = (
     OUTPUTS.index(name) for name in ("streamflow", "unrouted_streamflow", next(iter(ROUTED)), "pet", "regional_exchange", "aet", "leaked")
 )
@@ -46,10 +46,15 @@ def parameters_dtype(variant: Variant) -> np.dtype[Any]:
     return np.dtype([(symbol, np.float64) for symbol in parameter_columns(variant)])
 
 
+def stores_dtype(variant: Variant) -> np.dtype[Any]:
+    """Structured view of one component's stores."""
+    return np.dtype([(name, np.float64) for name in stores_of(variant)._fields])
+
+
 class CatchmentRows(NamedTuple):
     """The arrays of :class:`dmg_core.arrays.CatchmentArrays` that the equations need; row ``i`` belongs to catchment ``i``.
 
-    ``stores`` and ``parameters``, structured (N, nmul), read the memory of ``store_values`` (N, nmul, 5) and ``parameter_values``
+    ``stores`` and ``parameters``, structured (N, nmul), read the memory of ``store_values`` (N, nmul, S) and ``parameter_values``
     (N, nmul, P) by name.
     """
 
@@ -87,10 +92,10 @@ def advance_catchment(row: int, weather: Array, arrays: CatchmentRows, dt: float
         after, fluxes = step(arrays.stores[row, k], arrays.parameters[row, k], arrays.site[row], P / dt, T, PET / dt, dt, nz)  # type: ignore[name-defined]  # noqa: F821
         for j in range(_N_FLUXES):
             outputs[_FIRST_FLUX + j] += fluxes[j]
-        for j in range(_N_STORES):
+        for j in range(len(after)):
             arrays.store_values[row, k, j] = after[j]
             outputs[_FIRST_STORE + j] += after[j]
-    for j in range(_FIRST_FLUX, _FIRST_STORE + _N_STORES):
+    for j in range(_FIRST_FLUX, _END):
         outputs[j] /= components
     outputs[_PET] = PET
 

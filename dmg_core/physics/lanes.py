@@ -26,8 +26,8 @@ from dmg_core.compilation import compile_kernel, compiled, digest_of, rebind
 from dmg_core.parameters import Variant
 from dmg_core.physics import adjoint, equations, operations, scalars
 from dmg_core.physics.adjoint import Parameters, hbv_step_adjoint
-from dmg_core.physics.equations import PROCESSES, Site, Stores, hbv_step
-from dmg_core.physics.processes import groundwater, reverse, snow, soil
+from dmg_core.physics.equations import PROCESSES, Site, hbv_step, stores_of
+from dmg_core.physics.processes import groundwater, overland, reverse, snow, soil
 from dmg_core.physics.scalars import VECTORISABLE
 
 #: Components taken through time together.
@@ -35,25 +35,28 @@ LANES = 8
 
 Array = npt.NDArray[Any]
 
-_N_PARAMETERS, _N_STORES, _N_SITE = len(Parameters._fields), len(Stores._fields), len(Site._fields)
-
-#: What a group works on; ``flow`` is the runoff of a step, or in reverse the sensitivity to it, and ``d…`` are sensitivities.
-GROUP = np.dtype(
-    [
-        ("parameters", np.float64, (_N_PARAMETERS, LANES)),
-        ("stores", np.float64, (_N_STORES, LANES)),
-        ("site", np.float64, (_N_SITE, LANES)),
-        ("weather", np.float64, (3, LANES)),
-        ("flow", np.float64, (LANES,)),
-        ("dstores", np.float64, (_N_STORES, LANES)),
-        ("dparameters", np.float64, (_N_PARAMETERS, LANES)),
-    ]
-)
+_N_PARAMETERS, _N_SITE = len(Parameters._fields), len(Site._fields)
 
 _DIGEST = digest_of(
     sys.modules[__name__],
-    *(adjoint, compilation, elementary, equations, groundwater, operations, parameters, reverse, scalars, snow, soil),
+    *(adjoint, compilation, elementary, equations, groundwater, operations, overland, parameters, reverse, scalars, snow, soil),
 )
+
+
+def group_dtype(variant: Variant) -> np.dtype[Any]:
+    """Record of all that a group works on; ``flow`` is the runoff of a step, or the sensitivity to it, and ``d…`` are sensitivities."""
+    stores = len(stores_of(variant)._fields)
+    return np.dtype(
+        [
+            ("parameters", np.float64, (_N_PARAMETERS, LANES)),
+            ("stores", np.float64, (stores, LANES)),
+            ("site", np.float64, (_N_SITE, LANES)),
+            ("weather", np.float64, (3, LANES)),
+            ("flow", np.float64, (LANES,)),
+            ("dstores", np.float64, (stores, LANES)),
+            ("dparameters", np.float64, (_N_PARAMETERS, LANES)),
+        ]
+    )
 
 
 class Series(NamedTuple):
@@ -118,25 +121,27 @@ def _column_writer(*, add: bool) -> Any:
     return write
 
 
-_read_parameters, _read_stores, _read_site = _column_reader(Parameters), _column_reader(Stores), _column_reader(Site)
+_read_parameters, _read_site = _column_reader(Parameters), _column_reader(Site)
 _write_column, _add_to_column = _column_writer(add=False), _column_writer(add=True)
 
 
 def step_group(group: Any, dt: float, nz: float) -> None:
-    """Advance a group by one step; ``step`` is bound when this is compiled."""
+    """Advance a group by one step; ``step`` and ``read_stores`` are bound when this is compiled."""
     for k in range(LANES):
-        stores, p, site = _read_stores(group.stores, k), _read_parameters(group.parameters, k), _read_site(group.site, k)
+        stores = read_stores(group.stores, k)  # type: ignore[name-defined]  # noqa: F821
+        p, site = _read_parameters(group.parameters, k), _read_site(group.site, k)
         after, fluxes = step(stores, p, site, group.weather[0, k], group.weather[1, k], group.weather[2, k], dt, nz)  # type: ignore[name-defined]  # noqa: F821
         _write_column(group.stores, k, after)
         group.flow[k] = fluxes.unrouted_surface_flow + fluxes.unrouted_interflow + fluxes.unrouted_baseflow
 
 
 def reverse_group(group: Any, dt: float, nz: float) -> None:
-    """Take the sensitivities of a group one step back; ``back`` is bound when this is compiled."""
+    """Take the sensitivities of a group one step back; ``back`` and ``read_stores`` are bound when this is compiled."""
     for k in range(LANES):
-        stores, p, site = _read_stores(group.stores, k), _read_parameters(group.parameters, k), _read_site(group.site, k)
+        stores = read_stores(group.stores, k)  # type: ignore[name-defined]  # noqa: F821
+        p, site = _read_parameters(group.parameters, k), _read_site(group.site, k)
         P, T, PET = group.weather[0, k], group.weather[1, k], group.weather[2, k]
-        before, owed = back(stores, p, site, P, T, PET, dt, nz, _read_stores(group.dstores, k), group.flow[k])  # type: ignore[name-defined]  # noqa: F821
+        before, owed = back(stores, p, site, P, T, PET, dt, nz, read_stores(group.dstores, k), group.flow[k])  # type: ignore[name-defined]  # noqa: F821
         _write_column(group.dstores, k, before)
         _add_to_column(group.dparameters, k, owed)
 
@@ -162,9 +167,9 @@ def _enter(series: Series, catchment: Array, component: Array, group: Any) -> No
 
 @compiled
 def _gather(values: Array, catchment: Array, component: Array, lanes: Array) -> None:
-    """Bring the stores of the members, or the sensitivities to them, from (B, 5, K) to (5, LANES)."""
+    """Bring the stores of the members, or the sensitivities to them, from (B, S, K) to (S, LANES)."""
     for i in range(LANES):
-        for j in range(_N_STORES):
+        for j in range(lanes.shape[0]):
             lanes[j, i] = values[catchment[i], j, component[i]]
 
 
@@ -192,7 +197,7 @@ def _enter_step(series: Series, t: int, catchment: Array, component: Array, grou
 def _remember(stores: Array, start: int, count: int, t: int, record: Array) -> None:
     """Record the stores of a group before a step."""
     for i in range(count):
-        for j in range(_N_STORES):
+        for j in range(stores.shape[0]):
             record[start + i, t, j] = stores[j, i]
 
 
@@ -200,7 +205,7 @@ def _remember(stores: Array, start: int, count: int, t: int, record: Array) -> N
 def _recall(record: Array, start: int, count: int, t: int, stores: Array) -> None:
     """Bring back the stores of a group before a step."""
     for i in range(LANES):
-        for j in range(_N_STORES):
+        for j in range(stores.shape[0]):
             stores[j, i] = record[start + min(i, count - 1), t, j]
 
 
@@ -223,13 +228,13 @@ def simulate(first: int, last: int, series: Series, group: Any, stores: Array, f
         Which catchments.
     series : Series
         What is read.
-    group : ndarray of GROUP, shape (1,)
+    group : ndarray of :func:`group_dtype`, shape (1,)
         Room to work in.
-    stores : ndarray, shape (B, 5, K)
+    stores : ndarray, shape (B, S, K)
         Stores, mm; changed in place.
     flow : ndarray, shape (T, B)
         Mean runoff of the components, mm per step, is added here.
-    record : ndarray, shape (B * K, T, 5) or (0, 0, 5)
+    record : ndarray, shape (B * K, T, S) or (0, 0, S)
         Where stores are recorded before each step, or nowhere.
     """
     steps, components = flow.shape[0], stores.shape[2]
@@ -260,7 +265,7 @@ def reverse_simulation(
         As there.
     dflow : ndarray, shape (T, B)
         Sensitivities to the runoff.
-    dstores : ndarray, shape (B, 5, K)
+    dstores : ndarray, shape (B, S, K)
         Sensitivities to the last stores; those to the first in the end.
     dparameters : ndarray, shape (B, P, K)
         Where sensitivities to the static parameters go.
@@ -287,14 +292,20 @@ def reverse_simulation(
 
 
 @cache
+def _stores_reader(variant: Variant) -> Any:
+    return _column_reader(stores_of(variant))
+
+
+@cache
 def simulation_kernel(variant: Variant, dtype: str) -> Callable[..., None]:
     """Build :func:`simulate` for a member of the family and a precision of the fractions."""
-    group = compiled(rebind(step_group, step=hbv_step(VECTORISABLE, **PROCESSES[variant.name])))
+    group = compiled(rebind(step_group, step=hbv_step(VECTORISABLE, **PROCESSES[variant.name]), read_stores=_stores_reader(variant)))
     return compile_kernel(simulate, f"{variant.name}_{dtype}", _DIGEST, step_group=group)
 
 
 @cache
 def reverse_kernel(variant: Variant, dtype: str) -> Callable[..., None]:
     """Build :func:`reverse_simulation` for a member of the family and a precision of the fractions."""
-    group = compiled(rebind(reverse_group, back=hbv_step_adjoint(VECTORISABLE, **PROCESSES[variant.name])))
+    back = hbv_step_adjoint(VECTORISABLE, **PROCESSES[variant.name])
+    group = compiled(rebind(reverse_group, back=back, read_stores=_stores_reader(variant)))
     return compile_kernel(reverse_simulation, f"{variant.name}_{dtype}", _DIGEST, reverse_group=group)

@@ -14,13 +14,14 @@ from bmi_dmg.unpublished import MISSING_HOURS, STATE
 from bmi_dmg.variables import INPUTS, OUTPUTS, InputVariable
 from dmg_core.assimilation import NETWORK, STORES
 from dmg_core.parameters import VARIANTS, Parameter, Variant
+from dmg_core.physics.equations import stores_of
 
 MARKER: Final = re.compile(r"<!-- generated: (\w+) -->")
 #: Columns that help on the command line is wrapped to.
 HELP_WIDTH: Final = 100
 
 #: Names that people give the variants.
-VARIANT_TITLES: Final = {"Hbv": "1.0", "Hbv_1_1p": "1.1p", "Hbv_2": "2.0", "Hbv_2_hourly": "2.0 hourly"}
+VARIANT_TITLES: Final = {"Hbv": "1.0", "Hbv_1_1p": "1.1p", "Hbv_2": "2.0", "Hbv_2_hourly": "2.0 hourly", "Hbv_2_1_hourly": "2.1 hourly"}
 
 Row = Sequence[str]
 
@@ -70,16 +71,23 @@ def protocols() -> str:
 
 def states() -> str:
     """Table of the unpublished variables that are the state of a catchment, and of what is counted."""
-    rows = [(_code(STATE + name), "`mm`", f"{symbol}, one value per component") for name, symbol in STORES.items()]
+    rows = [(_code(STATE + name), "`mm`", f"{symbol}, one value per component{_only_in(symbol)}") for name, symbol in STORES.items()]
     rows += [(_code(STATE + name), "`1`", "network state, one value per hidden unit") for name in NETWORK]
     rows.append((_code(MISSING_HOURS), "`h`", "hours in which each input was missing; can be read only"))
     return _table(("name", "units", "meaning"), rows)
 
 
+def _only_in(symbol: str) -> str:
+    """Say which variants have a store, unless all have it."""
+    having = [VARIANT_TITLES.get(name, name) for name, variant in VARIANTS.items() if symbol in stores_of(variant)._fields]
+    return "" if len(having) == len(VARIANTS) else f" ({', '.join(having)})"
+
+
 def parameters() -> str:
-    """Table of all parameters, and the variants that have them."""
-    every = {parameter.name: parameter for variant in VARIANTS.values() for parameter in _all_of(variant)}
-    rows = [(*_parameter_cells(parameter), _variants_with(parameter)) for parameter in every.values()]
+    """Table of all parameters, and the variants that have them; a parameter whose range is not the same in all has several rows."""
+    names = dict.fromkeys(parameter.name for variant in VARIANTS.values() for parameter in _all_of(variant))
+    every = dict.fromkeys(parameter for variant in VARIANTS.values() for parameter in _all_of(variant))
+    rows = [(*_parameter_cells(parameter), _variants_with(parameter)) for name in names for parameter in every if parameter.name == name]
     return _table(("name", "range", "units", "meaning", "models"), rows)
 
 

@@ -184,7 +184,7 @@ _STATISTICS = {
 MTS = "Hbv_2_mts"
 MTS_ATTRIBUTES = {"aridity": 1.041, "meanslope": 10.5, "meanelevation": 335.1, "uparea": 1754.0, "catchsize": 3.3, "lengthkm": 2.1}
 #: Static parameters of the models that have them apart; the dynamic ones are the same three.
-_STATIC = {"Hbv_2": 13, "Hbv_2_hourly": 16}
+_STATIC = {"Hbv_2": 13, "Hbv_2_hourly": 16, "Hbv_2_1_hourly": 16}
 #: All parameters of the models whose network gives them together.
 _FROM_SERIES = {"Hbv": 13, "Hbv_1_1p": 14}
 
@@ -252,11 +252,11 @@ def _lstm_mlp_shapes(outputs: int, mlp_outputs: int) -> dict[str, tuple[int, ...
 def write_config(tmp_path_factory: pytest.TempPathFactory, make_model: Callable[..., Path]) -> Callable[..., Path]:
     """Give a writer of BMI configurations in NGIAB's form; keyword arguments change keys, or remove them if they are None.
 
-    Daily models come with Hargreaves, the hourly one with Penman–Monteith.
+    Daily models come with Hargreaves, the hourly ones with Penman–Monteith.
     """
 
     def write(folder: Path | None = None, *, physics: str = "Hbv_2", copy: int = 0, **changes: Any) -> Path:
-        hourly = physics in ("Hbv_2_hourly", MTS)
+        hourly = physics.endswith("_hourly") or physics == MTS
         values = {
             "catchment_id": "cat-7",
             "catchment_name": "cat-7",

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from bmi_dmg import BmiDeltaModel
 from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
-from dmg_core.assimilation import STORES
+from dmg_core.assimilation import STORES, store_names
+from dmg_core.parameters import VARIANTS
 from tests.bmi_dmg.kinds import CATCHMENTS, KINDS, Kind, make_kind
 
 Weather = dict[str, np.ndarray]
@@ -148,7 +149,7 @@ def test_closes_after_restarts(kind: Kind, weather_of: Callable[..., Weather], d
         assert abs(imbalance(resumed)) <= CLOSURE
 
 
-@pytest.mark.parametrize("physics", ["Hbv_2", "Hbv_2_hourly"])
+@pytest.mark.parametrize("physics", ["Hbv_2", "Hbv_2_hourly", "Hbv_2_1_hourly"])
 @given(data=st.data())
 @settings(max_examples=20)
 def test_closes_whatever_is_put_in(
@@ -159,7 +160,7 @@ def test_closes_whatever_is_put_in(
     hours = data.draw(st.sets(st.integers(0, 59), max_size=6))
     for hour in range(60):
         if hour in hours:
-            name = f"state::{data.draw(st.sampled_from(list(STORES)))}"
+            name = f"state::{data.draw(st.sampled_from(store_names(VARIANTS[physics])))}"
             values = np.array(data.draw(st.lists(st.floats(0.0, 400.0), min_size=2, max_size=2)))
             before, added = terms(model), (values - model.get_value_ptr(name)).mean() / 1000.0
             model.set_value(name, values)
@@ -174,7 +175,7 @@ def test_stores_cannot_be_made_impossible(
     make_bmi: Callable[..., BmiDeltaModel], weather_of: Callable[..., Weather], drive: Drive, values: list[float]
 ) -> None:
     """Set through BMI, too, a store cannot become negative or non-finite, nor take another number of values; nothing changes then."""
-    model, weather = make_bmi(), weather_of(60)
+    model, weather = make_bmi(physics="Hbv_2_1_hourly"), weather_of(60)
     drive(model, weather)
     before = terms(model)
     for name in STORES:

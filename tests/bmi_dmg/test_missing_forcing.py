@@ -13,8 +13,9 @@ import pytest
 
 from bmi_dmg import BmiDeltaModel
 from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS
-from dmg_core.assimilation import NETWORK, STORES
+from dmg_core.assimilation import NETWORK, store_names
 from dmg_core.errors import ConfigError, ForcingError
+from dmg_core.parameters import VARIANTS
 
 Maker = Callable[..., BmiDeltaModel]
 Weather = dict[str, np.ndarray]
@@ -192,7 +193,7 @@ def test_what_was_set_stays_set(make: Callable[..., BmiDeltaModel], weather_of: 
             np.testing.assert_array_equal(model.get_value_ptr(name), weather[name][hour : hour + 1])
 
 
-def test_never_nan_in_a_store(make: Callable[..., BmiDeltaModel], weather_of: WeatherOf, drive: Drive) -> None:
+def test_never_nan_in_a_store(make: Callable[..., BmiDeltaModel], physics: str, weather_of: WeatherOf, drive: Drive) -> None:
     """Whatever is missing, in single hours or everything at once, stores, network and outputs are finite at every hour."""
     random, weather = np.random.default_rng(6), rainy(weather_of(200))
     holes = {name: np.where(random.random(200) < 0.3, math.nan, column) for name, column in weather.items()}
@@ -202,7 +203,7 @@ def test_never_nan_in_a_store(make: Callable[..., BmiDeltaModel], weather_of: We
         for hour in range(1, 200):
             results = drive(model, holes, OUTPUT_NAMES, slice(hour, hour + 1))
             assert all(np.isfinite(values).all() for values in results.values())
-            for name in (*STORES, *NETWORK):
+            for name in (*store_names(VARIANTS[physics]), *NETWORK):
                 assert np.isfinite(model.get_value_ptr(f"state::{name}")).all()
         assert counts(model) == {name: np.isnan(column[1:]).sum() for name, column in holes.items()}
 

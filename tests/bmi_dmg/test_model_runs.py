@@ -139,22 +139,23 @@ def test_daily_model_equals_the_batch(
     assert results[RUNOFF_DEPTH].max() > 1e-6
 
 
-@pytest.mark.parametrize("hour", [0, 17])
+@pytest.mark.parametrize(("physics", "hour"), [("Hbv_2_hourly", 0), ("Hbv_2_hourly", 17), ("Hbv_2_1_hourly", 0)])
 def test_hourly_model_equals_the_batch(
     make_bmi: Maker,
     make_model: Callable[..., Path],
     attributes: dict[str, float],
     weather_of: Callable[..., Weather],
     drive: Drive,
+    physics: str,
     hour: int,
 ) -> None:
     """An hourly model steps every hour from the first, whatever its hour, and every output is that of one batched run of the hours."""
     weather = weather_of(500)
     weather[RAIN] *= 20.0
-    model = make_bmi(physics="Hbv_2_hourly", start_time=str(START.replace(hour=hour)))
+    model = make_bmi(physics=physics, start_time=str(START.replace(hour=hour)))
     results = drive(model, weather, OUTPUT_NAMES)
     series = np.stack([weather[RAIN], weather[AIR_TEMPERATURE], _penman_monteith(weather)], axis=1)
-    expected = _batched(make_model("Hbv_2_hourly"), attributes, series)
+    expected = _batched(make_model(physics), attributes, series)
     for name in OUTPUT_NAMES:
         np.testing.assert_allclose(results[name], expected[name], rtol=1e-9, atol=1e-15, err_msg=name)
         assert results[name].any(), name
@@ -167,7 +168,7 @@ def test_runoff_is_told_as_depth_and_rate(make_bmi: Maker, weather_of: Callable[
     np.testing.assert_array_equal(results[RUNOFF_DEPTH], results["land_surface_water__runoff_volume_flux"])
 
 
-@pytest.mark.parametrize("physics", ["Hbv_2", "Hbv_2_hourly"])
+@pytest.mark.parametrize("physics", ["Hbv_2", "Hbv_2_hourly", "Hbv_2_1_hourly"])
 def test_backends_agree(make_bmi: Maker, weather_of: Callable[..., Weather], drive: Drive, physics: str) -> None:
     """The configured backend decides how, not what is computed."""
     weather = weather_of(100)
@@ -224,7 +225,7 @@ def test_any_cut_gives_the_same(
 # --- several catchments ------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("physics", ["Hbv_2", "Hbv_2_hourly"])
+@pytest.mark.parametrize("physics", ["Hbv_2", "Hbv_2_hourly", "Hbv_2_1_hourly"])
 def test_round_robin_equals_each_alone(make_bmi: Maker, weather_of: Callable[..., Weather], drive: Drive, physics: str) -> None:
     """Catchments stepped in turn, in an order that changes every hour, give bitwise what each gives alone with an engine of its own."""
     hours, areas = 150, (3.254, 400.0, 1800.0, 2600.0)

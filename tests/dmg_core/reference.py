@@ -13,6 +13,7 @@ import torch
 import yaml
 
 from dmg_core.physics.hbv import Hbv
+from dmg_core.physics.operations import Function, Operations, Quantity
 from tests.dmg_core.factories import FloatArray, make_hbv
 
 #: Output here: name of the same in the public implementation.
@@ -36,7 +37,7 @@ OUTPUT_NAMES = {
     "capillary_rise": "capillary",
 }
 #: Store here: name of the same in the public implementation.
-STORE_NAMES = {"SP": "SNOWPACK", "MW": "MELTWATER", "SM": "SM", "SUZ": "SUZ", "SLZ": "SLZ"}
+STORE_NAMES = {"SP": "SNOWPACK", "MW": "MELTWATER", "SM": "SM", "SUZ": "SUZ", "SLZ": "SLZ", "SIE1": "SIE1", "SIE2": "SIE2"}
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,26 @@ class PhysicsCase:
     @property
     def stores(self) -> dict[str, FloatArray]:
         """Expected last stores (B, nmul) by symbol."""
-        return {symbol: self.arrays[f"state_{public}"] for symbol, public in STORE_NAMES.items()}
+        return {symbol: self.arrays[f"state_{public}"] for symbol, public in STORE_NAMES.items() if f"state_{public}" in self.arrays}
+
+
+def public_varied_infiltration(_op: Operations) -> Function:
+    """Infiltration of 2.1 as the public implementation computes it: in single precision, whatever comes in, by amounts per step.
+
+    The amounts in its figures are float32 numbers, bit for bit those that come out here.
+    """
+
+    def equation(SM: Quantity, W: Quantity, p: Quantity, dt: float) -> tuple[Quantity, ...]:
+        wetness, rate, F0, ALPHA, BETA = (value.float() for value in (SM, W, p.F0, p.ALPHA, p.BETA))
+        saturated = ((wetness / p.FC.float()).clamp(0.0, 1.0 - 1e-4) ** BETA).clamp(0.0, 1.0)
+        part = ((rate / F0) ** (1.0 / ALPHA)).clamp(0.0, 1.0)
+        runoff = ((1.0 - saturated) * (rate * part - F0 * part ** (ALPHA + 1.0) / (ALPHA + 1.0))).clamp(min=0.0)
+        infiltration = (rate * (1.0 - saturated) - runoff).clamp(min=0.0)
+        SM = SM + (infiltration * dt).to(SM)
+        excess = (SM - p.FC).clamp(min=0.0)
+        return SM - excess, (rate * saturated).to(SM), excess / dt, (runoff * dt).to(SM) / dt
+
+    return equation
 
 
 def physics_case(shared: Path, name: str) -> PhysicsCase:

@@ -10,9 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmg_core import Catchment, DeltaModel, Engine
-from dmg_core.assimilation import NETWORK, STORES, read_state, set_state
+from dmg_core.assimilation import NETWORK, STORES, read_state, set_state, store_names
 from tests.dmg_core.factories import make_attributes, make_engine, make_model, make_weather
 from tests.dmg_core.strategies import models, seeds
+
+#: A member of the family that has all of them.
+ALL_STORES = "Hbv_2_1_hourly"
 
 #: Outputs that tell the mean of a store over its components.
 STORE_OUTPUTS = {
@@ -21,13 +24,15 @@ STORE_OUTPUTS = {
     "soil_moisture": "soil_moisture",
     "upper_zone": "upper_zone",
     "lower_zone": "lower_zone",
+    "excess_store_1": "excess_store_1",
+    "excess_store_2": "excess_store_2",
 }
 
 
 @pytest.fixture
 def engine() -> Engine:
     """Give three catchments that have run a little."""
-    engine = make_engine(make_model("Hbv_2"), make_attributes(3))
+    engine = make_engine(make_model(ALL_STORES), make_attributes(3))
     engine.run(make_weather(20, 3))
     return engine
 
@@ -40,7 +45,7 @@ def _all_but(engine: Engine, row: int) -> list[bytes]:
 @pytest.mark.parametrize("name", STORES)
 def test_stores_are_read_as_they_are(name: str) -> None:
     """Each store is read with one value per component, in mm, whose mean is the output of that name."""
-    engine = make_engine(make_model("Hbv_2", nmul=3), make_attributes(3))
+    engine = make_engine(make_model(ALL_STORES, nmul=3), make_attributes(3))
     outputs = engine.run(make_weather(20, 3))
     for row in range(3):
         values = read_state(Catchment(engine, row), name)
@@ -52,7 +57,7 @@ def test_stores_are_read_as_they_are(name: str) -> None:
 @pytest.mark.parametrize("name", NETWORK)
 def test_network_state_is_read_in_its_precision(name: str, dtype: str) -> None:
     """The network's state has one value per hidden unit, of the network's precision; hidden values are below 1."""
-    engine = make_engine(make_model("Hbv_2", dtype=dtype), make_attributes(3))
+    engine = make_engine(make_model(ALL_STORES, dtype=dtype), make_attributes(3))
     engine.run(make_weather(20, 3))
     values = read_state(Catchment(engine, 1), name)
     assert (values.shape, values.dtype) == ((5,), np.dtype(dtype))
@@ -89,7 +94,7 @@ def test_what_is_set_is_read_and_nothing_else_changes(engine: Engine, name: str)
 def test_setting_what_is_there_changes_nothing(name: str) -> None:
     """A run in which every value is read and set again is bitwise the run without it."""
     series = make_weather(20, 2)
-    touched, untouched = (make_engine(make_model("Hbv_2"), make_attributes(2)) for _ in range(2))
+    touched, untouched = (make_engine(make_model(ALL_STORES), make_attributes(2)) for _ in range(2))
     for step in series:
         touched.step(step)
         for row in range(2):
@@ -124,6 +129,14 @@ def test_impossible_stores_are_refused(engine: Engine, name: str, values: list[f
     assert [array.tobytes() for array in vars(engine.arrays).values()] == before
 
 
+@pytest.mark.parametrize("name", STORES)
+def test_an_emptied_store_may_be_set_to_what_it_holds(engine: Engine, name: str) -> None:
+    """A store that a step has emptied may be below 0 by rounding, which is no reason to refuse it."""
+    values = np.array([-1e-17, 0.0])
+    set_state(Catchment(engine, 1), name, values)
+    np.testing.assert_array_equal(read_state(Catchment(engine, 1), name), values)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("name", NETWORK)
 def test_impossible_network_state_is_refused(engine: Engine, name: str, value: float) -> None:
@@ -139,7 +152,7 @@ def test_impossible_network_state_is_refused(engine: Engine, name: str, value: f
 @pytest.mark.parametrize("name", NETWORK)
 def test_number_beyond_the_precision_is_refused(name: str) -> None:
     """A number that is finite as it is given, but not in the network's precision, is refused like one that is not."""
-    catchment = Catchment(make_engine(make_model("Hbv_2", dtype="float32"), make_attributes(1)), 0)
+    catchment = Catchment(make_engine(make_model(ALL_STORES, dtype="float32"), make_attributes(1)), 0)
     with pytest.raises(ValueError, match="expected finite numbers"):
         set_state(catchment, name, np.full(5, 1e300))
     assert np.isfinite(read_state(catchment, name)).all()
@@ -164,6 +177,17 @@ def test_unknown_name_is_a_key_error(engine: Engine, name: str) -> None:
         set_state(Catchment(engine, 1), name, np.ones(2))
 
 
+@pytest.mark.parametrize("name", ["excess_store_1", "excess_store_2"])
+def test_a_store_of_another_member_is_a_key_error(name: str) -> None:
+    """Members before 2.1 have five stores; there is nothing to read or set in the others."""
+    catchment = Catchment(make_engine(make_model("Hbv_2_hourly"), make_attributes(1)), 0)
+    assert store_names(catchment.engine.model.physics.variant) == ("snowpack", "meltwater", "soil_moisture", "upper_zone", "lower_zone")
+    with pytest.raises(KeyError, match=name):
+        read_state(catchment, name)
+    with pytest.raises(KeyError, match=name):
+        set_state(catchment, name, np.ones(2))
+
+
 # --- water -------------------------------------------------------------------------------------------------------------------------------
 
 
@@ -176,7 +200,7 @@ def test_budget_counts_increments(model: DeltaModel, seed: int, data: st.DataObj
     expected = 0.0
     for step in series:
         engine.step(step)
-        name: Any = data.draw(st.sampled_from([*STORES, *NETWORK]))
+        name: Any = data.draw(st.sampled_from([*store_names(model.physics.variant), *NETWORK]))
         present = read_state(Catchment(engine, 1), name)
         values = np.array(data.draw(st.lists(st.floats(0.0, 500.0), min_size=len(present), max_size=len(present))))
         if name in STORES:

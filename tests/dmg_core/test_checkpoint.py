@@ -83,13 +83,21 @@ def test_spellings_of_sequence_models(hbv11p_folder: ModelFolder, physics: str, 
     assert (settings.physics, settings.network, settings.nmul, settings.routing) == (physics, "LstmModel", 2, True)
 
 
-@pytest.mark.parametrize("spelling", ["Hbv_2_hourly", "HBV_2_0_hourly"])
-def test_hourly_model_is_read(hbv20_folder: ModelFolder, spelling: str) -> None:
-    """The hourly model has 16 static parameters beside 3 dynamic ones."""
-    hbv20_folder.phy.update({"name": [spelling], "dynamic_params": {"Hbv_2_hourly": ["parBETA", "parK0", "parBETAET"]}})
+@pytest.mark.parametrize(
+    ("physics", "spelling"),
+    [
+        ("Hbv_2_hourly", "Hbv_2_hourly"),
+        ("Hbv_2_hourly", "HBV_2_0_hourly"),
+        ("Hbv_2_1_hourly", "Hbv_2_1_hourly"),
+        ("Hbv_2_1_hourly", "dHBV_2_1_hourly"),
+    ],
+)
+def test_hourly_model_is_read(hbv20_folder: ModelFolder, physics: str, spelling: str) -> None:
+    """The hourly models have 16 static parameters beside 3 dynamic ones."""
+    hbv20_folder.phy.update({"name": [spelling], "dynamic_params": {physics: ["parBETA", "parK0", "parBETAET"]}})
     hbv20_folder.give_outputs(3 * 2, 16 * 2 + 2)
     settings = read_checkpoint(hbv20_folder.write()).settings
-    assert (settings.physics, settings.nmul, settings.routing) == ("Hbv_2_hourly", 2, True)
+    assert (settings.physics, settings.nmul, settings.routing) == (physics, 2, True)
 
 
 def test_parameter_that_exists_only_when_dynamic(hbv11p_folder: ModelFolder) -> None:

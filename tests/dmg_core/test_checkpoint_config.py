@@ -57,7 +57,7 @@ def _top(key: str, value: Any) -> Callable[[ModelFolder], None]:
     return lambda folder: folder.config.__setitem__(key, value)
 
 
-KNOWN_MODELS = "known are Hbv, Hbv_1_1p, Hbv_2, Hbv_2_hourly"
+KNOWN_MODELS = "known are Hbv, Hbv_1_1p, Hbv_2, Hbv_2_hourly, Hbv_2_1_hourly"
 KNOWN_NETWORKS = "known are LstmModel, LstmMlpModel"
 
 
@@ -66,7 +66,6 @@ KNOWN_NETWORKS = "known are LstmModel, LstmMlpModel"
     [
         (_phy("name", ["Hbv_3"]), rf"model\.phy\.name: the model 'Hbv_3' is not known; {KNOWN_MODELS}"),
         (_phy("name", ["Hbv_2_mts"]), r"model\.phy\.name: Hbv_2_mts is two coupled models, .*expected one model: Hbv, Hbv_1_1p, Hbv_2, "),
-        (_phy("name", ["Hbv_2_1_hourly"]), r"model\.phy\.name: the model 'Hbv_2_1_hourly' is not supported yet"),
         (_phy("name", ["Hbv_2", "Hbv"]), r"model\.phy\.name: expected one model, found 2 \(Hbv_2, Hbv\)"),
         (_phy("name", []), r"model\.phy\.name: expected one model, found 0"),
         (_phy("name", 2), r"model\.phy\.name: expected a list of names, found 2"),

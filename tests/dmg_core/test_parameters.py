@@ -20,6 +20,7 @@ TABLES = {
     "Hbv_1_1p": "BETA FC K0 K1 K2 LP PERC UZL TT CFMAX CFR CWH BETAET C",
     "Hbv_2": "BETA FC K0 K1 K2 LP PERC UZL TT CFMAX CFR CWH BETAET C RT AC",
     "Hbv_2_hourly": "BETA FC K0 K1 K2 LP PERC UZL TT CFMAX CFR CWH BETAET C RT AC F0 FMIN ALPHA",
+    "Hbv_2_1_hourly": "BETA FC K0 K1 K2 LP PERC UZL TT CFMAX CFR CWH BETAET C RT AC F0 ALPHA KS",
 }
 
 
@@ -42,9 +43,9 @@ def test_ranges_are_the_published_ones(physics: str, shared: Path) -> None:
 
 
 def test_time_steps_and_hydrograph_lengths() -> None:
-    """Daily models route over 15 days, the hourly one over 72 hours."""
+    """Daily models route over 15 days, the hourly ones over 72 hours."""
     lengths = {name: (variant.steps_per_day, variant.hydrograph_steps) for name, variant in VARIANTS.items()}
-    assert lengths == {"Hbv": (1, 15), "Hbv_1_1p": (1, 15), "Hbv_2": (1, 15), "Hbv_2_hourly": (24, 72)}
+    assert lengths == {"Hbv": (1, 15), "Hbv_1_1p": (1, 15), "Hbv_2": (1, 15), "Hbv_2_hourly": (24, 72), "Hbv_2_1_hourly": (24, 72)}
 
 
 @pytest.mark.parametrize("kind", [float, np.array, torch.tensor])

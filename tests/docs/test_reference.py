@@ -50,18 +50,29 @@ def test_all_unpublished_variables_are_told(reference: ModuleType) -> None:
         assert {f"ngen::serialization_{word}", f"serialization_{word}"} < protocols.keys()
     assert "reset_time" in protocols
     assert states.keys() == {*(f"state::{name}" for name in (*STORES, *NETWORK)), "missing_forcing_hours"}
+    assert states["state::excess_store_1"][2] == "SIE1, one value per component (2.1 hourly)"
 
 
 def test_all_parameters_are_told(reference: ModuleType) -> None:
-    """Every parameter of every variant stands there once, with range and units."""
-    rows = _rows(reference.generated("parameters"))
-    parameters = {parameter.name: parameter for variant in VARIANTS.values() for parameter in variant.parameters_for(["parBETAET"])}
-    assert rows.keys() == parameters.keys()
-    for name, (_, possible, units, meaning, models) in rows.items():
-        parameter = parameters[name]
-        assert possible == f"{parameter.low:g} … {parameter.high:g}"
-        assert (units, meaning) == (f"`{parameter.unit}`", parameter.meaning)
-        assert len(models.split(", ")) == sum(parameter in variant.parameters_for(["parBETAET"]) for variant in VARIANTS.values())
+    """Every parameter of every variant stands there once, with range and units; parK0 has another range in 2.1, next to the first."""
+    tables = [variant.parameters_for(["parBETAET"]) for variant in VARIANTS.values()]
+    expected = {
+        (
+            f"`{parameter.name}`",
+            f"{parameter.low:g} … {parameter.high:g}",
+            f"`{parameter.unit}`",
+            parameter.meaning,
+            sum(parameter in table for table in tables),
+        )
+        for table in tables
+        for parameter in table
+    }
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in reference.generated("parameters").splitlines()[2:]]
+    assert sorted((*cells, len(models.split(", "))) for *cells, models in rows) == sorted(expected)
+    of_K0 = [place for place, cells in enumerate(rows) if cells[0] == "`parK0`"]
+    assert len(of_K0) == 2
+    assert of_K0[1] == of_K0[0] + 1
+    assert rows[of_K0[1]][1:] == ["0.05 … 12", "`1/d`", "recession of near-surface flow", "2.1 hourly"]
     assert reference.generated("routing").count("`route_a`") == len(VARIANTS)
 
 

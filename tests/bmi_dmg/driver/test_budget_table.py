@@ -27,7 +27,7 @@ def table_of(folder: Path) -> dict[str, dict[str, float]]:
     return {row.pop("catchment"): {head: float(value) for head, value in row.items()} for row in rows}
 
 
-@pytest.mark.parametrize("physics", ["Hbv_2", "Hbv_2_hourly"])
+@pytest.mark.parametrize("physics", ["Hbv_2", "Hbv_2_hourly", "Hbv_2_1_hourly"])
 @pytest.mark.parametrize("hour", [0, 5])
 def test_budget_of_our_model(make_own_run: MakeRun, physics: str, hour: int) -> None:
     """The table says where the water of each catchment came from and went, in mm; it closes, and its runoff is what was reported."""

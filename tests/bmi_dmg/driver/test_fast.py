@@ -35,9 +35,10 @@ def test_a_fast_daily_run_is_a_stepped_one(own_folder: Folder, results_of: Resul
     assert found[RUNOFF_DEPTH].max() > 0.0
 
 
-def test_a_fast_hourly_run_is_a_stepped_one(own_folder: Folder, results_of: Results) -> None:
+@pytest.mark.parametrize("physics", ["Hbv_2_hourly", "Hbv_2_1_hourly"])
+def test_a_fast_hourly_run_is_a_stepped_one(own_folder: Folder, results_of: Results, physics: str) -> None:
     """An hourly model gives bitwise the same, too."""
-    stepped, fast = own_folder("stepped", physics="Hbv_2_hourly"), own_folder("fast", physics="Hbv_2_hourly")
+    stepped, fast = own_folder("stepped", physics=physics), own_folder("fast", physics=physics)
     run(stepped, progress=False)
     run(fast, progress=False, fast=True)
     for name, values in results_of(stepped).items():

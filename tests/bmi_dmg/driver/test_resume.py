@@ -44,7 +44,7 @@ def stopped(make_own_run: MakeRun) -> Callable[..., Path]:
     return make
 
 
-@pytest.mark.parametrize("physics", ["Hbv_2", "Hbv_2_hourly"])
+@pytest.mark.parametrize("physics", ["Hbv_2", "Hbv_2_hourly", "Hbv_2_1_hourly"])
 def test_a_resumed_run_is_the_rest_of_an_unbroken_one(make_own_run: MakeRun, stopped: Callable[..., Path], physics: str) -> None:
     """A run goes on from the newest restart file and gives bitwise what an unbroken one gives from there on, and only that."""
     unbroken = make_own_run(START.replace(hour=0), 10, START, HOURS, name="unbroken", physics=physics)

@@ -104,7 +104,7 @@ def test_states_of_another_kind_are_told(states: States) -> None:
 # --- export ------------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("physics", ["Hbv_2", "Hbv_2_hourly"])
+@pytest.mark.parametrize("physics", ["Hbv_2", "Hbv_2_hourly", "Hbv_2_1_hourly"])
 def test_export_holds_everything(make_states: Callable[..., States], tmp_path: Path, physics: str) -> None:
     """The NetCDF file has every number of the states, by catchment, with units and long names."""
     states = make_states("cat-1", "cat-20", physics=physics)
@@ -115,7 +115,9 @@ def test_export_holds_everything(make_states: Callable[..., States], tmp_path: P
         assert list(dataset["catchment_id"][:]) == ["cat-1", "cat-20"]
         time = netCDF4.num2date(dataset["time"][:], dataset["time"].units, only_use_cftime_datetimes=False, only_use_python_datetimes=True)
         assert [str(value) for value in time] == ["2000-05-10 05:00:00"] * 2
-        for place, name in enumerate(("snowpack", "meltwater", "soil_moisture", "upper_zone", "lower_zone")):
+        stores = ("snowpack", "meltwater", "soil_moisture", "upper_zone", "lower_zone", "excess_store_1", "excess_store_2")
+        assert [name for name in stores if name in dataset.variables] == list(stores[: 7 if physics == "Hbv_2_1_hourly" else 5])
+        for place, name in enumerate(stores[: states.arrays["stores"].shape[-1]]):
             assert dataset[name].dimensions == ("catchment", "component")
             assert dataset[name].units == "mm"
             np.testing.assert_array_equal(dataset[name][:], states.arrays["stores"][:, :, place])

@@ -29,7 +29,7 @@ from tests.dmg_core.reference import read_arrays
 RANGES = {**ATTRIBUTE_RANGES, "catchsize": (1.0, 30.0), "lengthkm": (0.5, 9.0)}
 ATTRIBUTES = ("aridity", "meanslope", "meanelevation", "catchsize")
 ROUTING_ATTRIBUTES = ("aridity", "catchsize", "lengthkm")
-HOURLY = ("Hbv_2_hourly",)
+HOURLY = ("Hbv_2_hourly", "Hbv_2_1_hourly")
 
 _MOMENTS = {**MOMENTS, "catchsize": (10.0, 8.0), "lengthkm": (4.0, 2.0)}
 #: Of hourly precipitation, temperature, PET.

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from dmg_core.physics.equations import Site
-from dmg_core.physics.hbv import Hbv, Hbv10, Hbv11p, Hbv20, Hbv20Hourly
+from dmg_core.physics.hbv import Hbv, Hbv10, Hbv11p, Hbv20, Hbv20Hourly, Hbv21Hourly
 
 DYNAMIC = ("parBETA", "parK0", "parBETAET")
 #: Parameters whose bounds the equations have kinks for.
 KINKED = ("parFC", "parPERC", "parUZL", "parTT", "parCFMAX")
-FAMILY = [(Hbv10, DYNAMIC), (Hbv11p, DYNAMIC), (Hbv20, DYNAMIC), (Hbv20Hourly, DYNAMIC), (Hbv20, KINKED), (Hbv20, ("parRT", "parAC"))]
+MEMBERS = [(member, DYNAMIC) for member in (Hbv10, Hbv11p, Hbv20, Hbv20Hourly, Hbv21Hourly)]
+FAMILY = [*MEMBERS, (Hbv20, KINKED), (Hbv20, ("parRT", "parAC")), (Hbv21Hourly, ("parF0", "parALPHA", "parKS"))]
 
 
 class Case(NamedTuple):
@@ -116,7 +117,7 @@ def test_the_gradient_is_that_of_finite_differences(model: type[Hbv], dynamic: t
     assert torch.autograd.gradcheck(flow, tuple(tensor.clone().requires_grad_() for tensor in inputs), eps=1e-7, atol=2e-6, rtol=1e-4)
 
 
-@pytest.mark.parametrize(("model", "dynamic"), FAMILY[:4])
+@pytest.mark.parametrize(("model", "dynamic"), MEMBERS)
 def test_a_warm_up_fills_the_stores_and_learns_nothing(model: type[Hbv], dynamic: tuple[str, ...]) -> None:
     """Flow after a warm-up is that of the whole series; gradients are those of a run from the stores as they are then."""
     case = made(model, dynamic, steps=120, catchments=5, nmul=3)

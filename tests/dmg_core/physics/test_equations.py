@@ -7,13 +7,15 @@ import pytest
 import torch
 
 from dmg_core.physics import Hbv20, HbvState
-from dmg_core.physics.equations import Stores
+from dmg_core.physics.equations import stores_of
+from dmg_core.physics.hbv import Hbv
 from tests.dmg_core.factories import make_hbv
 
 
-def one_store(values: tuple[float, ...]) -> HbvState:
+def one_store(hbv: Hbv, values: tuple[float, ...]) -> HbvState:
     """State of one catchment with one component and no water under way."""
-    return HbvState(Stores(*(torch.tensor([[value]], dtype=torch.float64) for value in values)), torch.zeros(3, 0, 1, dtype=torch.float64))
+    stores = stores_of(hbv.variant)(*(torch.tensor([[value]], dtype=torch.float64) for value in values))
+    return HbvState(stores, torch.zeros(3, 0, 1, dtype=torch.float64))
 
 
 #: Parameters of the steps by hand, chosen for round numbers.
@@ -37,6 +39,7 @@ BY_HAND = {
     "parF0": 480.0,
     "parFMIN": 0.5,
     "parALPHA": 1.0,
+    "parKS": 3.0,
 }
 
 
@@ -48,7 +51,7 @@ def step_by_hand(
     fractions = [(BY_HAND[parameter.name] - parameter.low) / (parameter.high - parameter.low) for parameter in hbv.static_parameters]
     static = torch.tensor(fractions, dtype=torch.float64)[None]
     forcing = torch.tensor([[day]], dtype=torch.float64)
-    state = one_store(stores)
+    state = one_store(hbv, stores)
     if isinstance(hbv, Hbv20):
         dynamic = torch.empty(1, 1, 0, dtype=torch.float64)
         outputs, after = hbv(forcing, (dynamic, static), upstream_area=torch.tensor([area], dtype=torch.float64), state=state)
@@ -140,3 +143,41 @@ def test_hourly_stores_are_lifted_to_their_least_content() -> None:
     outputs, stores = step_by_hand("Hbv_2_hourly", (0.0, 10.0, 0.0), (-1.0, -2.0, 200.0, 0.0, 40.0), area=500.0)
     assert stores[:2] == [0.0, 0.0]
     assert outputs["leaked"] == pytest.approx(-3.0 - 1e-5, rel=1e-12)
+
+
+def test_varied_infiltration_and_cascade_by_hand() -> None:
+    """One hour of 10 mm on soil at half its capacity, where capacity rises evenly from 0 to 20 mm/h over the catchment.
+
+    A quarter of the area is saturated: 2.5 mm recharge. Of the rest, half has a capacity below 10 mm/h; there 5 mm of the 10 run off on
+    average: 0.75 · 0.5 · 5 = 1.875 mm, and 5.625 enter. Each store of the cascade gives 2 · 3 / 24 = 0.25 of what it holds: 6 + 1.875 =
+    7.875 mm give 1.96875 to the second, of whose 4 + 1.96875 = 5.96875 mm 1.4921875 flow out.
+    """
+    outputs, stores = step_by_hand("Hbv_2_1_hourly", (10.0, 10.0, 0.0), (0.0, 0.0, 100.0, 0.0, 1e-5, 6.0, 4.0), area=500.0)
+    assert outputs["recharge"] == pytest.approx(2.5, rel=1e-12)
+    assert outputs["infiltration_excess"] == pytest.approx(1.875, rel=1e-12)
+    assert outputs["surface_flow"] == pytest.approx(1.4921875, rel=1e-12)
+    assert stores[2] == pytest.approx(100.0 + 5.625, rel=1e-6)  # and the little that rises from the lower zone
+    assert stores[5:] == pytest.approx([5.90625, 4.4765625], rel=1e-12)
+    assert (outputs["excess_store_1"], outputs["excess_store_2"]) == tuple(stores[5:])
+
+
+def test_varied_infiltration_beyond_the_largest_capacity_by_hand() -> None:
+    """30 mm in an hour exceed all capacities of 0 to 20 mm/h, of which 10 mm/h enter on average: 0.75 · 20 = 15 mm run off."""
+    outputs, _ = step_by_hand("Hbv_2_1_hourly", (30.0, 10.0, 0.0), (0.0, 0.0, 100.0, 0.0, 1e-5, 0.0, 0.0), area=500.0)
+    assert outputs["recharge"] == pytest.approx(7.5, rel=1e-12)
+    assert outputs["infiltration_excess"] == pytest.approx(15.0, rel=1e-12)
+
+
+@pytest.mark.parametrize("rain", [0.0, 1e-300, 1e-9])
+def test_little_rain_does_not_run_off(rain: float) -> None:
+    """Without rain, or next to none, there is no infiltration excess, and soil takes all that does not recharge."""
+    outputs, _ = step_by_hand("Hbv_2_1_hourly", (rain, 10.0, 0.0), (0.0, 0.0, 100.0, 0.0, 1e-5, 0.0, 0.0), area=500.0)
+    assert 0.0 <= outputs["infiltration_excess"] <= 1e-9 * rain
+    assert outputs["recharge"] == pytest.approx(0.25 * rain, rel=1e-12)
+
+
+def test_cascade_is_lifted_to_its_least_content() -> None:
+    """The two stores of 2.1 start each step from at least ``nearzero``, and what that adds counts as created."""
+    outputs, stores = step_by_hand("Hbv_2_1_hourly", (0.0, 10.0, 0.0), (0.0, 0.0, 200.0, 1e-5, 40.0, -1.0, 0.0), area=500.0)
+    assert outputs["leaked"] == pytest.approx(-1.0 - 2e-5, rel=1e-12)
+    assert stores[5:] == pytest.approx([0.75e-5, 0.75 * 1.25e-5], rel=1e-12)
