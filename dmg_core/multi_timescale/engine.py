@@ -71,13 +71,14 @@ class MultiTimescaleEngine(Engine):
         super().__init__(model.hourly, device, backend, threads)
         self.daily = Engine(model.daily, device, backend, threads)
         self.coupling = coupling.with_windows_of(model.settings)
-        self.windows = Windows.allocate(self.coupling, 0)
+        self.windows = Windows.allocate(self.coupling, self.arrays.h.dtype, 0)
         self._stands_still_until = self.coupling.first if self.coupling.lead_in == "zero" else 0
         self.calibration = CoupledCalibration(model.hourly.physics, self.daily)
         self.attribute_names = model.attribute_names
         self._pair = model
         self._transfer_weights = transfer_weights(model.network)
-        self._transfer = compiled_transfer_states(self._transfer_weights.h.dtype)
+        self._transfer = compiled_transfer_states(self.arrays.h.dtype)
+        self._gather_days = compiled_gather_days(self.arrays.h.dtype)
 
     @classmethod
     def of_folder(
@@ -104,7 +105,7 @@ class MultiTimescaleEngine(Engine):
         """Take back the catchment that was added last; see :meth:`dmg_core.Engine.withdraw`."""
         super().withdraw(catchment)
         self.daily.withdraw(Catchment(self.daily, catchment.row))
-        fresh = Windows.allocate(self.coupling, 1)
+        fresh = Windows.allocate(self.coupling, self.arrays.h.dtype, 1)
         for name, array in vars(self.windows).items():
             array[catchment.row] = getattr(fresh, name)[0]
 
@@ -214,7 +215,7 @@ class MultiTimescaleEngine(Engine):
         """Give the day that leaves the window of hours, day ``days_passed - 1``, to the daily model or to the window of days."""
         windows, day = self.windows, np.empty((1, last - first, 3))
         place = HOURS_PER_DAY * (days_passed - 1) % windows.hour_window.shape[1]
-        compiled_gather_days()(first, last, place, windows.hour_window, day[0])
+        self._gather_days(first, last, place, windows.hour_window, day[0])
         if self.coupling.starts_afresh:
             windows.day_window[first:last, (days_passed - 1) % self.coupling.days] = day[0]
         else:

@@ -67,6 +67,6 @@ def compiled_transfer_states(dtype: np.dtype[Any]) -> Callable[..., None]:
 
 
 @cache
-def compiled_gather_days() -> Callable[..., None]:
+def compiled_gather_days(dtype: np.dtype[Any]) -> Callable[..., None]:
     """Machine code of :func:`gather_days`."""
-    return compile_kernel(gather_days, "float64", _DIGEST)
+    return compile_kernel(gather_days, str(dtype), _DIGEST)

@@ -19,14 +19,14 @@ class Windows:
     """Rolling windows of ``N`` catchments, and how far each has come; rows are those of :class:`dmg_core.arrays.CatchmentArrays`.
 
     A day is made of its hours when these leave the window of hours, so no hour is held twice. Windows are rings: hour ``t`` is at place
-    ``t`` modulo the length.
+    ``t`` modulo the length. They are of the network's precision: float32 holds all that weather of float32 says, in half the memory.
 
     Attributes
     ----------
-    hour_window : ndarray of float64, shape (N, hours + 24, 3)
+    hour_window : ndarray, shape (N, hours + 24, 3)
         Precipitation (mm), temperature (°C), potential evapotranspiration (mm): the hours that the hourly model runs through, and the
         present day.
-    day_window : ndarray of float64, shape (N, days, 3)
+    day_window : ndarray, shape (N, days, 3)
         The same of the days before them; no days where the daily model goes on from its own state.
     hours_seen : ndarray of int64, shape (N,)
         Hours taken in.
@@ -43,12 +43,12 @@ class Windows:
     reanchored: Array
 
     @classmethod
-    def allocate(cls, coupling: Coupling, capacity: int) -> Windows:
+    def allocate(cls, coupling: Coupling, precision: np.dtype[Any], capacity: int) -> Windows:
         """Windows of ``capacity`` catchments that have seen nothing."""
         days = coupling.days if coupling.starts_afresh else 0
         return cls(
-            hour_window=np.zeros((capacity, coupling.hours + HOURS_PER_DAY, len(FORCING))),
-            day_window=np.zeros((capacity, days, len(FORCING))),
+            hour_window=np.zeros((capacity, coupling.hours + HOURS_PER_DAY, len(FORCING)), precision),
+            day_window=np.zeros((capacity, days, len(FORCING)), precision),
             hours_seen=np.zeros(capacity, np.int64),
             day_begun=np.full(capacity, -1, np.int64),
             reanchored=np.zeros(capacity),
@@ -56,7 +56,7 @@ class Windows:
 
     def grow(self, coupling: Coupling, capacity: int) -> None:
         """Make room for ``capacity`` catchments, keeping the present ones."""
-        larger, present = Windows.allocate(coupling, capacity), len(self.hours_seen)
+        larger, present = Windows.allocate(coupling, self.hour_window.dtype, capacity), len(self.hours_seen)
         for name, array in vars(larger).items():
             array[:present] = getattr(self, name)
             setattr(self, name, array)
@@ -79,4 +79,4 @@ class Windows:
 def _in_order(ring: Array, end: int, count: int) -> Array:
     """Give the last ``count`` items before ``end`` of rings (n, length, 3), as (count, n, 3)."""
     places = np.arange(end - count, end) % max(ring.shape[1], 1)
-    return np.ascontiguousarray(ring[:, places].transpose(1, 0, 2))
+    return np.ascontiguousarray(ring[:, places].transpose(1, 0, 2), np.float64)

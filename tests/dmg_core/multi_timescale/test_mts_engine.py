@@ -208,13 +208,13 @@ def test_water_budget_closes(coupling: Coupling, physics: str) -> None:
 
 def test_windows_hold_what_re_anchoring_needs_and_no_more() -> None:
     """The published windows take 351 days and 8 days of hours; modes whose daily model goes on by itself keep no days."""
-    model = make_model(days=351, hours=168)
+    model = make_model(days=351, hours=168, dtype="float32")
     for mode, days in (("periodic", 351), ("once", 0), ("continuous", 0), ("cold", 0)):
         engine = engine_of(model, make_attributes(1), Coupling(daily_mode=mode))
         assert engine.windows.day_window.shape == (1, days, 3)
         assert engine.windows.hour_window.shape == (1, 192, 3)
         size = sum(array.nbytes for array in engine.capture(slice(0, 1)).values())
-        assert size < (14_000 if days else 6_000)
+        assert size < (7_500 if days else 3_500)
 
 
 def test_state_of_another_coupling_is_refused() -> None:
