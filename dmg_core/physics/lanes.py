@@ -11,7 +11,7 @@ The forward run records the stores before each step; the reverse run computes ev
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -104,13 +104,13 @@ def _column_reader(fields: type[Any]) -> Any:
     return read
 
 
-def _column_writer(*, add: bool) -> Any:
-    """Compile ``write(array, k, values)``: set column ``k``, or add to it."""
+def _column_writer(rows: Sequence[int], *, add: bool) -> Any:
+    """Compile ``write(array, k, values)``: set some rows of column ``k``, or add to them."""
 
     @intrinsic
     def write(_context: Any, array: Any, _k: Any, values: Any) -> tuple[Any, Callable[..., Any]]:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            for row in range(len(values)):
+            for row in rows:
                 pointer = _pointer(context, builder, signature, arguments, row)
                 value = builder.extract_value(arguments[2], row)
                 builder.store(builder.fadd(builder.load(pointer), value) if add else value, pointer)
@@ -122,28 +122,27 @@ def _column_writer(*, add: bool) -> Any:
 
 
 _read_parameters, _read_site = _column_reader(Parameters), _column_reader(Site)
-_write_column, _add_to_column = _column_writer(add=False), _column_writer(add=True)
 
 
 def step_group(group: Any, dt: float, nz: float) -> None:
-    """Advance a group by one step; ``step`` and ``read_stores`` are bound when this is compiled."""
+    """Advance a group by one step; names that are not defined here are bound when this is compiled."""
     for k in range(LANES):
         stores = read_stores(group.stores, k)  # type: ignore[name-defined]  # noqa: F821
         p, site = _read_parameters(group.parameters, k), _read_site(group.site, k)
         after, fluxes = step(stores, p, site, group.weather[0, k], group.weather[1, k], group.weather[2, k], dt, nz)  # type: ignore[name-defined]  # noqa: F821
-        _write_column(group.stores, k, after)
+        write_stores(group.stores, k, after)  # type: ignore[name-defined]  # noqa: F821
         group.flow[k] = fluxes.unrouted_surface_flow + fluxes.unrouted_interflow + fluxes.unrouted_baseflow
 
 
 def reverse_group(group: Any, dt: float, nz: float) -> None:
-    """Take the sensitivities of a group one step back; ``back`` and ``read_stores`` are bound when this is compiled."""
+    """Take the sensitivities of a group one step back; names that are not defined here are bound when this is compiled."""
     for k in range(LANES):
         stores = read_stores(group.stores, k)  # type: ignore[name-defined]  # noqa: F821
         p, site = _read_parameters(group.parameters, k), _read_site(group.site, k)
         P, T, PET = group.weather[0, k], group.weather[1, k], group.weather[2, k]
         before, owed = back(stores, p, site, P, T, PET, dt, nz, read_stores(group.dstores, k), group.flow[k])  # type: ignore[name-defined]  # noqa: F821
-        _write_column(group.dstores, k, before)
-        _add_to_column(group.dparameters, k, owed)
+        write_stores(group.dstores, k, before)  # type: ignore[name-defined]  # noqa: F821
+        add_parameters(group.dparameters, k, owed)  # type: ignore[name-defined]  # noqa: F821
 
 
 @compiled
@@ -292,14 +291,22 @@ def reverse_simulation(
 
 
 @cache
-def _stores_reader(variant: Variant) -> Any:
-    return _column_reader(stores_of(variant))
+def _columns_of(variant: Variant) -> dict[str, Any]:
+    """Compile what reads and writes the stores of a member of the family, and adds to what is owed to its parameters."""
+    stores, symbols = stores_of(variant), {"BETAET", *(parameter.symbol for parameter in variant.parameters)}
+    rows = [row for row, symbol in enumerate(Parameters._fields) if symbol in symbols]
+    return {
+        "read_stores": _column_reader(stores),
+        "write_stores": _column_writer(range(len(stores._fields)), add=False),
+        "add_parameters": _column_writer(rows, add=True),
+    }
 
 
 @cache
 def simulation_kernel(variant: Variant, dtype: str) -> Callable[..., None]:
     """Build :func:`simulate` for a member of the family and a precision of the fractions."""
-    group = compiled(rebind(step_group, step=hbv_step(VECTORISABLE, **PROCESSES[variant.name]), read_stores=_stores_reader(variant)))
+    step = hbv_step(VECTORISABLE, **PROCESSES[variant.name])
+    group = compiled(rebind(step_group, step=step, **_columns_of(variant)))
     return compile_kernel(simulate, f"{variant.name}_{dtype}", _DIGEST, step_group=group)
 
 
@@ -307,5 +314,5 @@ def simulation_kernel(variant: Variant, dtype: str) -> Callable[..., None]:
 def reverse_kernel(variant: Variant, dtype: str) -> Callable[..., None]:
     """Build :func:`reverse_simulation` for a member of the family and a precision of the fractions."""
     back = hbv_step_adjoint(VECTORISABLE, **PROCESSES[variant.name])
-    group = compiled(rebind(reverse_group, back=back, read_stores=_stores_reader(variant)))
+    group = compiled(rebind(reverse_group, back=back, **_columns_of(variant)))
     return compile_kernel(reverse_simulation, f"{variant.name}_{dtype}", _DIGEST, reverse_group=group)
