@@ -44,6 +44,9 @@ SETTINGS: Final = frozenset(
     }
 )
 
+#: Those of them that may be attributes of the catchment as well.
+ATTRIBUTES_TOO: Final = frozenset({"latitude"})
+
 #: Keys of NGIAB's dialect that need no action here: the framework decides when a run ends, stepping is the only way to run, and so on.
 WITHOUT_EFFECT: Final = frozenset({"catchment_name", "stepwise", "verbose", "end_time", "catchsize", "lengthkm"})
 
@@ -142,7 +145,7 @@ class BmiConfig:
     coupling : Coupling
         How the two models of a multi-timescale folder are coupled: what ``warmup`` and ``lead_in`` say.
     others : dict
-        All keys that are no settings: attributes of the catchment, mostly.
+        All keys that are no settings: attributes of the catchment, mostly. The latitude, which may be an attribute too, is among them.
     """
 
     path: Path
@@ -173,7 +176,7 @@ class BmiConfig:
         """
         wanted = list(names)
         refuse_slips(self.path, self.others, known=[*wanted, *WITHOUT_EFFECT, *SETTINGS])
-        _warn_of_unknown(self.path, self.others, known=[*wanted, *WITHOUT_EFFECT])
+        _warn_of_unknown(self.path, self.others, known=[*wanted, *WITHOUT_EFFECT, *SETTINGS])
         missing = [name for name in wanted if name not in self.others]
         if missing:
             raise ConfigError(f"{self.path}: catchment {self.catchment_id} lacks the attributes {', '.join(missing)}")
@@ -216,7 +219,7 @@ def read_config(path: str | Path) -> BmiConfig:
         missing_forcing=_choice(file, values, "missing_forcing", "error", MISSING_FORCING),
         spinup=_spinup(file, values.get("spinup")),
         coupling=_coupling(file, values),
-        others={key: value for key, value in values.items() if key not in SETTINGS},
+        others={key: value for key, value in values.items() if key not in SETTINGS or key in ATTRIBUTES_TOO},
     )
     _check_latitude(config)
     if config.spinup is not None and config.initial_state is not None:

@@ -198,6 +198,32 @@ class DeltaModel(nn.Module):
         dynamic, static, routing = fractions
         return self.physics.streamflow(forcing, dynamic, *self.physics.constants(static, routing), site, warm_up=warm_up)
 
+    @torch.no_grad()
+    def mean_parameters(
+        self, forcing: Tensor, attributes: Tensor, upstream_area: Tensor | None = None, elevation: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """Physical values of all parameters, as means over the components and, of dynamic ones, over the series.
+
+        Parameters
+        ----------
+        forcing, attributes, upstream_area, elevation
+            See :meth:`forward`.
+
+        Returns
+        -------
+        dict of str to Tensor (B,)
+            By the names and in the units of :mod:`dmg_core.parameters`; with routing, ``route_a`` and ``route_b`` come last.
+        """
+        (dynamic, static, routing), _ = self._fractions_and_site(forcing, attributes, upstream_area, elevation)
+        physics = self.physics
+        means = dict(zip((one.name for one in physics.dynamic_parameters), dynamic.mean(dim=(0, 3)).unbind(1), strict=True))
+        means |= dict(zip((one.name for one in physics.static_parameters), static.mean(dim=2).unbind(1), strict=True))
+        values = {parameter.name: parameter.scale(means[parameter.name]) for parameter in physics.table}
+        if routing is not None:
+            routes = (physics.variant.route_a, physics.variant.route_b)
+            values |= {route.name: route.scale(column) for route, column in zip(routes, routing.unbind(1), strict=True)}
+        return values
+
     def _fractions_and_site(
         self, forcing: Tensor, attributes: Tensor, upstream_area: Tensor | None, elevation: Tensor | None
     ) -> tuple[Fractions, Site]:

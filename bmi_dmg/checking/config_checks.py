@@ -11,7 +11,7 @@ import attrs
 
 from bmi_dmg.checking.findings import Findings, Severity, Subject, listing
 from bmi_dmg.checking.model_facts import ModelFacts, read_model_facts
-from bmi_dmg.config import WITHOUT_EFFECT, BmiConfig, read_config, refuse_slips
+from bmi_dmg.config import SETTINGS, WITHOUT_EFFECT, BmiConfig, read_config, refuse_slips
 from bmi_dmg.run_folder.realization import Formulation, Realization
 from bmi_dmg.startup import check_time_step
 from dmg_core.errors import DmgError
@@ -91,6 +91,7 @@ class _Inspection:
             if facts is None or self._has_no_start(config, facts, catchment):
                 return None
             check_time_step(config, facts.variant)
+            self._check_pet(config, facts, catchment)
             complete = self._check_attributes(config, facts, catchment)
         except DmgError as error:
             text = str(error).replace(str(path), "{path}")
@@ -139,10 +140,17 @@ class _Inspection:
             remedy = f"set start_time to {start}; the model takes the day and its hours from it"
             self._note(severity, "config-start", text, remedy, "start_time", catchment)
 
+    def _check_pet(self, config: BmiConfig, facts: ModelFacts, catchment: str) -> None:
+        if facts.pet_method not in {None, config.pet_method}:
+            text = f"{{path}}: pet_method is {config.pet_method}, but the model {facts.folder} was trained with {facts.pet_method}"
+            remedy = f"set pet_method to {facts.pet_method}, or take results with caution"
+            self._note(Severity.WARNING, "config-pet", text, remedy, "pet_method", catchment)
+
     def _check_attributes(self, config: BmiConfig, facts: ModelFacts, catchment: str) -> bool:
         """Note missing and strange attributes, and keys that mean nothing; say whether all attributes are there."""
-        refuse_slips(config.path, config.others, known=[*facts.attributes, *WITHOUT_EFFECT])
-        for key in config.others.keys() - {*facts.attributes, *WITHOUT_EFFECT}:
+        known = [*facts.attributes, *WITHOUT_EFFECT, *SETTINGS]
+        refuse_slips(config.path, config.others, known=known)
+        for key in config.others.keys() - set(known):
             text = f"{{path}}: key {key!r} means nothing to this model and is ignored"
             self._note(Severity.NOTE, "config-key", text, "remove it, or correct it", key, catchment)
         given = {name: config.others[name] for name in facts.attributes if config.others.get(name) is not None}

@@ -18,8 +18,8 @@ from dmg_core.parameters import Variant
 FAR: Final = 4.0
 #: For attributes that hardly vary (90th percentile below this many times the 10th): how many times less or more is another unit.
 FACTOR: Final = 10.0
-#: Attributes in °C, whose ratios mean nothing.
-TEMPERATURES: Final = frozenset({"meanTa"})
+#: Attributes of which a tenth or ten times is not another unit: those with an arbitrary zero, and areas, since divides are cut small.
+WITHOUT_RATIOS: Final = frozenset({"meanTa", "latitude", "uparea", "catchsize", "area_gages2"})
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class ModelFacts:
         The member of the δHBV family.
     attributes : tuple of str
         Attributes a catchment must have.
+    pet_method : str or None
+        How the potential evapotranspiration of the training was computed, if known.
     needs_series : bool
         Whether static parameters come from the end of a series, so that a BMI cannot step it without a spin-up.
     training_ranges : mapping of str to (float, float)
@@ -45,6 +47,7 @@ class ModelFacts:
     folder: Path
     variant: Variant
     attributes: tuple[str, ...]
+    pet_method: str | None
     needs_series: bool
     training_ranges: Mapping[str, tuple[float, float]]
     differences: tuple[str, ...]
@@ -68,8 +71,8 @@ def _facts(folder: Path) -> ModelFacts:
     checkpoint = read_checkpoint(folder)
     model, settings = build_model(checkpoint), checkpoint.settings
     statistics = {name: checkpoint.statistics[name] for name in settings.attributes if name not in settings.log_norm}
-    ranges = {name: training_range(*row, ratios=name not in TEMPERATURES) for name, row in statistics.items()}
-    return ModelFacts(folder, model.physics.variant, needed_attributes(model), model.static_from_series, ranges, ())
+    ranges = {name: training_range(*row, ratios=name not in WITHOUT_RATIOS) for name, row in statistics.items()}
+    return ModelFacts(folder, model.physics.variant, needed_attributes(model), settings.pet_method, model.static_from_series, ranges, ())
 
 
 def _facts_of_both(folder: Path) -> ModelFacts:
@@ -81,7 +84,7 @@ def _facts_of_both(folder: Path) -> ModelFacts:
         name: (mean - FAR * std, mean + FAR * std)
         for name, mean, std in zip(checkpoint.settings.daily.attributes, moments.mean, moments.std, strict=True)
     }
-    return ModelFacts(folder, model.hourly.physics.variant, model.attribute_names, False, ranges, ())
+    return ModelFacts(folder, model.hourly.physics.variant, model.attribute_names, None, False, ranges, ())
 
 
 def training_range(p10: float, p90: float, mean: float, std: float, *, ratios: bool = True) -> tuple[float, float]:

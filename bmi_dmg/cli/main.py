@@ -13,6 +13,7 @@ import typer
 from bmi_dmg.cli import logs
 from bmi_dmg.cli.bench_cli import BENCH_HELP, bench_command
 from bmi_dmg.cli.cli_errors import clean_errors
+from bmi_dmg.cli.evaluate_cli import EVALUATE_HELP, evaluate_command
 from bmi_dmg.cli.state_cli import SPINUP_HELP, spinup_command, state_app
 from bmi_dmg.cli.train_cli import TRAIN_HELP, TUNE_HELP, train_command, tune_command
 from bmi_dmg.driver.run import DATASET, run
@@ -285,6 +286,7 @@ app.command("spinup", help=SPINUP_HELP)(spinup_command)
 app.add_typer(state_app, name="state")
 app.command("train", help=TRAIN_HELP)(train_command)
 app.command("tune", help=TUNE_HELP)(tune_command)
+app.command("evaluate", help=EVALUATE_HELP)(evaluate_command)
 app.command("bench", help=BENCH_HELP)(bench_command)
 
 

@@ -24,6 +24,7 @@ CONFIG_NAME: Final = "config.yaml"
 DEFAULT_NEARZERO: Final = 1e-5
 DEFAULT_UPSTREAM_AREA: Final = "uparea"
 DEFAULT_ELEVATION: Final = "meanelevation"
+PET_METHODS: Final = ("hargreaves", "penman_monteith")
 _FORCINGS_EXPECTED: Final = f"precipitation, temperature, PET ({'; '.join(' or '.join(names) for names in FORCING_SPELLINGS)})"
 
 
@@ -57,6 +58,8 @@ class ModelSettings:
         Width of the MLP that gives static parameters; None for an ``LstmModel``.
     upstream_area, elevation : str
         Attributes that hold the upstream area (km²) and the mean elevation (m).
+    pet_method : str or None
+        One of :data:`PET_METHODS`: how the potential evapotranspiration of the training was computed, if known.
     epoch : int or None
         Epoch of training the weights come from, if known.
     """
@@ -74,6 +77,7 @@ class ModelSettings:
     mlp_hidden_size: int | None
     upstream_area: str = DEFAULT_UPSTREAM_AREA
     elevation: str = DEFAULT_ELEVATION
+    pet_method: str | None = None
     epoch: int | None = None
 
 
@@ -95,6 +99,7 @@ class ModelConfig:
     sizes: dict[str, Node]
     upstream_area: str
     elevation: str
+    pet_method: str | None
     test_epoch: int | None
 
     @property
@@ -164,6 +169,7 @@ def config_of(root: Node, physics: str, phy: Node, nn: Node, networks: Mapping[s
         sizes=_sizes(phy, nn, network),
         upstream_area=_observation(root, "upstream_area_name", DEFAULT_UPSTREAM_AREA),
         elevation=_observation(root, "elevation_name", DEFAULT_ELEVATION),
+        pet_method=_pet_method(root),
         test_epoch=test_epoch.whole_number() if test_epoch else None,
     )
 
@@ -269,6 +275,15 @@ def _observation(root: Node, key: str, default: str) -> str:
     return node.text() if node else default
 
 
+def _pet_method(root: Node) -> str | None:
+    """Read a key of this project's, which δMG passes over."""
+    observations = root.find("observations")
+    node = None if observations is None or isinstance(observations.value, str) else observations.find("pet_method")
+    if node and node.text() not in PET_METHODS:
+        raise node.error(f"expected {' or '.join(PET_METHODS)}, found {node.value!r}")
+    return node.text() if node else None
+
+
 def check_settings(settings: ModelSettings, networks: Mapping[str, str] = NETWORKS) -> None:
     """Check that settings made by hand would be read back as they are.
 
@@ -308,7 +323,8 @@ def config_document(settings: ModelSettings, epoch: int) -> dict[str, object]:
 
 def observations(settings: ModelSettings) -> dict[str, object]:
     """Return what ``config.yaml`` says of the names of attributes."""
-    return {"upstream_area_name": settings.upstream_area, "elevation_name": settings.elevation}
+    pet = {} if settings.pet_method is None else {"pet_method": settings.pet_method}
+    return {"upstream_area_name": settings.upstream_area, "elevation_name": settings.elevation, **pet}
 
 
 def model_parts(settings: ModelSettings) -> tuple[dict[str, object], dict[str, object]]:

@@ -182,6 +182,7 @@ def settings_of(config: ModelConfig, sizes: Sizes, spelled: tuple[str, ...], epo
         mlp_hidden_size=sizes.mlp_hidden_size,
         upstream_area=config.upstream_area,
         elevation=config.elevation,
+        pet_method=config.pet_method,
         epoch=epoch,
     )
 

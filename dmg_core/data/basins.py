@@ -42,6 +42,8 @@ class BasinData:
         Mean, in m.
     latitude, longitude : NDArray[np.float64], shape (B,)
         Degrees north and east; longitude is NaN where it is not known.
+    pet_method : str or None
+        How potential evapotranspiration was computed, ``hargreaves`` or ``penman_monteith``, if known.
 
     Raises
     ------
@@ -62,6 +64,7 @@ class BasinData:
     elevation: FloatArray
     latitude: FloatArray
     longitude: FloatArray
+    pet_method: str | None = None
 
     def __post_init__(self) -> None:
         """Check all of it."""

@@ -112,6 +112,7 @@ def put_together(series: CamelsSeries, attributes_file: Path | None, attributes:
         elevation=elevation,
         latitude=series.latitude,
         longitude=longitude,
+        pet_method="hargreaves",
     )
 
 

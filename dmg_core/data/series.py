@@ -132,6 +132,7 @@ def read_series(file: str | Path, mapping: Mapping[str, Any], ids: Sequence[str]
             elevation=reader.figures("elevation")[rows],
             latitude=latitude,
             longitude=np.full(len(gauges), np.nan) if names.longitude is None else reader.figures("longitude")[rows],
+            pet_method="hargreaves" if names.pet is None else None,
         )
 
 

@@ -7,6 +7,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from dmg_core.networks.linear import Linear
+
 #: Hidden and cell state, each (B, H).
 LstmState = tuple[Tensor, Tensor]
 
@@ -87,10 +89,10 @@ class LstmModel(LstmNetwork):
 
     def __init__(self, inputs: int, outputs: int, hidden: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.linear_in = nn.Linear(inputs, hidden)
+        self.linear_in = Linear(inputs, hidden)
         self.lstm = Lstm(hidden, hidden)
         self.dropout = nn.Dropout(dropout)
-        self.linear_out = nn.Linear(hidden, outputs)
+        self.linear_out = Linear(hidden, outputs)
 
     @property
     def input_layer(self) -> nn.Linear:

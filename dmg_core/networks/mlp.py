@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from dmg_core.networks.linear import Linear
+
 
 class AnnModel(nn.Module):
     """Seven hidden ReLU layers with dropout and a sigmoid at the end, named ``i2h``, ``h2h1`` … ``h2h6``, ``h2o``.
@@ -22,13 +24,13 @@ class AnnModel(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, hidden: int, dropout: float = 0.0) -> None:
         super().__init__()
-        self.i2h = nn.Linear(inputs, hidden)
+        self.i2h = Linear(inputs, hidden)
         for i in range(1, self.DEPTH + 1):
-            self.add_module(f"h2h{i}", nn.Linear(hidden, hidden))
-        self.h2o = nn.Linear(hidden, outputs)
+            self.add_module(f"h2h{i}", Linear(hidden, hidden))
+        self.h2o = Linear(hidden, outputs)
         self.dropout = nn.Dropout(dropout)
         for name, layer in self.named_children():
-            if isinstance(layer, nn.Linear) and name != "h2o":
+            if isinstance(layer, Linear) and name != "h2o":
                 # He et al. (2015); torch's default lets what tells basins apart fade by 6 to the power of 7 on its way through.
                 nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu")
 
@@ -54,5 +56,5 @@ class MlpModel(nn.Sequential):
     def __init__(self, inputs: int, outputs: int, hidden: int, dropout: float = 0.0) -> None:
         layers: list[nn.Module] = []
         for size in (inputs, hidden, hidden):
-            layers += [nn.Linear(size, hidden), nn.ReLU(), nn.Dropout(dropout)]
-        super().__init__(*layers, nn.Linear(hidden, outputs), nn.Sigmoid())
+            layers += [Linear(size, hidden), nn.ReLU(), nn.Dropout(dropout)]
+        super().__init__(*layers, Linear(hidden, outputs), nn.Sigmoid())

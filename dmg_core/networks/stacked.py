@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from dmg_core.networks.linear import Linear
 from dmg_core.networks.lstm import Lstm, LstmNetwork, LstmState
 from dmg_core.networks.lstm_mlp import LstmMlpModel
 from dmg_core.networks.mlp import MlpModel
@@ -27,10 +28,10 @@ class StackedLstm(LstmNetwork):
 
     def __init__(self, inputs: int, outputs: int, hidden: int, dropout: float = 0.0, *, use_in_proj: bool = True) -> None:
         super().__init__()
-        self.in_proj = nn.Linear(inputs, hidden) if use_in_proj else None
+        self.in_proj = Linear(inputs, hidden) if use_in_proj else None
         self.lstm_inv = Lstm(hidden if use_in_proj else inputs, hidden)
         self.dropout = nn.Dropout(dropout)
-        self.linear_out = nn.Linear(hidden, outputs)
+        self.linear_out = Linear(hidden, outputs)
 
     @property
     def input_layer(self) -> nn.Linear | None:

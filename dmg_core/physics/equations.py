@@ -187,5 +187,5 @@ PROCESSES: dict[str, dict[str, bool]] = {
 
 
 def stores_of(variant: Variant) -> type[Stores] | type[CascadeStores]:
-    """Say which stores a member of the family has."""
-    return CascadeStores if "varied" in PROCESSES[variant.name] else Stores
+    """Say which stores a member of the family has; one with equations of its own has the five."""
+    return CascadeStores if "varied" in PROCESSES.get(variant.name, {}) else Stores

@@ -18,7 +18,7 @@ from dmg_core import parameters
 from dmg_core.parameters import Variant
 from dmg_core.physics.differentiable import runoff
 from dmg_core.physics.equations import INITIAL_STORE, PROCESSES, AnyStores, Fluxes, Site, hbv_step, stores_of
-from dmg_core.physics.operations import TORCH
+from dmg_core.physics.operations import TORCH, Function
 from dmg_core.physics.processes.groundwater import large_area_share
 from dmg_core.physics.routing import route, unit_hydrograph
 
@@ -82,6 +82,8 @@ class Hbv(nn.Module):
     """
 
     variant: ClassVar[Variant]
+    #: Whether compiled code gives what :meth:`step_equation` does; process models with equations of their own say no.
+    compiled: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -97,7 +99,11 @@ class Hbv(nn.Module):
         self.routing = routing
         self.nearzero = nearzero
         self.elevation_threshold = elevation_threshold
-        self._step = hbv_step(TORCH, **PROCESSES[self.variant.name])
+        self._step = self.step_equation()
+
+    def step_equation(self) -> Function:
+        """Build one time step on tensors; see :func:`~dmg_core.physics.equations.hbv_step` for what it takes and gives."""
+        return hbv_step(TORCH, **PROCESSES[self.variant.name])
 
     @property
     def table(self) -> tuple[parameters.Parameter, ...]:
@@ -209,7 +215,7 @@ class Hbv(nn.Module):
     def streamflow(
         self, forcing: Tensor, dynamic: Tensor, static: Mapping[str, Tensor], hydrograph: Tensor, site: Site, *, warm_up: int = 0
     ) -> Tensor:
-        """Run a series for its routed flow alone, as learning needs it: on CPU by compiled code, elsewhere as :meth:`simulate`.
+        """Run a series for its routed flow alone, as learning needs it: by compiled code on CPU, else as :meth:`simulate`.
 
         Parameters
         ----------
@@ -234,7 +240,7 @@ class Hbv(nn.Module):
         self, forcing: Tensor, dynamic: Tensor, static: Mapping[str, Tensor], hydrograph: Tensor, site: Site, state: HbvState
     ) -> tuple[Tensor, HbvState]:
         """Routed flow (T, B) of a series, and where to go on (with all flow under way as one kind)."""
-        if forcing.device.type != "cpu":
+        if forcing.device.type != "cpu" or not self.compiled:
             outputs, state = self.simulate(forcing, dynamic, static, hydrograph, site, state)
             return outputs["streamflow"], state
         unrouted, stores = runoff(self.variant, forcing, self.dynamic_parameters, dynamic, dict(static), site, state.stores, self.nearzero)

@@ -228,12 +228,21 @@ class Experiment:
             If the file that lists them cannot be read or lists none.
         """
         basins = self.data.basins
-        if not isinstance(basins, Path):
-            return basins
-        try:
-            ids = tuple(basins.read_text(encoding="utf-8").split())
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{basins}: cannot be read as a list of basins: {error}") from error
-        if not ids:
-            raise ConfigError(f"{basins}: lists no basins")
-        return ids
+        return read_basins(basins) if isinstance(basins, Path) else basins
+
+
+def read_basins(file: Path) -> tuple[str, ...]:
+    """Read a text file with a gauge a line.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read or lists none.
+    """
+    try:
+        ids = tuple(file.read_text(encoding="utf-8").split())
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read as a list of basins: {error}") from error
+    if not ids:
+        raise ConfigError(f"{file}: lists no basins")
+    return ids

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from dmg_core.data import READERS, BasinData, Split
 from dmg_core.errors import AttributeTableError, ConfigError
 from dmg_core.training.components import require_options
 from dmg_core.training.experiment import Experiment
+from dmg_core.training.inputs import Inputs, tensors_of
 from dmg_core.training.new_model import model_settings
 from dmg_core.training.splitting import split_experiment
 from dmg_core.training.statistics import Row, training_statistics
@@ -24,8 +24,8 @@ FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
-class Material:
-    """Data of an experiment: B basins, of which the first L are learned from.
+class Material(Inputs):
+    """Data of an experiment: B basins, of which the first L are learned from; their tensors are those of :class:`Inputs`.
 
     Attributes
     ----------
@@ -33,12 +33,6 @@ class Material:
         The B gauges.
     dates : ndarray of datetime64, shape (T,)
         All days that are needed.
-    forcing : Tensor, shape (T, B, 3)
-        In the precision of the process equations.
-    attributes : Tensor of float64, shape (B, A)
-        In the order of the network's inputs.
-    upstream_area, elevation : Tensor, shape (B,)
-        km² and m.
     learned : ndarray, shape (T, L)
         Flow learned from, mm/d; NaN elsewhere.
     judged : ndarray, shape (T, B)
@@ -47,18 +41,17 @@ class Material:
         Of the inputs, over what is learned from.
     split : Split
         What is learned from, validated on and kept for tests, of all basins of the data.
+    pet_method : str or None
+        How potential evapotranspiration was computed, if known.
     """
 
     ids: tuple[str, ...]
     dates: NDArray[np.datetime64]
-    forcing: Tensor
-    attributes: Tensor
-    upstream_area: Tensor
-    elevation: Tensor
     learned: FloatArray
     judged: FloatArray
     statistics: dict[str, Row]
     split: Split
+    pet_method: str | None
 
     @property
     def train_days(self) -> tuple[int, int]:
@@ -87,7 +80,7 @@ def load_material(experiment: Experiment) -> Material:
 
 def make_material(data: BasinData, experiment: Experiment) -> Material:
     """Prepare data that have been read; see :func:`load_material`."""
-    data = _with_attributes(data, experiment.attributes)
+    data = with_inputs(data, experiment.attributes)
     split = split_experiment(data, experiment)
     train, validation = (np.where(part, data.flow, np.nan) for part in (split.training, split.validation))
     order, learned_from = _order(train, validation, data.ids)
@@ -98,18 +91,23 @@ def make_material(data: BasinData, experiment: Experiment) -> Material:
     return Material(
         ids=data.ids,
         dates=data.dates,
-        forcing=torch.from_numpy(data.forcing).to(dtype),
-        attributes=torch.from_numpy(data.attributes),
-        upstream_area=torch.from_numpy(data.upstream_area).to(dtype),
-        elevation=torch.from_numpy(data.elevation).to(dtype),
+        **tensors_of(data, dtype),
         learned=train[:, order[:learned_from]],
         judged=validation[:, order],
         statistics=statistics,
         split=split,
+        pet_method=data.pet_method,
     )
 
 
-def _with_attributes(data: BasinData, names: tuple[str, ...]) -> BasinData:
+def with_inputs(data: BasinData, names: tuple[str, ...]) -> BasinData:
+    """Keep the attributes that a network takes, in its order.
+
+    Raises
+    ------
+    AttributeTableError
+        If the data do not have them all.
+    """
     unknown = [name for name in names if name not in data.attribute_names]
     if unknown:
         raise AttributeTableError(

@@ -113,22 +113,6 @@ class RunFolder:
         """
         return _load(self.last) if self.last.exists() else None
 
-    def load_model(self) -> DeltaModel:
-        """Read the model with the best weights, of published or users' own parts, whose plugins must have been imported.
-
-        Raises
-        ------
-        DmgError
-            If there is none yet, or its files are damaged.
-        """
-        own = self.model / OWN_WEIGHTS_NAME
-        if not own.exists():
-            return load_model(self.model)
-        best, experiment = _load(own), read_experiment(self.path / EXPERIMENT_NAME)
-        model = new_model(model_settings(experiment), best["statistics"], experiment.seed)
-        model.network.load_state_dict(best["network"])
-        return model.eval()
-
     def save_model(self, model: DeltaModel, statistics: dict[str, Row], epoch: int) -> None:
         """Write the best weights: as a model folder, from which those that were best before go, or, of users' own parts, by themselves."""
         if not is_published_form(model.settings):
@@ -140,6 +124,34 @@ class RunFolder:
         write_checkpoint(self.model, model.settings, statistics, model.network.state_dict(), epoch=epoch)
         for file in before - {self.model / f"{model.settings.physics.lower()}_ep{epoch}.pt"}:
             file.unlink()
+
+
+def load_trained(folder: Path) -> DeltaModel:
+    """Read a trained model, of published or users' own parts, whose plugins must have been imported.
+
+    Parameters
+    ----------
+    folder : Path
+        A model folder, or the folder of a training, whose best weights are taken.
+
+    Raises
+    ------
+    DmgError
+        If there is no model yet, or its files are damaged.
+    """
+    model = folder / MODEL_NAME if (folder / MODEL_NAME).is_dir() else folder
+    own = model / OWN_WEIGHTS_NAME
+    if not own.exists():
+        return load_model(model)
+    best, experiment = _load(own), read_experiment(model.parent / EXPERIMENT_NAME)
+    trained = new_model(model_settings(experiment), best["statistics"], experiment.seed)
+    trained.network.load_state_dict(best["network"])
+    return trained.eval()
+
+
+def log_of(folder: Path) -> Path | None:
+    """Find the log of a training, given its folder or the model folder in it, or a model folder that holds it."""
+    return next((place / LOG_NAME for place in (folder, folder.parent) if (place / LOG_NAME).is_file()), None)
 
 
 class Log:

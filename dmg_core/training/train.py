@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -86,7 +87,8 @@ def make_parts(experiment: Experiment, material: Material) -> Parts:
         If names or options are unknown.
     """
     options = experiment.model
-    model = new_model(model_settings(experiment), material.statistics, experiment.seed, dropout=options.dropout)
+    settings = replace(model_settings(experiment), pet_method=material.pet_method)
+    model = new_model(settings, material.statistics, experiment.seed, dropout=options.dropout)
     rng = np.random.default_rng(experiment.seed)
     sampler = make_component(
         SAMPLERS[experiment.sampler.name], material.learned, *material.train_days, rng,

@@ -37,6 +37,7 @@ def test_present_dialect_is_read_in_full(hbv20_folder: ModelFolder) -> None:
         "mlp_hidden_size": 6,
         "upstream_area": "uparea",
         "elevation": "meanelevation",
+        "pet_method": None,
         "epoch": 100,
     }
     assert checkpoint.folder == hbv20_folder.path
@@ -297,3 +298,14 @@ def test_reference_folder_is_read(shared: Path) -> None:
     assert settings.attributes == tuple(config("attributes"))
     assert checkpoint.statistics["uparea"][2:] == (1176.1489090595521, 3640.8412835843424)
     assert checkpoint.weights["ann.h2o.weight"].shape == (54, 64)
+
+
+def test_the_pet_method_of_the_training_comes_back(hbv20_folder: ModelFolder, tmp_path: Path) -> None:
+    """How potential evapotranspiration was computed is written and read; an unknown way is refused with its key."""
+    checkpoint = read_checkpoint(hbv20_folder.write())
+    settings = dataclasses.replace(checkpoint.settings, pet_method="hargreaves")
+    write_checkpoint(tmp_path / "copy", settings, checkpoint.statistics, checkpoint.weights, epoch=3)
+    assert read_checkpoint(tmp_path / "copy").settings.pet_method == "hargreaves"
+    hbv20_folder.config["observations"] = {"pet_method": "guessed"}
+    with pytest.raises(CheckpointError, match=r"observations\.pet_method.*expected hargreaves or penman_monteith, found 'guessed'"):
+        read_checkpoint(hbv20_folder.write())

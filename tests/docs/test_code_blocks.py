@@ -38,7 +38,9 @@ def test_python_runs_in_the_demo(blocks: Blocks, demo: Path, monkeypatch: pytest
 
 def test_commands_exist_with_their_options(blocks: Blocks) -> None:
     """Every call of bmi-dmg names a command and options that there are."""
-    calls = [line.strip() for language in ("sh", "console") for _, text in blocks(language) for line in text.splitlines()]
+    calls = [
+        line.strip() for language in ("sh", "console") for _, text in blocks(language) for line in text.replace("\\\n", " ").splitlines()
+    ]
     calls = [re.split(r" && | # ", call)[0] for call in calls if call.startswith("bmi-dmg ")]
     assert len(calls) > 8
     for call in calls:

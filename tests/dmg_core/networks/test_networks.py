@@ -25,6 +25,7 @@ from dmg_core.networks import (
     StackLstmMlpModel,
 )
 from dmg_core.networks.kernels import advance_lstm, input_layer_of, lstm_weights
+from dmg_core.networks.linear import Linear
 from tests.dmg_core.factories import make_network, make_settings
 from tests.dmg_core.reference import read_arrays
 from tests.dmg_core.strategies import cuttings, seeds
@@ -212,3 +213,15 @@ def test_compiled_lstm_is_bitwise_the_same_in_any_block(
     assert np.array_equal(among[0], together[0][:, chosen])
     assert np.array_equal(among[1], together[1][chosen])
     assert np.array_equal(among[2], together[2][chosen])
+
+
+@pytest.mark.parametrize("outputs", [1, 2, 6, 8, 15, 16, 40])
+def test_a_row_has_the_same_bits_wherever_it_stands(outputs: int) -> None:
+    """However few outputs a layer has, a row alone at the top gives what it gives among others, and what the definition says."""
+    torch.manual_seed(outputs)
+    layer, rows = Linear(13, outputs), torch.randn(40, 13)
+    among = layer(torch.cat([rows, torch.zeros(88, 13)]))
+    for place, row in enumerate(rows):
+        alone = layer(torch.cat([row[None], torch.zeros(127, 13)]))
+        assert torch.equal(alone[0], among[place])
+    torch.testing.assert_close(among[:40], rows @ layer.weight.T + layer.bias)

@@ -1,0 +1,66 @@
+"""The command ``bmi-dmg evaluate``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bmi_dmg.cli.cli_errors import clean_errors
+
+EVALUATE_HELP = """Run trained models through a period of a data set, score each basin, and draw what came out.
+
+MODEL is a model folder or the folder of a training. Of several models, such as those of several seeds, the mean of their flows is
+evaluated. Data are read as in the training, if its experiment.yaml is in the model folder or beside it; --reader names another reader.
+All basins of the data are run, with or without observed flow, unless --basins names some.
+
+\b
+  OUT/
+    simulation.nc      streamflow(gauge_id, time), mm/d over the area that the data give
+    scores.csv         all scores of each basin
+    scores.png         distribution of NSE over basins, beside those of --published
+    map.png            NSE of each basin
+    hydrographs.png    best, median and worst basin
+    parameters.png     parameters of each basin
+    learning.png       loss and validation over the epochs, where a training's log.csv is there
+
+\b
+Examples:
+  bmi-dmg evaluate ./training --data camels.nc --attributes attributes.csv --period 2008-10-01 2014-09-30 --out ./evaluation
+  bmi-dmg evaluate ./seed-0 ./seed-1 ./seed-2 --data camels.nc --attributes attributes.csv --period 2008-10-01 2014-09-30 --out ./ensemble
+"""
+
+
+def evaluate_command(
+    models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Trained models.", exists=True, file_okay=False)],
+    data: Annotated[Path, typer.Option(help="The file of series.", exists=True, show_default=False)],
+    period: Annotated[
+        tuple[datetime, datetime], typer.Option(help="First and last day that count.", formats=["%Y-%m-%d"], show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="The folder for results.", file_okay=False, show_default=False)],
+    attributes: Annotated[Path | None, typer.Option(help="The table of attributes.", exists=True, show_default=False)] = None,
+    basins: Annotated[Path | None, typer.Option(help="A text file with a gauge a line.", exists=True, show_default=False)] = None,
+    warm_up: Annotated[int, typer.Option(help="Days run before the period.", min=0)] = 365,
+    published: Annotated[
+        Path | None,
+        typer.Option(help="CSV with NSE of other models: a column gauge_id, one for each model.", exists=True, show_default=False),
+    ] = None,
+    reader: Annotated[str | None, typer.Option(help="How the data are read.", show_default=False)] = None,
+) -> None:
+    """Evaluate and print a summary."""
+    from bmi_dmg.evaluation.write import read_published, summary, write_evaluation
+    from dmg_core.training.evaluation import evaluate_folders
+    from dmg_core.training.experiment import read_basins
+    from dmg_core.training.run_folder import log_of
+
+    with clean_errors():
+        others = {} if published is None else read_published(published)
+        first, last = (moment.date().isoformat() for moment in period)
+        ids = None if basins is None else read_basins(basins)
+        evaluation = evaluate_folders(models, data, attributes, (first, last), ids=ids, warm_up=warm_up, reader=reader)
+        title = " + ".join(model.resolve().name for model in models)
+        logs = {model.resolve().name: log for model in models if (log := log_of(model)) is not None}
+        write_evaluation(out, evaluation, title, others, logs)
+    typer.echo(summary(evaluation, others))

@@ -1,0 +1,1 @@
+"""What an evaluation of trained models leaves behind: simulated flow, scores, pictures."""

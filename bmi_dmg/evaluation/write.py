@@ -1,0 +1,123 @@
+"""The files of an evaluation, and what it comes to in a few lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmi_dmg.evaluation.pictures import draw_hydrographs, draw_learning, draw_parameters, draw_score_map, draw_scores
+from dmg_core.errors import ConfigError
+from dmg_core.files import path_written_whole
+from dmg_core.training.evaluation import SCORES_NAME, Evaluation, write_scores
+
+SIMULATION_NAME: Final = "simulation.nc"
+
+FloatArray = NDArray[np.float64]
+
+
+def write_evaluation(
+    folder: Path,
+    evaluation: Evaluation,
+    title: str,
+    published: Mapping[str, Mapping[str, float]],
+    logs: Mapping[str, Path] | None = None,
+) -> None:
+    """Write flow, scores and pictures.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if need be; files of earlier evaluations are replaced.
+    evaluation : Evaluation
+        What to write.
+    title : str
+        Names the models in files and pictures.
+    published : mapping of str to mapping of str to float
+        For other models, by name: NSE by gauge.
+    logs : mapping of str to Path, optional
+        Logs of the trainings, by name.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_simulation(folder / SIMULATION_NAME, evaluation, title)
+    write_scores(folder / SCORES_NAME, evaluation)
+    draw_parameters(folder / "parameters.png", evaluation, title)
+    if evaluation.scored:
+        draw_scores(folder / "scores.png", evaluation, title, published)
+        draw_score_map(folder / "map.png", evaluation, title)
+        draw_hydrographs(folder / "hydrographs.png", evaluation, title)
+    if logs:
+        draw_learning(folder / "learning.png", logs)
+
+
+def write_simulation(path: Path, evaluation: Evaluation, title: str) -> None:
+    """Write simulated flow in CF NetCDF: ``streamflow(gauge_id, time)`` in mm/d over the areas of the data."""
+    import xarray as xr
+
+    basins = evaluation.basins
+    places = {
+        "latitude": ("gauge_id", basins.latitude, {"standard_name": "latitude", "units": "degrees_north"}),
+        "longitude": ("gauge_id", basins.longitude, {"standard_name": "longitude", "units": "degrees_east"}),
+        "area": ("gauge_id", basins.upstream_area, {"long_name": "drainage area", "units": "km2"}),
+    }
+    flow = {"units": "mm/d", "long_name": "simulated streamflow, depth over the drainage area"}
+    dataset = xr.Dataset(
+        {"streamflow": (("gauge_id", "time"), evaluation.simulated.T.astype(np.float32), flow), "area": places.pop("area")},
+        {
+            "gauge_id": ("gauge_id", np.array(basins.ids, dtype=object), {"cf_role": "timeseries_id"}),
+            "time": ("time", basins.dates.astype("datetime64[ns]"), {"standard_name": "time"}),
+            **places,
+        },
+        {"Conventions": "CF-1.8", "featureType": "timeSeries", "title": f"Streamflow simulated by {title}"},
+    )
+    with path_written_whole(path) as unfinished:
+        dataset.to_netcdf(
+            unfinished,
+            engine="netcdf4",
+            encoding={"streamflow": {"zlib": True, "complevel": 4}, "time": {"units": f"days since {basins.dates[0]}", "dtype": "i4"}},
+        )
+
+
+def read_published(path: Path) -> dict[str, dict[str, float]]:
+    """Read NSE of other models: a CSV with a column ``gauge_id`` and one for each model; columns that are no numbers are passed over.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read so.
+    """
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, dtype={"gauge_id": str})
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read as a table of scores: {error}") from error
+    if "gauge_id" not in table.columns:
+        raise ConfigError(f"{path}: no column 'gauge_id'; it has {', '.join(map(str, table.columns))}")
+    numbers = table.set_index("gauge_id").select_dtypes("number")
+    return {str(name): {str(gauge): float(value) for gauge, value in numbers[name].dropna().items()} for name in numbers.columns}
+
+
+def summary(evaluation: Evaluation, published: Mapping[str, Mapping[str, float]]) -> str:
+    """Say in a few lines how well it went."""
+    basins = evaluation.basins
+    lines = [f"{len(basins.ids)} basins, {basins.dates[0]} to {basins.dates[-1]}, {evaluation.scored} with observed flow"]
+    if evaluation.scored:
+        scores = ", ".join(f"{name.upper()} {evaluation.median(name):.3f}" for name in ("nse", "kge"))
+        biases = ", ".join(f"{name.upper()} {evaluation.median(name):+.1f} %" for name in ("pbias", "flv", "fhv"))
+        lines.append(f"Medians: {scores}, {biases}")
+    for name, by_gauge in published.items():
+        both = [(mine, by_gauge[gauge]) for gauge, mine in scored_basins(evaluation).items() if gauge in by_gauge]
+        if both:
+            mine, theirs = np.median(np.array(both), axis=0)
+            lines.append(f"Median NSE over the {len(both)} basins that {name} has too: {mine:.3f}, {name} {theirs:.3f}")
+    return "\n".join(lines)
+
+
+def scored_basins(evaluation: Evaluation) -> dict[str, float]:
+    """NSE by gauge, of the basins that have one."""
+    pairs = zip(evaluation.basins.ids, evaluation.scores["nse"], strict=True)
+    return {gauge: float(value) for gauge, value in pairs if np.isfinite(value)}

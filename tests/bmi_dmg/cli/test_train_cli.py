@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from bmi_dmg.cli.main import app
+from dmg_core.model import load_model
+from dmg_core.training.experiment_file import read_experiment
+from tests.dmg_core.training.synthetic import make_document
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Path:
+    """An experiment of seconds."""
+    file = tmp_path / "experiment.yaml"
+    file.write_text(yaml.safe_dump(make_document()))
+    (tmp_path / "made.nc").touch()
+    return file
+
+
+def invoke(*arguments: Any) -> Any:
+    """Call the command."""
+    return runner.invoke(app, [str(argument) for argument in arguments])
+
+
+def test_a_training_prints_its_model(experiment: Path, tmp_path: Path) -> None:
+    """The path of the model goes to stdout, the scores of each validation to stderr."""
+    result = invoke("train", experiment, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == f"{tmp_path / 'out' / 'model'}\n"
+    assert "epoch 1: validation: median NSE" in result.stderr
+    assert "epoch 2: validation: median NSE" in result.stderr
+    load_model(tmp_path / "out" / "model")
+
+
+def test_options_replace_what_the_file_says(experiment: Path, tmp_path: Path) -> None:
+    """Data, seed and threads are those of the options, and are written down so."""
+    options = ["--data", tmp_path / "made.nc", "--seed", 7, "--threads", 1, "--no-progress"]
+    result = invoke("train", experiment, "--out", tmp_path / "out", *options)
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == ""
+    written = read_experiment(tmp_path / "out" / "experiment.yaml")
+    assert (written.seed, written.data.file) == (7, tmp_path / "made.nc")
+
+
+def test_a_training_goes_on_only_if_told(experiment: Path, tmp_path: Path) -> None:
+    """A second training in a folder is refused without --resume, with a hint."""
+    invoke("train", experiment, "--out", tmp_path / "out", "--no-progress")
+    again = invoke("train", experiment, "--out", tmp_path / "out", "--no-progress")
+    assert again.exit_code == 1
+    assert "go on with it (--resume) or choose another folder" in again.stderr
+    assert invoke("train", experiment, "--out", tmp_path / "out", "--no-progress", "--resume").exit_code == 0
+
+
+def test_tensorboard_gets_losses_and_scores(experiment: Path, tmp_path: Path) -> None:
+    """With --tensorboard the event files hold what the log does."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    assert invoke("train", experiment, "--out", tmp_path / "out", "--no-progress", "--tensorboard").exit_code == 0
+    events = EventAccumulator(str(tmp_path / "out" / "tensorboard"))
+    events.Reload()
+    assert len(events.Scalars("training/loss")) == 6
+    assert [event.step for event in events.Scalars("validation/median_nse")] == [3, 6]
+
+
+def test_a_wrong_experiment_is_told_cleanly(tmp_path: Path) -> None:
+    """File and key are named, with exit status 1 and no traceback."""
+    file = tmp_path / "wrong.yaml"
+    file.write_text(yaml.safe_dump(make_document(loss={"name": "luck"})))
+    result = invoke("train", file, "--out", tmp_path / "out", "--no-progress")
+    assert result.exit_code == 1
+    assert "there is no loss called 'luck'" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_search_prints_the_best_experiment(tmp_path: Path) -> None:
+    """``tune`` prints the path of an experiment that can be trained."""
+    file = tmp_path / "search.yaml"
+    document = make_document(epochs=1, iterations_per_epoch=1)
+    file.write_text(yaml.safe_dump({**document, "search": {"model.hidden_size": {"choices": [2, 3]}}}))
+    result = invoke("tune", file, "--trials", 1, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.stderr
+    assert result.stdout == f"{tmp_path / 'out' / 'best.yaml'}\n"
+    assert read_experiment(tmp_path / "out" / "best.yaml").model.hidden_size in {2, 3}
+    assert json.loads((tmp_path / "out" / "trial-000" / "versions.json").read_text())["torch"]

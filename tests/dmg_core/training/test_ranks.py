@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dmg_core.errors import ConfigError
+from dmg_core.model import load_model
+from dmg_core.training.experiment_file import write_experiment
+from dmg_core.training.ranks import Ranks, started_ranks
+from dmg_core.training.train import train
+from tests.dmg_core.training.synthetic import make_document, make_experiment
+
+ROOT = Path(__file__).resolve().parents[3]
+PROGRAM = """
+import sys
+from pathlib import Path
+from dmg_core.training.experiment_file import read_experiment
+from dmg_core.training.train import train
+import tests.dmg_core.training.synthetic
+train(read_experiment(sys.argv[1]), Path(sys.argv[2]), resume=len(sys.argv) > 3)
+"""
+#: Nothing random but what all processes draw alike, so that two of them can be held against one.
+PLAIN: dict[str, Any] = {
+    "model": {**make_document()["model"], "dropout": 0.0},
+    "sampler": {"name": "windows", "basins": 4, "days": 60, "warm_up": 20},
+    "loss": {"name": "mse"},
+    "precision": "float64",
+    "gradient_clip": None,
+}
+
+
+def launch(tmp_path: Path, out: Path, *more: str) -> None:
+    """Train with two processes."""
+    (tmp_path / "program.py").write_text(PROGRAM)
+    write_experiment(tmp_path / "experiment.yaml", make_experiment(**PLAIN))
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", str(tmp_path / "program.py")]
+    # The tests' own modules are imported from the repository; the packages under test stay those of this process.
+    packages = str(Path(train.__code__.co_filename).parents[2])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([packages, str(ROOT)]), "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONSAFEPATH", None)
+    arguments = [*command, str(tmp_path / "experiment.yaml"), str(out), *more]
+    result = subprocess.run(arguments, env=environment, capture_output=True, text=True, check=False, timeout=300)
+    assert result.returncode == 0, result.stderr[-3000:]
+
+
+def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
+    """Each takes half of the basins of a batch; the weights come out as those of one process, to rounding."""
+    train(make_experiment(**PLAIN), tmp_path / "alone")
+    launch(tmp_path, tmp_path / "together")
+    alone, together = (load_model(tmp_path / name / "model").network.state_dict() for name in ("alone", "together"))
+    for name, weights in alone.items():
+        torch.testing.assert_close(together[name], weights, rtol=1e-4, atol=1e-6)
+    assert json.loads((tmp_path / "together" / "versions.json").read_text())["torch"] == torch.__version__
+
+
+def test_as_many_processes_must_go_on(tmp_path: Path) -> None:
+    """A checkpoint of two processes cannot be gone on with by one."""
+    launch(tmp_path, tmp_path / "together")
+    with pytest.raises(ConfigError, match="was written by 2 processes, so as many must go on, not 1"):
+        train(make_experiment(**PLAIN), tmp_path / "together", resume=True)
+
+
+def test_one_process_shares_with_none() -> None:
+    """Without a launcher there is one rank, which leads and takes everything."""
+    with started_ranks() as ranks:
+        assert (ranks.rank, ranks.count, ranks.leads) == (0, 1, True)
+    assert list(Ranks().share(torch.arange(3).numpy())) == [0, 1, 2]
