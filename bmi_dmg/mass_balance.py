@@ -95,6 +95,7 @@ class MassBalance:
             return WaterBudget()
         engine, row = self._stepper.catchment.engine, self._stepper.catchment.row
         arrays = engine.arrays
+        engine.catch_up(slice(row, row + 1))
         rain, exchange, evaporated, runoff, leaked, increments = arrays.budget[row].tolist()
         unfinished, unreported, never_simulated = self._stepper.held()
         change = float(arrays.storage(slice(row, row + 1))[0] - arrays.initial_storage[row])

@@ -279,6 +279,7 @@ class Engine:
             way), and the residual, which is rounding alone; mm.
         """
         rows = slice(0, len(self))
+        self.catch_up(rows)
         budget = dict(zip(BUDGET, self.arrays.budget[rows].T.copy(), strict=True))
         budget["reanchoring"] = self.reanchored(rows)
         budget["storage_change"] = self.arrays.storage(rows) - self.arrays.initial_storage[rows]
@@ -289,8 +290,12 @@ class Engine:
     def reset_budget(self, rows: slice | None = None) -> None:
         """Start the sums of the water budget anew, of all catchments or of some, from the water there is."""
         rows = slice(0, len(self)) if rows is None else rows
+        self.catch_up(rows)
         self.arrays.budget[rows] = 0.0
         self.arrays.initial_storage[rows] = self.arrays.storage(rows)
+
+    def catch_up(self, rows: slice) -> None:
+        """Do what is due before the state of some catchments is looked at or changed: nothing but in multi-timescale runs."""
 
     def reanchored(self, rows: slice) -> FloatArray:
         """Water put into the stores of some catchments by starting anew from another model, mm: none but in multi-timescale runs."""
@@ -316,6 +321,7 @@ class Engine:
         """
         if self.model.static_from_series:
             self._settle(rows)
+        self.catch_up(rows)
         return {name: array[rows].copy() for name, array in self.state_arrays().items()}
 
     def restore(self, row: int, state: Mapping[str, npt.NDArray[Any]], where: str) -> None:

@@ -172,8 +172,8 @@ class CompiledBackend:
 
     def bind(self, arrays: CatchmentArrays) -> None:
         """Take the arrays anew, after they were allocated or have grown."""
-        self._network = _NetworkRows(arrays.h, arrays.c, arrays.fixed)
-        self._catchments = CatchmentRows(
+        network = _NetworkRows(arrays.h, arrays.c, arrays.fixed)
+        catchments = CatchmentRows(
             stores=arrays.named_stores(self._model),
             store_values=arrays.stores,
             parameters=arrays.named_parameters(self._model),
@@ -184,11 +184,11 @@ class CompiledBackend:
             in_transit=arrays.in_transit,
             budget=arrays.budget,
         )
+        self._arguments = (network, catchments, self._weights, self._inputs, self._dynamic, self._dt, self._nz)
 
     def advance(self, first: int, last: int, forcing: Array, selection: Array, results: Array) -> None:
         """Advance rows through a series; see :class:`Backend`."""
-        constants = (self._weights, self._inputs, self._dynamic, self._dt, self._nz)
-        rest = (first, forcing, selection, results, self._network, self._catchments, *constants)
+        rest = (first, forcing, selection, results, *self._arguments)
         if self._threads == 1 or last - first <= BLOCK:
             self._kernel(first, last, *rest)
             return

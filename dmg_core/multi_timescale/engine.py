@@ -39,7 +39,8 @@ class MultiTimescaleEngine(Engine):
     """A multi-timescale model and its catchments: an engine of the hourly model, stepped by the hour.
 
     At the start of a day, all catchments that stand there are taken together: a day leaves the window of hours for the daily model, and
-    the hourly model is re-anchored if that is due.
+    the hourly model is re-anchored if that is due. This happens when the first of them is stepped, or looked at (:meth:`catch_up`), so
+    that what is seen does not depend on the others.
 
     Parameters
     ----------
@@ -109,6 +110,11 @@ class MultiTimescaleEngine(Engine):
         for name, array in vars(self.windows).items():
             array[catchment.row] = getattr(fresh, name)[0]
 
+    def catch_up(self, rows: slice) -> None:
+        """Begin the day of those of ``rows`` that stand at the start of one."""
+        if self._stand_at_a_start(rows):
+            self._begin_days()
+
     def reset_budget(self, rows: slice | None = None) -> None:
         """Start the sums of the water budget anew; see :meth:`dmg_core.Engine.reset_budget`."""
         super().reset_budget(rows)
@@ -149,7 +155,7 @@ class MultiTimescaleEngine(Engine):
     def _advance_one(self, row: int) -> None:
         """Advance a row by an hour; within a day nothing else is to be done than to keep it."""
         windows = self.windows
-        now = windows.hours_seen[row]
+        now = windows.hours_seen.item(row)
         if now % HOURS_PER_DAY == 0 or now < self._stands_still_until:
             self._advance_alike(row, row + 1, self._one_forcing, ALL_OUTPUTS, self._one_result)
             return
@@ -171,8 +177,10 @@ class MultiTimescaleEngine(Engine):
         steps, t = len(series), 0
         while t < steps:
             now = int(self.windows.hours_seen[first])
-            if now % HOURS_PER_DAY == 0:
-                self._begin_days(first, last, now)
+            if now == 0:
+                self._begin_day(first, last, now)
+            elif now % HOURS_PER_DAY == 0 and self._stand_at_a_start(slice(first, last)):
+                self._begin_days()
             length = min(steps - t, HOURS_PER_DAY - now % HOURS_PER_DAY)
             hours = series[t : t + length]
             whole = length == steps
@@ -192,14 +200,19 @@ class MultiTimescaleEngine(Engine):
             return
         self._backend.advance(first, last, hours, selection, results)
 
-    def _begin_days(self, first: int, last: int, now: int) -> None:
-        """Begin the day of some rows that have seen ``now`` hours, and of all others that stand at the start of a day."""
-        windows = self.windows
-        if (windows.day_begun[first:last] == now).all():
-            return
-        seen = windows.hours_seen[: len(self)]
-        waiting = (seen % HOURS_PER_DAY == 0) & (windows.day_begun[: len(self)] != seen) & self.arrays.settled[: len(self)]
-        for begin, end in _stretches(waiting):
+    def _stand_at_a_start(self, rows: slice) -> bool:
+        """Whether some rows have a day to begin; the first one begins with its first hour."""
+        return bool(self._waiting_for_a_day(rows).any())
+
+    def _waiting_for_a_day(self, rows: slice) -> Array:
+        seen, begun = self.windows.hours_seen[rows], self.windows.day_begun[rows]
+        waiting: Array = (seen % HOURS_PER_DAY == 0) & (begun != seen) & (seen > 0) & self.arrays.settled[rows]
+        return waiting
+
+    def _begin_days(self) -> None:
+        """Begin the day of all rows that stand at the start of one."""
+        seen = self.windows.hours_seen
+        for begin, end in _stretches(self._waiting_for_a_day(slice(0, len(self)))):
             for alike in _alike(seen, begin, end):
                 self._begin_day(*alike, int(seen[alike[0]]))
 

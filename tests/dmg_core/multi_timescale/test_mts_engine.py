@@ -11,6 +11,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dmg_core import Catchment
+from dmg_core.assimilation import read_state
 from dmg_core.errors import AttributeTableError, ConfigError, StateError
 from dmg_core.multi_timescale import Coupling, MultiTimescaleEngine, MultiTimescaleModel
 from dmg_core.physics.hbv import OUTPUTS
@@ -155,6 +157,19 @@ def test_catchments_stepped_one_by_one_equal_those_stepped_together() -> None:
     engine = engine_of(model, attributes)
     found = np.array([[engine.advance(row, *weather[t, row])[0] for row in range(10)] for t in range(HOURS)])
     assert np.array_equal(found, expected)
+
+
+def test_what_is_seen_of_a_catchment_does_not_depend_on_the_others() -> None:
+    """At the end of a day a catchment is looked at as re-anchored, whether another one has begun the next day or not."""
+    model, weather = make_model(**WINDOWS), hourly_weather(FIRST + 1, 2)
+    alone, among = engine_of(model, make_attributes(2)), engine_of(model, make_attributes(2))
+    for engine in (alone, among):
+        engine.run(weather[:FIRST])
+    among.advance(0, *weather[FIRST, 0])
+    other = slice(1, 2)
+    assert np.array_equal(read_state(Catchment(alone, 1), "soil_moisture"), read_state(Catchment(among, 1), "soil_moisture"))
+    assert all(np.array_equal(array, among.capture(other)[name]) for name, array in alone.capture(other).items())
+    assert alone.budget()["reanchoring"][1] == among.budget()["reanchoring"][1] != 0.0
 
 
 def test_catchments_may_stand_at_different_hours() -> None:
