@@ -16,6 +16,7 @@ import yaml
 from bmi_dmg.variables import INPUTS
 from dmg_core.backends import BACKENDS
 from dmg_core.errors import ConfigError
+from dmg_core.multi_timescale.coupling import LEAD_INS, Coupling
 
 _log = logging.getLogger(__name__)
 
@@ -38,6 +39,8 @@ SETTINGS: Final = frozenset(
         "checkpoint",
         "missing_forcing",
         "spinup",
+        "warmup",
+        "lead_in",
     }
 )
 
@@ -45,11 +48,13 @@ SETTINGS: Final = frozenset(
 ATTRIBUTES_TOO: Final = frozenset({"latitude"})
 
 #: Keys of NGIAB's dialect that need no action here: the framework decides when a run ends, stepping is the only way to run, and so on.
-WITHOUT_EFFECT: Final = frozenset({"catchment_name", "stepwise", "verbose", "end_time", "catchsize", "lengthkm", "warmup"})
+WITHOUT_EFFECT: Final = frozenset({"catchment_name", "stepwise", "verbose", "end_time", "catchsize", "lengthkm"})
 
 TIME_STEPS: Final = {"1 day": 1, "1 hour": 24}
 MISSING_FORCING: Final = ("error", "hold", "zero_rain")
 DTYPES: Final = ("float32", "float64")
+#: Keys of ``warmup``.
+WARMUP: Final = ("cycle_days", "daily_mode", "daily_warmup_days", "hourly_mode", "hourly_warmup_hours")
 _TIME_FORMATS: Final = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H", "%Y-%m-%d")
 
 
@@ -137,6 +142,8 @@ class BmiConfig:
         What to do where weather is missing; see :class:`bmi_dmg.weather.Weather`.
     spinup : SpinUpSettings or None
         Weather to run through before the start, if any; not together with ``initial_state``.
+    coupling : Coupling
+        How the two models of a multi-timescale folder are coupled: what ``warmup`` and ``lead_in`` say.
     others : dict
         All keys that are no settings: attributes of the catchment, mostly. The latitude, which may be an attribute too, is among them.
     """
@@ -156,6 +163,7 @@ class BmiConfig:
     checkpoint: CheckpointSettings | None
     missing_forcing: str
     spinup: SpinUpSettings | None
+    coupling: Coupling
     others: dict[str, Any]
 
     def attributes(self, names: Iterable[str]) -> dict[str, float]:
@@ -210,6 +218,7 @@ def read_config(path: str | Path) -> BmiConfig:
         checkpoint=_checkpoint(file, values.get("checkpoint")),
         missing_forcing=_choice(file, values, "missing_forcing", "error", MISSING_FORCING),
         spinup=_spinup(file, values.get("spinup")),
+        coupling=_coupling(file, values),
         others={key: value for key, value in values.items() if key not in SETTINGS or key in ATTRIBUTES_TOO},
     )
     _check_latitude(config)
@@ -319,6 +328,17 @@ def _spinup(file: Path, value: Any) -> SpinUpSettings | None:
         return None
     forcing, numbers = _path_and_numbers(file, "spinup", value, ("forcing", "days"), "forcing (a file) and, if wanted, days")
     return SpinUpSettings(_there_or_beside(file, forcing), **numbers)
+
+
+def _coupling(file: Path, values: Mapping[str, Any]) -> Coupling:
+    lead_in = _choice(file, values, "lead_in", LEAD_INS[0], LEAD_INS)
+    warmup = {} if values.get("warmup") is None else values["warmup"]
+    if not isinstance(warmup, Mapping) or not set(warmup) <= set(WARMUP):
+        raise ConfigError(f"{file}: warmup is {warmup!r}, expected some of {', '.join(WARMUP)}")
+    try:
+        return Coupling(**{key: value for key, value in warmup.items() if value is not None}, lead_in=lead_in)
+    except ConfigError as error:
+        raise ConfigError(f"{file}: warmup: {error}") from error
 
 
 def _path_and_numbers(file: Path, key: str, value: Any, known: tuple[str, ...], expected: str) -> tuple[str, dict[str, int]]:

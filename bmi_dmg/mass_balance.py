@@ -1,7 +1,8 @@
 """The water budget of a catchment at every hour, and ngen's mass balance: four running sums of it, in metres.
 
 ``mass_in - mass_out - mass_stored - mass_leaked`` is rounding alone. Rain of an unfinished day and runoff that is computed but not reported
-yet are stored water. Regional groundwater exchange counts as inflow or outflow by its sign; water put into stores from outside is inflow.
+yet are stored water. Regional groundwater exchange and the jumps of re-anchoring count as inflow or outflow by their sign; water put into
+stores from outside is inflow.
 What numerical clamps lose, and the rain of a first day that did not start at midnight, is leaked.
 """
 
@@ -33,12 +34,14 @@ class WaterBudget(NamedTuple):
         Groundwater gained from the region; negative: lost to it.
     increments : float
         Water put into stores from outside, as data assimilation does; negative: taken out.
+    reanchoring : float
+        Water that starting anew from the daily model has put into the stores of a multi-timescale run; negative: taken out.
     aet : float
         Actual evapotranspiration.
     runoff : float
         Runoff that has been reported.
     leaked : float
-        What numerical clamps have lost, and the rain of a first day that did not start at midnight.
+        What numerical clamps have lost, and rain that was not simulated: of a first day that did not start at midnight, and of a lead-in.
     storage_change : float
         Gained by the stores, the water under way, the unfinished day, and runoff that is computed but not reported yet.
     """
@@ -46,6 +49,7 @@ class WaterBudget(NamedTuple):
     precipitation: float = 0.0
     regional_exchange: float = 0.0
     increments: float = 0.0
+    reanchoring: float = 0.0
     aet: float = 0.0
     runoff: float = 0.0
     leaked: float = 0.0
@@ -53,7 +57,7 @@ class WaterBudget(NamedTuple):
 
 
 #: Terms that bring water.
-GAINS: Final = ("precipitation", "regional_exchange", "increments")
+GAINS: Final = ("precipitation", "regional_exchange", "increments", "reanchoring")
 
 
 class MassBalance:
@@ -77,9 +81,10 @@ class MassBalance:
 
     def _mass(self, place: int) -> float:
         water = self._budget()
+        by_sign = (water.regional_exchange, water.reanchoring)
         terms = (
-            water.precipitation + max(water.regional_exchange, 0.0) + water.increments,
-            water.aet + water.runoff + max(-water.regional_exchange, 0.0),
+            water.precipitation + water.increments + sum(max(amount, 0.0) for amount in by_sign),
+            water.aet + water.runoff + sum(max(-amount, 0.0) for amount in by_sign),
             water.storage_change,
             water.leaked,
         )
@@ -88,7 +93,9 @@ class MassBalance:
     def _budget(self) -> WaterBudget:
         if self._stepper is None:
             return WaterBudget()
-        arrays, row = self._stepper.catchment.engine.arrays, self._stepper.catchment.row
+        engine, row = self._stepper.catchment.engine, self._stepper.catchment.row
+        arrays = engine.arrays
+        engine.catch_up(slice(row, row + 1))
         rain, exchange, evaporated, runoff, leaked, increments = arrays.budget[row].tolist()
         unfinished, unreported, never_simulated = self._stepper.held()
         change = float(arrays.storage(slice(row, row + 1))[0] - arrays.initial_storage[row])
@@ -96,6 +103,7 @@ class MassBalance:
             precipitation=rain + unfinished + never_simulated,
             regional_exchange=exchange,
             increments=increments,
+            reanchoring=float(engine.reanchored(slice(row, row + 1))[0]),
             aet=evaporated,
             runoff=runoff - unreported,
             leaked=leaked + never_simulated,

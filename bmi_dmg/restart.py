@@ -248,6 +248,7 @@ def shared_checkpoints(config: BmiConfig, settings: CheckpointSettings, instead_
         "dtype": config.dtype,
         "pet_method": config.pet_method,
         "start_time": config.start_time,
+        "warmup": config.coupling,
         "checkpoint.every": settings.every,
         "checkpoint.keep": settings.keep,
     }

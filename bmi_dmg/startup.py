@@ -30,7 +30,7 @@ def start(config: BmiConfig) -> Stepper:
     DmgError
         If the configuration, the model folder or the state is wrong. Nothing is left behind then.
     """
-    engine = shared_engine(config.model_dir, config.dtype, config.device, config.backend)
+    engine = shared_engine(config.model_dir, config.dtype, config.device, config.backend, config.coupling)
     check_time_step(config, engine.model.physics.variant)
     attributes = config.attributes(engine.attribute_names)
     (catchment,) = engine.add({name: [value] for name, value in attributes.items()}, [config.catchment_id])

@@ -52,8 +52,8 @@ class CatchmentArrays:
         Factor and offset by which dynamic parameters are changed (:mod:`dmg_core.calibration`).
     hydrograph : ndarray of float64, shape (N, L)
         Unit hydrograph.
-    fixed : ndarray, shape (N, H)
-        Part of the LSTM's input layer that the attributes give, of the network's precision.
+    fixed : ndarray, shape (N, I)
+        Part of the LSTM's input layer, ``I`` wide, that the attributes give, of the network's precision.
     attributes : ndarray of float64, shape (N, A)
         In the order of the model's settings.
     site : structured ndarray, shape (N,)
@@ -79,7 +79,7 @@ class CatchmentArrays:
     @classmethod
     def allocate(cls, model: DeltaModel, capacity: int) -> CatchmentArrays:
         """Arrays for ``capacity`` catchments that start from nothing."""
-        physics, hidden = model.physics, model.lstm.lstm.hidden
+        physics, hidden = model.physics, model.lstm.cell.hidden
         length, nmul, stores = physics.hydrograph_steps, physics.nmul, len(stores_of(physics.variant)._fields)
         precision = np.dtype(str(model.dtype).removeprefix("torch."))
         return cls(
@@ -92,7 +92,7 @@ class CatchmentArrays:
             parameters=np.ones((capacity, nmul, len(parameter_columns(physics.variant)))),
             dynamic_change=np.tile((1.0, 0.0), (capacity, len(physics.dynamic_parameters), 1)),
             hydrograph=np.zeros((capacity, length)),
-            fixed=np.zeros((capacity, hidden), precision),
+            fixed=np.zeros((capacity, model.lstm.cell.w_ih.shape[1]), precision),
             attributes=np.zeros((capacity, len(model.settings.attributes))),
             site=np.zeros(capacity, SITE_DTYPE),
             settled=np.zeros(capacity, np.bool_),

@@ -87,6 +87,7 @@ def set_state(catchment: Catchment, name: str, values: Array) -> None:
 
 def _view(catchment: Catchment, name: str) -> Array:
     arrays, model = catchment.engine.arrays, catchment.engine.model
+    catchment.engine.catch_up(slice(catchment.row, catchment.row + 1))
     if name in NETWORK:
         view: Array = getattr(arrays, NETWORK[name])[catchment.row]
         return view

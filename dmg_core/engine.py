@@ -35,7 +35,9 @@ FloatArray = npt.NDArray[np.float64]
 
 _log = logging.getLogger(__name__)
 
-_ALL_OUTPUTS = np.arange(len(OUTPUTS))
+#: Selections of outputs.
+ALL_OUTPUTS = np.arange(len(OUTPUTS))
+_NO_OUTPUTS = np.empty(0, np.int64)
 
 
 class Engine:
@@ -263,7 +265,7 @@ class Engine:
             self._settle(slice(row, row + 1))
         weather = self._one_forcing[0, 0]
         weather[0], weather[1], weather[2] = precipitation, temperature, pet
-        self._backend.advance(row, row + 1, self._one_forcing, _ALL_OUTPUTS, self._one_result)
+        self._advance_one(row)
         return self._one_result[:, 0, 0]
 
     def budget(self) -> dict[str, FloatArray]:
@@ -273,26 +275,36 @@ class Engine:
         -------
         dict of str to ndarray (N,)
             Sums of precipitation, regional exchange (positive: gained), aet, streamflow, leakage through numerical clamps (negative:
-            created) and increments (:meth:`set_state`), the change of storage (stores, and water under way), and the residual, which is
-            rounding alone; mm.
+            created), increments (:meth:`set_state`) and re-anchoring (:meth:`reanchored`), the change of storage (stores, and water under
+            way), and the residual, which is rounding alone; mm.
         """
         rows = slice(0, len(self))
+        self.catch_up(rows)
         budget = dict(zip(BUDGET, self.arrays.budget[rows].T.copy(), strict=True))
+        budget["reanchoring"] = self.reanchored(rows)
         budget["storage_change"] = self.arrays.storage(rows) - self.arrays.initial_storage[rows]
-        gained = budget["precipitation"] + budget["regional_exchange"] + budget["increments"]
+        gained = budget["precipitation"] + budget["regional_exchange"] + budget["increments"] + budget["reanchoring"]
         budget["residual"] = gained - budget["aet"] - budget["streamflow"] - budget["leaked"] - budget["storage_change"]
         return budget
 
     def reset_budget(self, rows: slice | None = None) -> None:
         """Start the sums of the water budget anew, of all catchments or of some, from the water there is."""
         rows = slice(0, len(self)) if rows is None else rows
+        self.catch_up(rows)
         self.arrays.budget[rows] = 0.0
         self.arrays.initial_storage[rows] = self.arrays.storage(rows)
 
-    @property
-    def state_fields(self) -> tuple[str, ...]:
-        """Arrays that make up the state of a catchment (:class:`dmg_core.arrays.CatchmentArrays`)."""
-        return (*STATE_FIELDS, *SERIES_FIELDS) if self.model.static_from_series else STATE_FIELDS
+    def catch_up(self, rows: slice) -> None:
+        """Do what is due before the state of some catchments is looked at or changed: nothing but in multi-timescale runs."""
+
+    def reanchored(self, rows: slice) -> FloatArray:
+        """Water put into the stores of some catchments by starting anew from another model, mm: none but in multi-timescale runs."""
+        return np.zeros(rows.stop - rows.start)
+
+    def state_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Arrays, a row for each catchment, that are its state (:class:`dmg_core.arrays.CatchmentArrays`)."""
+        names = (*STATE_FIELDS, *SERIES_FIELDS) if self.model.static_from_series else STATE_FIELDS
+        return {name: getattr(self.arrays, name) for name in names}
 
     @cached_property
     def identity(self) -> Identity:
@@ -309,7 +321,8 @@ class Engine:
         """
         if self.model.static_from_series:
             self._settle(rows)
-        return {name: getattr(self.arrays, name)[rows].copy() for name in self.state_fields}
+        self.catch_up(rows)
+        return {name: array[rows].copy() for name, array in self.state_arrays().items()}
 
     def restore(self, row: int, state: Mapping[str, npt.NDArray[Any]], where: str) -> None:
         """Set the state of a catchment.
@@ -328,10 +341,11 @@ class Engine:
         StateError
             If arrays are missing, misshapen, of another type or not finite; nothing is changed then.
         """
-        for name in self.state_fields:
-            require_like(name, state, getattr(self.arrays, name)[row], where)
-        for name in self.state_fields:
-            getattr(self.arrays, name)[row] = state[name]
+        arrays = self.state_arrays()
+        for name, array in arrays.items():
+            require_like(name, state, array[row], where)
+        for name, array in arrays.items():
+            array[row] = state[name]
         if self.model.static_from_series:
             self.arrays.settled[row] = True
 
@@ -408,5 +422,18 @@ class Engine:
         selection = np.array([OUTPUTS.index(name) for name in outputs], np.int64)
         results = np.empty((len(selection), len(series), last - first))
         if len(series) and last > first:
-            self._backend.advance(first, last, series, selection, results)
+            self._advance_rows(first, last, series, selection, results)
         return dict(zip(outputs, results, strict=True))
+
+    def _advance_rows(self, first: int, last: int, series: FloatArray, selection: npt.NDArray[np.int64], results: FloatArray) -> None:
+        """Advance rows whose static parameters are known; see :meth:`dmg_core.backends.Backend.advance`."""
+        self._backend.advance(first, last, series, selection, results)
+
+    def _advance_one(self, row: int) -> None:
+        """Advance a row through the one step of weather that is set, with all outputs."""
+        self._backend.advance(row, row + 1, self._one_forcing, ALL_OUTPUTS, self._one_result)
+
+    def _run_through(self, first: int, last: int, series: FloatArray) -> None:
+        """Advance rows through a series without looking at outputs."""
+        if len(series):
+            self._backend.advance(first, last, series, _NO_OUTPUTS, np.empty((0, len(series), last - first)))

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from dmg_core.checkpoint import Checkpoint, ModelSettings, read_checkpoint
 from dmg_core.errors import AttributeTableError
-from dmg_core.networks import AnnModel, LstmMlpModel, LstmModel, LstmState
+from dmg_core.networks import AnnModel, LstmMlpModel, LstmModel, LstmNetwork, LstmState
 from dmg_core.normalization import Normalizer
 from dmg_core.physics.equations import Site
 from dmg_core.physics.hbv import PHYSICS, Fractions, Hbv20, HbvState, SequenceHbv
@@ -47,14 +47,14 @@ class DeltaModel(nn.Module):
         self.normalize_attributes = attributes
 
     @property
-    def lstm(self) -> LstmModel:
+    def lstm(self) -> LstmNetwork:
         """The part of the network that is stepped through time."""
         return self.network.lstminv if isinstance(self.network, LstmMlpModel) else self.network
 
     @property
     def dtype(self) -> torch.dtype:
         """Precision of the network."""
-        return self.lstm.linear_in.weight.dtype
+        return self.lstm.linear_out.weight.dtype
 
     @property
     def static_from_series(self) -> bool:
@@ -136,6 +136,40 @@ class DeltaModel(nn.Module):
         fractions, site = self._fractions_and_site(forcing, attributes, upstream_area, elevation)
         dynamic, static, routing = fractions
         return self.physics.simulate(forcing, dynamic, *self.physics.constants(static, routing), site, state)
+
+    def go_on(
+        self,
+        forcing: Tensor,
+        attributes: Tensor,
+        network_state: LstmState,
+        state: HbvState,
+        upstream_area: Tensor | None = None,
+        elevation: Tensor | None = None,
+    ) -> tuple[dict[str, Tensor], HbvState, LstmState]:
+        """Run a series from where the network and the stores stand (models whose static parameters come from the attributes).
+
+        Parameters
+        ----------
+        forcing, attributes, upstream_area, elevation
+            See :meth:`forward`.
+        network_state : tuple of Tensor (B, H)
+            Hidden and cell state of the LSTM.
+        state : HbvState
+            Where the stores start.
+
+        Returns
+        -------
+        dict of str to Tensor (T, B), HbvState, tuple of Tensor (B, H)
+            Outputs, and where stores and network end.
+        """
+        x, traits = self.network_inputs(forcing, attributes)
+        dynamic, network_state = self.dynamic_fractions(x, network_state)
+        static, routing = self.static_fractions(traits)
+        area = self._attribute(self.settings.upstream_area, attributes, upstream_area, required=True)
+        height = self._attribute(self.settings.elevation, attributes, elevation)
+        site = self.physics.site(forcing.shape[1], forcing, area, height)
+        constants = self.physics.constants(static.to(forcing.dtype), None if routing is None else routing.to(forcing.dtype))
+        return (*self.physics.simulate(forcing, dynamic.to(forcing.dtype), *constants, site, state), network_state)
 
     def streamflow(
         self,
@@ -240,7 +274,7 @@ def build_model(checkpoint: Checkpoint, dtype: str | torch.dtype = "float32") ->
     with torch.device("meta"):  # the weights are assigned, not copied: sizes are all that is needed here
         network = _build_network(settings, physics)
     network.load_state_dict(checkpoint.weights, assign=True)
-    return DeltaModel(settings, network.to(_torch_dtype(dtype)), physics, forcings, attributes).eval()
+    return DeltaModel(settings, network.to(torch_dtype(dtype)), physics, forcings, attributes).eval()
 
 
 def load_model(folder: str | Path, dtype: str | torch.dtype = "float32") -> DeltaModel:
@@ -272,7 +306,8 @@ def _build_network(settings: ModelSettings, physics: SequenceHbv | Hbv20) -> Lst
     )
 
 
-def _torch_dtype(dtype: str | torch.dtype) -> torch.dtype:
+def torch_dtype(dtype: str | torch.dtype) -> torch.dtype:
+    """Precision of a network by its name, float32 or float64."""
     known = {"float32": torch.float32, "float64": torch.float64}
     if isinstance(dtype, torch.dtype) and dtype in known.values():
         return dtype

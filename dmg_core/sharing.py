@@ -5,14 +5,42 @@ from __future__ import annotations
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from dmg_core.checkpoint import is_multi_timescale_folder
 from dmg_core.engine import Engine
+from dmg_core.multi_timescale import Coupling, MultiTimescaleEngine
 
 #: Engines in use, by what makes them differ; one goes when its last catchment is let go.
-_shared: WeakValueDictionary[tuple[Path, str, str, str], Engine] = WeakValueDictionary()
+_shared: WeakValueDictionary[tuple[Path, str, str, str, Coupling], Engine] = WeakValueDictionary()
 
 
-def shared_engine(folder: str | Path, dtype: str = "float32", device: str = "cpu", backend: str = "auto") -> Engine:
-    """Return the one engine of this process for a model folder, precision, device and backend.
+def open_engine(
+    folder: str | Path,
+    dtype: str = "float32",
+    device: str = "cpu",
+    backend: str = "auto",
+    threads: int = 1,
+    coupling: Coupling | None = None,
+) -> Engine:
+    """Make an engine of its own from a model folder, of whichever kind its model needs.
+
+    Parameters
+    ----------
+    folder : str or Path
+        Model folder.
+    dtype, device, backend, threads
+        See :meth:`dmg_core.Engine.from_folder`.
+    coupling : Coupling, optional
+        How the two models of a multi-timescale folder are coupled; as published by default. Other folders have no use for it.
+    """
+    if is_multi_timescale_folder(folder):
+        return MultiTimescaleEngine.of_folder(folder, coupling or Coupling(), dtype, device, backend, threads)
+    return Engine.from_folder(folder, dtype, device, backend, threads)
+
+
+def shared_engine(
+    folder: str | Path, dtype: str = "float32", device: str = "cpu", backend: str = "auto", coupling: Coupling | None = None
+) -> Engine:
+    """Return the one engine of this process for a model folder, precision, device, backend and coupling.
 
     Parameters
     ----------
@@ -20,9 +48,11 @@ def shared_engine(folder: str | Path, dtype: str = "float32", device: str = "cpu
         Model folder.
     dtype, device, backend : str
         See :meth:`dmg_core.Engine.from_folder`.
+    coupling : Coupling, optional
+        See :func:`open_engine`.
     """
-    key = (Path(folder).resolve(), dtype, device, backend)
+    key = (Path(folder).resolve(), dtype, device, backend, coupling or Coupling())
     engine = _shared.get(key)
     if engine is None:
-        engine = _shared[key] = Engine.from_folder(key[0], dtype, device, backend)
+        engine = _shared[key] = open_engine(key[0], dtype, device, backend, coupling=coupling)
     return engine

@@ -83,7 +83,7 @@ class StaticParameters:
     @property
     def _is_gone(self) -> bool:
         network = self._model.network
-        return isinstance(network, LstmMlpModel) and network.ann.i2h.weight.device.type == "meta"
+        return isinstance(network, LstmMlpModel) and next(network.ann.parameters()).device.type == "meta"
 
     def _let_go_of_network(self) -> None:
         network = self._model.network
@@ -97,7 +97,7 @@ class StaticParameters:
 
     @property
     def _device(self) -> torch.device:
-        return self._model.lstm.linear_in.weight.device
+        return self._model.lstm.linear_out.weight.device
 
 
 @contextmanager

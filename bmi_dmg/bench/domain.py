@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 
 from bmi_dmg.bench.sizes import Sizes
 from bmi_dmg.demo.example_model import SETTINGS, write_example_model
+from bmi_dmg.demo.multi_timescale_model import FURTHER_ATTRIBUTES, multi_timescale_settings, write_multi_timescale_example
 from bmi_dmg.demo.synthetic_catchments import ATTRIBUTES
 from bmi_dmg.demo.synthetic_weather import Places, synthesize_weather
 from bmi_dmg.run_folder.aorc import WELL_KNOWN
 from bmi_dmg.run_folder.writing import BMI_CONFIGS, Period, write_bmi_config
 from bmi_dmg.variables import PENMAN_MONTEITH_INPUTS
+from dmg_core.checkpoint.spellings import MULTI_TIMESCALE
 from dmg_core.errors import ConfigError
 from dmg_core.parameters import HBV_20, HBV_20_HOURLY
 
@@ -26,7 +28,12 @@ START: Final = datetime(2000, 1, 1)
 PERIOD: Final = Period(START, START + timedelta(days=3653, hours=-1))
 
 #: The models: the physics of each, and its time step in BMI configs.
-MODELS: Final = {"daily": (HBV_20.name, "1 day"), "hourly": (HBV_20_HOURLY.name, "1 hour")}
+COUPLED: Final = "multi-timescale"
+MODELS: Final = {
+    "daily": (HBV_20.name, "1 day"),
+    "hourly": (HBV_20_HOURLY.name, "1 hour"),
+    COUPLED: (MULTI_TIMESCALE, "1 hour"),
+}
 
 #: More catchments than these share configs: reading costs the same, and the files stay few.
 MOST_CONFIGS: Final = 1000
@@ -99,9 +106,10 @@ def write_domain(folder: Path, sizes: Sizes) -> Domain:
     )
     np.save(domain.weather, _weather())
     for name, width in (("daily", sizes.mlp_width), ("hourly", sizes.hourly_mlp_width)):
-        physics, time_step = MODELS[name]
-        settings = replace(SETTINGS, physics=physics, hidden_size=sizes.lstm_width, mlp_hidden_size=width)
+        settings = replace(SETTINGS, physics=MODELS[name][0], hidden_size=sizes.lstm_width, mlp_hidden_size=width)
         write_example_model(domain.model(name), SEED, settings)
+    write_multi_timescale_example(domain.model(COUPLED), SEED, multi_timescale_settings(sizes.coupled_width, sizes.coupled_mlp_width))
+    for name, (_, time_step) in MODELS.items():
         write_configs(domain, name, time_step, len(domain.attributes["uparea"]))
     return domain
 
@@ -144,5 +152,6 @@ def _weather() -> NDArray[np.float64]:
 def _attributes(count: int) -> dict[str, NDArray[np.float64]]:
     """Draw attributes of a humid temperate region; those whose mean is positive are so themselves."""
     rng = np.random.default_rng(SEED)
-    drawn = {name: rng.normal(mean, std, count) for name, (mean, std) in ATTRIBUTES.items()}
-    return {name: np.abs(values) if ATTRIBUTES[name][0] > 0.0 else values for name, values in drawn.items()}
+    spreads = {**ATTRIBUTES, **FURTHER_ATTRIBUTES}
+    drawn = {name: rng.normal(mean, std, count) for name, (mean, std) in spreads.items()}
+    return {name: np.abs(values) if spreads[name][0] > 0.0 else values for name, values in drawn.items()}

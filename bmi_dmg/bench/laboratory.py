@@ -39,8 +39,8 @@ class Subject:
         ``module.Class``; empty for one that does nothing.
     configs : callable
         Gives paths of BMI configs, so many as asked for.
-    daily : bool
-        Whether the model computes once a day; else every hour.
+    model : str
+        Which of the models (:data:`bmi_dmg.bench.domain.MODELS`).
     warm_up_hours : int
         Hours from the end of the first day until it steps as it will ever after.
     aliases : mapping of str to str
@@ -50,9 +50,14 @@ class Subject:
     python: str
     python_type: str
     configs: Callable[[int], list[str]]
-    daily: bool
+    model: str
     warm_up_hours: int = 48
     aliases: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def daily(self) -> bool:
+        """Whether the model computes once a day; else every hour."""
+        return self.model == "daily"
 
 
 @dataclass(frozen=True)
@@ -104,7 +109,7 @@ class Laboratory:
             repeats=repeats,
             split_days=split_days,
         )
-        measured: Measured = self.run("black_box", job, python=subject.python, cache=cache or self.cache_of(daily=subject.daily))
+        measured: Measured = self.run("black_box", job, python=subject.python, cache=cache or self.cache_of(subject.model))
         return measured
 
     def run(self, script: str, job: Mapping[str, Any], *, cache: Path, python: str = sys.executable) -> Any:
@@ -128,9 +133,9 @@ class Laboratory:
             raise BenchError(outcome["failed"])
         return outcome
 
-    def cache_of(self, *, daily: bool) -> Path:
+    def cache_of(self, model: str) -> Path:
         """Folder of compiled code that all processes with a model share."""
-        return self.domain.folder / ("compiled-daily" if daily else "compiled-hourly")
+        return self.domain.folder / f"compiled-{model}"
 
     def new_cache(self) -> Path:
         """Folder of compiled code that is empty."""

@@ -1,39 +1,32 @@
 """What the public package ``dhbv2`` asks of files and calls, so that it is measured on the same weights and weather.
 
 It is met from outside only: through its BMI, in an interpreter of its own. Its daily class reads the very weights that this package is
-measured with. Its hourly class runs another model than ours, two coupled ones (multi-timescale); it gets seeded weights of the same LSTM
-width, with narrow MLPs.
+measured with, and so does its hourly class, which runs the multi-timescale model.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-import torch
 import yaml
-from numpy.typing import NDArray
 
-from bmi_dmg.bench.domain import SEED
+from bmi_dmg.bench.domain import COUPLED
+from bmi_dmg.bench.figures import COUPLED_WARM_UP
 from bmi_dmg.bench.laboratory import BenchError, Laboratory, Subject
 from bmi_dmg.bench.sizes import Sizes
-from bmi_dmg.demo.example_model import FORCINGS, SETTINGS
-from bmi_dmg.demo.synthetic_catchments import ATTRIBUTES
 from dmg_core.checkpoint.config import CONFIG_NAME
 from dmg_core.checkpoint.statistics import STATISTICS_NAME
 from dmg_core.errors import ConfigError
-from dmg_core.parameters import HBV_20, HBV_20_HOURLY, Variant
 
 PACKAGE: Final = "dhbv2"
 
-#: Hours from the end of the first day to the end of the first prediction: after a year, and after 358 days.
-DAILY_WARM_UP, HOURLY_WARM_UP = 365 * 24, 8592 + 1 - 24
+#: Hours from the end of the first day to the end of the first prediction of the daily class.
+DAILY_WARM_UP: Final = 365 * 24
 
 #: The hourly class spins up anew every week; a repeat is a whole number of weeks.
 STEPPED_HOURS: Final = 4 * 168
@@ -41,13 +34,6 @@ STEPPED_HOURS: Final = 4 * 168
 #: A name that the daily class looks for and its table of names lacks, and one that it has.
 ALIASES: Final = {"catchsize": "uparea"}
 
-#: Width of the hourly class's MLPs, which act once a week.
-MLP_WIDTH: Final = 64
-
-_NMUL: Final = SETTINGS.nmul
-_FORCINGS: Final = list(SETTINGS.forcings)
-_HOURLY_ATTRIBUTES: Final = [*(name for name in ATTRIBUTES if name != "uparea"), "catchsize"]
-_ROUTING_ATTRIBUTES: Final = ["aridity", "meanslope", "catchsize", "lengthkm"]
 _PERIOD: Final = {"start_time": "2000/01/01", "end_time": "2009/12/31"}
 
 #: Keys of ``config.yaml`` that the package reads before it runs.
@@ -104,7 +90,7 @@ def find_public_package(python: str) -> dict[str, str]:
 
 def public_subjects(laboratory: Laboratory, python: str) -> dict[str, tuple[Subject, str]]:
     """Write what the classes of the package ask for and give them by model, each with a note on what was done to run it."""
-    return {"daily": _daily(laboratory, python), "hourly": _hourly(laboratory, python)}
+    return {"daily": _daily(laboratory, python), COUPLED: _hourly(laboratory, python)}
 
 
 def _daily(laboratory: Laboratory, python: str) -> tuple[Subject, str]:
@@ -115,7 +101,7 @@ def _daily(laboratory: Laboratory, python: str) -> tuple[Subject, str]:
         python=python,
         python_type=f"{PACKAGE}.bmi.DeltaModelBmi",
         configs=_configs(laboratory, "daily", folder, start_time="2000/01/01 00"),
-        daily=True,
+        model="daily",
         warm_up_hours=DAILY_WARM_UP,
     )
     try:
@@ -127,17 +113,17 @@ def _daily(laboratory: Laboratory, python: str) -> tuple[Subject, str]:
 
 
 def _hourly(laboratory: Laboratory, python: str) -> tuple[Subject, str]:
-    """Give the hourly class."""
-    folder, width = _new_folder(laboratory, "hourly"), laboratory.sizes.lstm_width
-    _write_multi_timescale_model(folder, width)
+    """Give the hourly class, with the weights that this package's multi-timescale model is measured with."""
+    folder = _new_folder(laboratory, COUPLED)
+    _write_multi_timescale_model(folder, laboratory.domain.model(COUPLED))
     subject = Subject(
         python=python,
         python_type=f"{PACKAGE}.mts_bmi.MtsDeltaModelBmi",
-        configs=_configs(laboratory, "hourly", folder, start_time="2000-01-01 00:00:00", start_date="2000/01/01", start_hour=0),
-        daily=False,
-        warm_up_hours=HOURLY_WARM_UP,
+        configs=_configs(laboratory, COUPLED, folder, start_time="2000-01-01 00:00:00", start_date="2000/01/01", start_hour=0),
+        model=COUPLED,
+        warm_up_hours=COUPLED_WARM_UP,
     )
-    return subject, f"another model than ours: multi-timescale, two LSTMs of {width}, MLPs of {MLP_WIDTH}, no routing"
+    return subject, "runs as published"
 
 
 def _new_folder(laboratory: Laboratory, name: str) -> Path:
@@ -151,7 +137,7 @@ def _configs(laboratory: Laboratory, name: str, model: Path, **changes: Any) -> 
     paths = []
     for i, path in enumerate(laboratory.domain.configs(name, max(laboratory.sizes.domains))):
         config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        config |= {"model_dir": str(model), "catchsize": config["uparea"], "lengthkm": 2.0, **changes}
+        config |= {"model_dir": str(model), **changes}
         copy = model / f"{i}.yml"
         copy.write_text(yaml.safe_dump(config), encoding="utf-8")
         paths.append(str(copy))
@@ -172,86 +158,21 @@ def _write_daily_model(folder: Path, ours: Path) -> None:
     (folder / CONFIG_NAME).write_text(yaml.safe_dump({**config, **_REQUIRED}), encoding="utf-8")
 
 
-def _write_multi_timescale_model(folder: Path, width: int) -> None:
-    """Write a model folder of the hourly class, with random weights."""
-    daily_physics, daily_network = _part(HBV_20, "LstmMlpModel", width)
-    hourly_physics, hourly_network = _part(HBV_20_HOURLY, "LstmMlp2Model", width)
-    daily_physics["window_size"] = 351
-    hourly_physics |= {"window_size": 336, "train_warmup": 168, "agg_timescale_dim": [0, 2]}
-    hourly_physics |= {"train_spatial_chunk_size": 65536, "simulate_spatial_chunk_size": 10000, "simulate_temporal_chunk_size": 168}
-    hourly_network |= {"mlp2_dropout": 0.1, "mlp2_hidden_size": MLP_WIDTH, "attributes2": _ROUTING_ATTRIBUTES}
-    model = {
-        "rho": 365,
-        "warm_up": 0,
-        "use_log_norm": [],
-        "phy": {"name": ["Hbv_2_mts"], "hif_model": hourly_physics, "lof_model": daily_physics},
-        "nn": {"sub_batch_size": 100, "hif_model": hourly_network, "lof_model": daily_network},
-    }
-    names = {"upstream_area_name": "uparea", "subbasin_area_name": "catchsize", "elevation_name": "meanelevation"}
-    config = {
-        **_REQUIRED,
-        "cache_states": True,
-        "test": {**_PERIOD, "test_epoch": 0, "batch_size": 1},
-        "model": model,
-        "observations": names,
-    }
+def _write_multi_timescale_model(folder: Path, ours: Path) -> None:
+    """Write a model folder with the weights of another, and the further keys the package reads."""
+    for file in (*ours.glob("*.pt"), ours / STATISTICS_NAME):
+        (folder / file.name).symlink_to(file)
+    config = yaml.safe_load((ours / CONFIG_NAME).read_text(encoding="utf-8"))
+    phy, nn = config["model"]["phy"], config["model"]["nn"]
+    for half in ("hif_model", "lof_model"):
+        phy[half] |= _PHYSICS
+        nn[half] |= {"model": nn[half]["name"], "lstm_dropout": 0.1, "mlp_dropout": 0.1}
+    phy["hif_model"] |= {"window_size": 336, "agg_timescale_dim": [0, 2]}
+    phy["hif_model"] |= {"train_spatial_chunk_size": 65536, "simulate_spatial_chunk_size": 10000, "simulate_temporal_chunk_size": 168}
+    nn["hif_model"] |= {"mlp2_dropout": 0.1}
+    nn["sub_batch_size"] = 100
+    config["model"] |= {"rho": 365, "warm_up": 0}
+    config |= {**_REQUIRED, "cache_states": True}
+    config["test"] |= {**_PERIOD, "batch_size": 1}
+    config["observations"] |= {"subbasin_area_name": "catchsize"}
     (folder / CONFIG_NAME).write_text(yaml.safe_dump(config), encoding="utf-8")
-    (folder / STATISTICS_NAME).write_text(json.dumps(_multi_timescale_statistics()), encoding="utf-8")
-    torch.save(_multi_timescale_weights(width, len(SETTINGS.dynamic)), folder / "dhbv_2_mts_ep0.pt")
-
-
-def _part(variant: Variant, network: str, width: int) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Give the settings of the physics and the network of one of the coupled models."""
-    physics = {
-        **_PHYSICS,
-        "name": [variant.name],
-        "nmul": _NMUL,
-        "dynamic_params": {variant.name: list(SETTINGS.dynamic)},
-        "routing": False,
-        "nearzero": SETTINGS.nearzero,
-        "forcings": _FORCINGS,
-        "attributes": [],
-    }
-    widths = {"lstm_dropout": 0.1, "lstm_hidden_size": width, "mlp_dropout": 0.1, "mlp_hidden_size": MLP_WIDTH}
-    return physics, {"name": network, "model": network, **widths, "forcings": _FORCINGS, "attributes": _HOURLY_ATTRIBUTES}
-
-
-def _multi_timescale_statistics() -> dict[str, dict[str, list[float]]]:
-    """Give means and standard deviations in the order of the variables."""
-    spread = {**ATTRIBUTES, "catchsize": ATTRIBUTES["uparea"], "lengthkm": (3.0, 2.0)}
-    statistics: dict[str, dict[str, list[float]]] = {}
-    for place, kind in enumerate(("mean", "std")):
-        statistics[kind] = {
-            "dyn_input": [row[2 + place] for row in FORCINGS[24].values()],
-            "dyn_input_daily": [row[2 + place] for row in FORCINGS[1].values()],
-            "static_input": [spread[name][place] for name in _HOURLY_ATTRIBUTES],
-            "rout_static_input": [spread[name][place] for name in _ROUTING_ATTRIBUTES],
-        }
-    return statistics
-
-
-def _multi_timescale_weights(width: int, dynamic: int) -> dict[str, torch.Tensor]:
-    """Draw the weights of two coupled models; no biases."""
-    rng = np.random.default_rng(SEED)
-    traits = len(_HOURLY_ATTRIBUTES)
-    shapes: dict[str, tuple[int, ...]] = {"h_transfer": (width, width), "c_transfer": (width, width)}
-    for part in ("lstm_mlp", "lstm_mlp2"):
-        shapes[f"{part}.in_proj"] = (width, len(_FORCINGS) + traits)
-        shapes[f"{part}.linear_out"] = (dynamic * _NMUL, width)
-    for name, inputs, outputs in (
-        ("lstm_mlp.ann", traits, (len(HBV_20.parameters) - dynamic) * _NMUL),
-        ("lstm_mlp2.ann1", traits, (len(HBV_20_HOURLY.parameters) - dynamic) * _NMUL),
-        ("lstm_mlp2.ann2", len(_ROUTING_ATTRIBUTES), 3),
-    ):
-        widths = (inputs, MLP_WIDTH, MLP_WIDTH, MLP_WIDTH, outputs)
-        shapes |= {f"{name}.{3 * layer}": (widths[layer + 1], widths[layer]) for layer in range(4)}
-    weights = {f"{name}.weight": shape for name, shape in shapes.items()} | {f"{name}.bias": shape[:1] for name, shape in shapes.items()}
-    for part in ("lstm_mlp", "lstm_mlp2"):
-        weights |= {f"{part}.lstm_inv.weight_{kind}_l0": (4 * width, width) for kind in ("ih", "hh")}
-        weights |= {f"{part}.lstm_inv.bias_{kind}_l0": (4 * width,) for kind in ("ih", "hh")}
-    return {f"nn_model.{name}": torch.from_numpy(_random(rng, shape)) for name, shape in weights.items()}
-
-
-def _random(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    spread = 1.0 / math.sqrt(shape[1]) if len(shape) > 1 else 0.0
-    return rng.normal(0.0, spread, shape).astype(np.float32)

@@ -18,6 +18,8 @@ class Sizes:
         Of the daily model's networks.
     hourly_mlp_width : int
         Of the hourly model's MLP. It acts on initialisation alone, which the daily model shows.
+    coupled_width, coupled_mlp_width : int
+        Of both LSTMs and of the MLPs of the multi-timescale model.
     domains : tuple of int
         Catchments of the domains in which memory and growth are measured; the first is 1.
     initialized : int
@@ -37,6 +39,8 @@ class Sizes:
     lstm_width: int
     mlp_width: int
     hourly_mlp_width: int
+    coupled_width: int
+    coupled_mlp_width: int
     domains: tuple[int, ...]
     initialized: int
     stepped: int
@@ -72,6 +76,8 @@ FULL: Final = Sizes(
     lstm_width=64,
     mlp_width=4096,
     hourly_mlp_width=256,
+    coupled_width=32,
+    coupled_mlp_width=64,
     domains=(1, 10, 100, 1000, 10_000),
     initialized=1000,
     stepped=20,
@@ -88,6 +94,8 @@ QUICK: Final = Sizes(
     lstm_width=16,
     mlp_width=32,
     hourly_mlp_width=32,
+    coupled_width=8,
+    coupled_mlp_width=16,
     domains=(1, 4, 16),
     initialized=8,
     stepped=2,

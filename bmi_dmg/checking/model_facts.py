@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 from dmg_core.attributes import needed_attributes
-from dmg_core.checkpoint import read_checkpoint
+from dmg_core.checkpoint import is_multi_timescale_folder, read_checkpoint, read_multi_timescale
 from dmg_core.model import build_model
+from dmg_core.multi_timescale import build_multi_timescale_model
 from dmg_core.parameters import Variant
 
 #: Standard deviations from the mean beyond which a network has hardly seen an attribute in training.
@@ -62,22 +63,28 @@ def read_model_facts(folder: Path) -> ModelFacts:
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        checkpoint = read_checkpoint(folder)
-    model = build_model(checkpoint)
-    logarithmic = checkpoint.settings.log_norm
-    return ModelFacts(
-        folder=folder,
-        variant=model.physics.variant,
-        attributes=needed_attributes(model),
-        pet_method=checkpoint.settings.pet_method,
-        needs_series=model.static_from_series,
-        training_ranges={
-            name: training_range(*checkpoint.statistics[name], ratios=name not in WITHOUT_RATIOS)
-            for name in checkpoint.settings.attributes
-            if name not in logarithmic
-        },
-        differences=tuple(str(warning.message) for warning in caught),
-    )
+        facts = _facts_of_both(folder) if is_multi_timescale_folder(folder) else _facts(folder)
+    return replace(facts, differences=tuple(str(warning.message) for warning in caught))
+
+
+def _facts(folder: Path) -> ModelFacts:
+    checkpoint = read_checkpoint(folder)
+    model, settings = build_model(checkpoint), checkpoint.settings
+    statistics = {name: checkpoint.statistics[name] for name in settings.attributes if name not in settings.log_norm}
+    ranges = {name: training_range(*row, ratios=name not in WITHOUT_RATIOS) for name, row in statistics.items()}
+    return ModelFacts(folder, model.physics.variant, needed_attributes(model), settings.pet_method, model.static_from_series, ranges, ())
+
+
+def _facts_of_both(folder: Path) -> ModelFacts:
+    """Read the folder of a multi-timescale model, which is stepped as its hourly model and has no percentiles among its statistics."""
+    checkpoint = read_multi_timescale(folder)
+    model = build_multi_timescale_model(checkpoint)
+    moments = checkpoint.statistics.attributes
+    ranges = {
+        name: (mean - FAR * std, mean + FAR * std)
+        for name, mean, std in zip(checkpoint.settings.daily.attributes, moments.mean, moments.std, strict=True)
+    }
+    return ModelFacts(folder, model.hourly.physics.variant, model.attribute_names, None, False, ranges, ())
 
 
 def training_range(p10: float, p90: float, mean: float, std: float, *, ratios: bool = True) -> tuple[float, float]:

@@ -121,12 +121,12 @@ def example_weights(seed: int, settings: ModelSettings = SETTINGS) -> dict[str, 
     variant = VARIANTS[settings.physics]
     dynamic, static = variant.split(settings.dynamic)
     offsets = {
-        "lstminv.linear_out.bias": _output_bias(rng, dynamic, settings.nmul),
-        "ann.h2o.bias": np.concatenate([_output_bias(rng, static, settings.nmul), _fractions([variant.route_a, variant.route_b])]),
+        "lstminv.linear_out.bias": output_bias(rng, dynamic, settings.nmul),
+        "ann.h2o.bias": np.concatenate([output_bias(rng, static, settings.nmul), _fractions([variant.route_a, variant.route_b])]),
     }
     shapes = {name: tuple(tensor.shape) for name, tensor in _network(settings).state_dict().items()}
     return {
-        name: torch.from_numpy((offsets[name] if name in offsets else _random(rng, name, shape)).astype(np.float32))
+        name: torch.from_numpy((offsets[name] if name in offsets else random_weights(rng, name, shape)).astype(np.float32))
         for name, shape in shapes.items()
     }
 
@@ -148,18 +148,18 @@ def _network(settings: ModelSettings) -> LstmMlpModel:
         return LstmMlpModel(lstm, AnnModel(traits, len(static) * nmul + 2, settings.mlp_hidden_size))
 
 
-def _random(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> Array:
+def random_weights(rng: np.random.Generator, name: str, shape: tuple[int, ...]) -> Array:
     """Weights that keep the spread of what passes through them; no biases."""
     if len(shape) == 1:
         return np.zeros(shape)
     if name.startswith("ann.h2h"):
         # Seven random layers in a row would make similar catchments all alike; these hand on what the first one tells apart.
         return np.eye(shape[0], shape[1])
-    spread = INPUT_SPREAD if name in ("lstminv.linear_out.weight", "ann.h2o.weight") else 1.0
+    spread = INPUT_SPREAD if name.endswith(("linear_out.weight", "ann.h2o.weight", ".9.weight")) else 1.0
     return rng.normal(0.0, spread / math.sqrt(shape[1]), shape)
 
 
-def _output_bias(rng: np.random.Generator, parameters: Iterable[Parameter], nmul: int) -> Array:
+def output_bias(rng: np.random.Generator, parameters: Iterable[Parameter], nmul: int) -> Array:
     """Biases of a last layer, parameter by parameter: the typical value in every component, give or take."""
     steps = np.linspace(-COMPONENT_SPREAD, COMPONENT_SPREAD, nmul)
     return np.concatenate([middle + rng.permutation(steps) for middle in _fractions(parameters)])

@@ -14,13 +14,13 @@ import yaml
 
 from bmi_dmg.preparing.prepare import keep_once
 from bmi_dmg.run_folder.realization import ID_TOKEN, find_realization
-from dmg_core.checkpoint.config import CONFIG_NAME, read_config
+from dmg_core.checkpoint.config import CONFIG_NAME, names_multi_timescale, read_config
+from dmg_core.checkpoint.multi_timescale import read_halves
 from dmg_core.errors import CheckpointError, ConfigError
 from dmg_core.files import written_whole
 
-#: Package of the public module, and its class for the multi-timescale model.
+#: Package of the public module.
 PUBLIC_PACKAGE: Final = "dhbv2."
-MULTI_TIMESCALE: Final = "dhbv2.mts_bmi.MtsDeltaModelBmi"
 OWN_CLASS: Final = "bmi_dmg.BmiDeltaModel"
 
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser where PyYAML was built with it
@@ -67,7 +67,7 @@ def adopt(run_folder: str | os.PathLike[str]) -> Adopted:
     Raises
     ------
     ConfigError
-        If the realization names none, or the model is the multi-timescale one, which is not supported yet.
+        If the realization names none.
     CheckpointError
         If the model folder's config cannot be read.
     """
@@ -83,8 +83,7 @@ def adopt(run_folder: str | os.PathLike[str]) -> Adopted:
         found = ", ".join(f"'{params['python_type']}'" for params in modules) or "none"
         raise ConfigError(f"{path}: no python_type of the public δHBV module ({PUBLIC_PACKAGE}…) to change; found {found}")
     models = _model_folders(folder, public)
-    for params in public:
-        _refuse_multi_timescale(path, str(params["python_type"]), folder, models)
+    _require_runnable(path, folder, models)
     kept = keep_once(path, "before-adopt")
     pattern = rf'("python_type"\s*:\s*)"{re.escape(PUBLIC_PACKAGE)}[^"]*"'
     with written_whole(path) as stream:
@@ -118,16 +117,11 @@ def _model_folders(folder: Path, modules: Sequence[dict[str, Any]]) -> tuple[str
     return tuple(named)
 
 
-def _refuse_multi_timescale(path: Path, python_type: str, folder: Path, models: Sequence[str]) -> None:
-    """Refuse what cannot be run yet: by the model folders where they are at hand, else by the class."""
+def _require_runnable(path: Path, folder: Path, models: Sequence[str]) -> None:
+    """Refuse models that cannot be run here, where their folders are at hand."""
     configs = [folder / model / CONFIG_NAME for model in models if (folder / model / CONFIG_NAME).is_file()]
     for config in configs:
         try:
-            read_config(config)
+            (read_halves if names_multi_timescale(config) else read_config)(config)
         except CheckpointError as error:
             raise CheckpointError(f"{path} is left as it is, because its model cannot be run here: {error}") from error
-    if python_type == MULTI_TIMESCALE and not configs:
-        raise ConfigError(
-            f"{path}: python_type '{python_type}' runs the multi-timescale model, which is not supported yet; the file is left as it is. "
-            "'bmi-dmg prepare' writes a new folder for weights of δHBV 2.0"
-        )

@@ -113,6 +113,7 @@ class SpinUp:
         return self._storage() - before
 
     def _storage(self) -> Array:
+        self._engine.catch_up(self._rows)
         return self._engine.arrays.storage(self._rows)
 
     def finish(self, time: datetime) -> None:

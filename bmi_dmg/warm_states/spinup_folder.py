@@ -28,9 +28,9 @@ from bmi_dmg.stepper import Stepper
 from bmi_dmg.unpublished import parameter_variable
 from bmi_dmg.variables import INPUTS
 from bmi_dmg.warm_states.spinup import SpinUp, Stretch, first_at_hour
-from dmg_core import Engine
 from dmg_core.errors import ConfigError, ForcingError
 from dmg_core.files import written_whole
+from dmg_core.sharing import open_engine
 
 Array = npt.NDArray[np.float64]
 
@@ -42,7 +42,7 @@ MOST_YEARS: Final = 50
 TOLERANCE: Final = 1.0
 
 #: What the catchments of a run must have in common to be run as one batch.
-_COMMON: Final = ("model_dir", "dtype", "device", "backend", "steps_per_day", "pet_method")
+_COMMON: Final = ("model_dir", "dtype", "device", "backend", "steps_per_day", "pet_method", "coupling")
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ def _edits(folder: Path, path: Path, configs: dict[str, BmiConfig]) -> dict[Path
 def _join(configs: Sequence[BmiConfig], realization: Realization) -> list[Stepper]:
     """Put all catchments into an engine of their own, with the parameters that the realization sets."""
     first = configs[0]
-    engine = Engine.from_folder(first.model_dir, first.dtype, first.device, first.backend, threads=os.cpu_count() or 1)
+    engine = open_engine(first.model_dir, first.dtype, first.device, first.backend, os.cpu_count() or 1, first.coupling)
     check_time_step(first, engine.model.physics.variant)
     rows = [config.attributes(engine.attribute_names) for config in configs]
     table = {name: [row[name] for row in rows] for name in engine.attribute_names}

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from bmi_dmg.daily import FLOW, HIGHEST, HOURS, LOWEST, NOT_SIMULATED, PET, PRECIPITATION, TEMPERATURE
+from bmi_dmg.daily import FLOW, HIGHEST, HOURS, HOURS_PER_DAY, LOWEST, NOT_SIMULATED, PET, PRECIPITATION, TEMPERATURE
 from bmi_dmg.variables import INPUTS, OUTPUTS, InputVariable
 from dmg_core.arrays import BUDGET
 from dmg_core.assimilation import STORES, store_names
@@ -250,6 +250,8 @@ def _variables(states: States) -> Iterator[_Variable]:
     yield from _weather(states)
     if "day" in states.arrays:
         yield from _unfinished_day(states)
+    if "hour_window" in states.arrays:
+        yield from _windows(states)
     if "parameters" in states.arrays:
         yield from _static_parameters(states)
     for variable, values in zip(OUTPUTS, array_of(states, "reported").T, strict=True):
@@ -280,6 +282,26 @@ def _unfinished_day(states: States) -> Iterator[_Variable]:
         yield _Variable(name, (), units, f"unfinished day: {text}", values)
     yield _Variable("day_before_runoff", (), "mm", "runoff of the last complete day, which is being reported", sums[:, FLOW])
     yield _Variable("never_simulated", (), "mm", "rain of a first day without its first hours", sums[:, NOT_SIMULATED])
+
+
+def _windows(states: States) -> Iterator[_Variable]:
+    """Give what a multi-timescale model keeps: weather in the order of time, the daily model's state where it goes on, and its jumps."""
+    seen, begun = array_of(states, "hours_seen"), array_of(states, "day_begun")
+    yield _Variable("hours_seen", (), "h", "hours taken in since the catchment started from nothing", seen)
+    yield _Variable("day_begun", (), "h", "hours that had been taken in when a day was begun last", begun)
+    yield _Variable("sum_of_reanchoring", (), "mm", "water budget: sum of re-anchoring", array_of(states, "reanchored"))
+    hours = array_of(states, "hour_window")
+    not_begun = (seen % HOURS_PER_DAY == 0) & (begun != seen)
+    passed = (seen - hours.shape[1] + HOURS_PER_DAY) // HOURS_PER_DAY - not_begun
+    for window, end, name in ((hours, seen, "hour"), (array_of(states, "day_window"), passed, "day")):
+        places = (end[:, None] + np.arange(window.shape[1])) % max(window.shape[1], 1)  # the oldest first
+        for column, (kind, units) in enumerate((("precipitation", "mm"), ("temperature", "degC"), ("pet", "mm"))):
+            values = np.take_along_axis(window[..., column], places, axis=1)
+            yield _Variable(f"last_{name}s_{kind}", (f"last_{name}",), units, f"{kind} of the last {name}s kept, the oldest first", values)
+    for name in ("h", "c", "stores"):
+        if f"daily_{name}" in states.arrays:
+            values = states.arrays[f"daily_{name}"].reshape(len(states), -1)
+            yield _Variable(f"daily_model_{name}", (f"daily_{name}",), "mm" if name == "stores" else "1", f"daily model: {name}", values)
 
 
 def _where_hours(day: Array, values: Array) -> Array:

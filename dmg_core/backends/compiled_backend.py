@@ -73,7 +73,7 @@ class _Dynamic(NamedTuple):
 
 
 class _NetworkRows(NamedTuple):
-    """Hidden state, cell state and constant part of the input layer of all catchments, each (N, H)."""
+    """Hidden state and cell state of all catchments, each (N, H), and the constant part of the input layer, (N, I)."""
 
     h: Array
     c: Array
@@ -120,7 +120,7 @@ def advance(
     """Advance rows through a series, of which ``origin`` is the first row; ``advance_catchment`` is bound when this is compiled."""
     hidden, precision = network.h.shape[1], network.h.dtype
     x, fractions = np.empty((BLOCK, forcing.shape[2]), precision), np.empty((BLOCK, weights.out.shape[1]), precision)
-    layer, gates = np.empty((BLOCK, hidden), precision), np.empty((BLOCK, 4 * hidden), precision)
+    layer, gates = np.empty((BLOCK, network.fixed.shape[1]), precision), np.empty((BLOCK, 4 * hidden), precision)
     outputs = np.empty(_N_OUTPUTS)
     for start in range(first, last, BLOCK):
         rows = slice(start, min(start + BLOCK, last))
@@ -172,8 +172,8 @@ class CompiledBackend:
 
     def bind(self, arrays: CatchmentArrays) -> None:
         """Take the arrays anew, after they were allocated or have grown."""
-        self._network = _NetworkRows(arrays.h, arrays.c, arrays.fixed)
-        self._catchments = CatchmentRows(
+        network = _NetworkRows(arrays.h, arrays.c, arrays.fixed)
+        catchments = CatchmentRows(
             stores=arrays.named_stores(self._model),
             store_values=arrays.stores,
             parameters=arrays.named_parameters(self._model),
@@ -184,11 +184,11 @@ class CompiledBackend:
             in_transit=arrays.in_transit,
             budget=arrays.budget,
         )
+        self._arguments = (network, catchments, self._weights, self._inputs, self._dynamic, self._dt, self._nz)
 
     def advance(self, first: int, last: int, forcing: Array, selection: Array, results: Array) -> None:
         """Advance rows through a series; see :class:`Backend`."""
-        constants = (self._weights, self._inputs, self._dynamic, self._dt, self._nz)
-        rest = (first, forcing, selection, results, self._network, self._catchments, *constants)
+        rest = (first, forcing, selection, results, *self._arguments)
         if self._threads == 1 or last - first <= BLOCK:
             self._kernel(first, last, *rest)
             return

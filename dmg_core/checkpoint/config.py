@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from dmg_core.checkpoint.node import Node
-from dmg_core.checkpoint.spellings import FORCING_SPELLINGS, NETWORKS, forcing_index, is_unsupported, network_key, physics_key
+from dmg_core.checkpoint.spellings import (
+    FORCING_SPELLINGS,
+    MULTI_TIMESCALE,
+    NETWORKS,
+    forcing_index,
+    is_multi_timescale,
+    network_key,
+    physics_key,
+)
 from dmg_core.errors import CheckpointError, ConfigError
 from dmg_core.parameters import VARIANTS
 
@@ -28,7 +37,7 @@ class ModelSettings:
     physics : str
         Key of :data:`dmg_core.parameters.VARIANTS`.
     network : str
-        ``LstmModel`` or ``LstmMlpModel``.
+        ``LstmModel`` or ``LstmMlpModel``; in the hourly half of a multi-timescale model ``LstmMlp2Model``.
     nmul : int
         Number of HBV components run side by side.
     routing : bool
@@ -46,7 +55,7 @@ class ModelSettings:
     hidden_size : int
         Width of the LSTM.
     mlp_hidden_size : int or None
-        Width of the MLP of an ``LstmMlpModel``; None for an ``LstmModel``.
+        Width of the MLP that gives static parameters; None for an ``LstmModel``.
     upstream_area, elevation : str
         Attributes that hold the upstream area (km²) and the mean elevation (m).
     pet_method : str or None
@@ -121,9 +130,30 @@ def read_config(file: Path) -> ModelConfig:
     root = Node.from_yaml(file)
     model = root.require("model", "dpl_model")
     phy = model.require("phy", "phy_model")
-    physics = _physics(phy.require("name", "model"))
-    nn = model.require("nn", "nn_model")
-    network = _network(nn.require("name", "model"), physics)
+    physics = physics_of(phy, NETWORKS)
+    return config_of(root, physics, phy, model.require("nn", "nn_model"), NETWORKS)
+
+
+def config_of(root: Node, physics: str, phy: Node, nn: Node, networks: Mapping[str, str]) -> ModelConfig:
+    """Read what a file says of one model.
+
+    Parameters
+    ----------
+    root : Node
+        The whole file.
+    physics : str
+        The model; see :func:`physics_of`.
+    phy, nn : Node
+        Its parts for the physical model and the network.
+    networks : mapping of str to str
+        The models that may stand there, with the network of each.
+
+    Raises
+    ------
+    CheckpointError
+        See :func:`read_config`.
+    """
+    network = _network(nn.require("name", "model"), physics, networks)
     nearzero = phy.find("nearzero")
     test = root.find("test")
     test_epoch = test.find("test_epoch") if test else None
@@ -135,7 +165,7 @@ def read_config(file: Path) -> ModelConfig:
         dynamic=_dynamic(phy.require("dynamic_params"), physics, network),
         forcings=_forcings(phy, nn),
         attributes=attributes,
-        log_norm=_log_norm(model, phy, attributes),
+        log_norm=_log_norm(root.require("model", "dpl_model"), phy, attributes),
         sizes=_sizes(phy, nn, network),
         upstream_area=_observation(root, "upstream_area_name", DEFAULT_UPSTREAM_AREA),
         elevation=_observation(root, "elevation_name", DEFAULT_ELEVATION),
@@ -144,24 +174,40 @@ def read_config(file: Path) -> ModelConfig:
     )
 
 
-def _physics(node: Node) -> str:
+def names_multi_timescale(file: Path) -> bool:
+    """Whether ``config.yaml`` is that of a multi-timescale model.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is not YAML, or does not name a model.
+    """
+    names = Node.from_yaml(file).require("model", "dpl_model").require("phy", "phy_model").require("name", "model").names()
+    return len(names) == 1 and is_multi_timescale(names[0])
+
+
+def physics_of(phy: Node, networks: Mapping[str, str]) -> str:
+    """Give the model that a part of a file is about, which must be one of ``networks``."""
+    node = phy.require("name", "model")
     names = node.names()
     if len(names) != 1:
         raise node.error(f"expected one model, found {len(names)} ({', '.join(names)}); combinations of models are not supported")
     known = physics_key(names[0])
+    if is_multi_timescale(names[0]):
+        raise node.error(f"{MULTI_TIMESCALE} is two coupled models, an engine of its own; expected one model: {', '.join(networks)}")
     if known is None:
-        problem = "is not supported yet" if is_unsupported(names[0]) else "is not known"
-        raise node.error(f"the model {names[0]!r} {problem}; known are {', '.join(VARIANTS)}")
+        raise node.error(f"the model {names[0]!r} is not known; known are {', '.join(networks)}")
+    if known not in networks:
+        raise node.error(f"the model {names[0]!r} cannot stand here; expected {' or '.join(networks)}")
     return known
 
 
-def _network(node: Node, physics: str) -> str:
+def _network(node: Node, physics: str, networks: Mapping[str, str]) -> str:
     known = network_key(node.text())
     if known is None:
-        problem = "is not supported yet" if is_unsupported(node.text()) else "is not known"
-        raise node.error(f"the network {node.value!r} {problem}; known are {', '.join(dict.fromkeys(NETWORKS.values()))}")
-    if known != NETWORKS[physics]:
-        raise node.error(f"the model {physics} needs the network {NETWORKS[physics]}, found {node.value!r}")
+        raise node.error(f"the network {node.value!r} is not known; known are {', '.join(dict.fromkeys(networks.values()))}")
+    if known != networks[physics]:
+        raise node.error(f"the model {physics} needs the network {networks[physics]}, found {node.value!r}")
     return known
 
 
@@ -179,8 +225,8 @@ def _dynamic(node: Node, physics: str, network: str) -> tuple[str, ...]:
 
 
 def _in_table_order(dynamic: tuple[str, ...], physics: str, network: str) -> tuple[str, ...]:
-    if network == "LstmMlpModel" and not dynamic:
-        raise ConfigError(f"{physics}: an LstmMlpModel needs at least one dynamic parameter, found none")
+    if network != "LstmModel" and not dynamic:
+        raise ConfigError(f"{physics}: an {network} needs at least one dynamic parameter, found none")
     return tuple(parameter.name for parameter in VARIANTS[physics].split(dynamic)[0])
 
 
@@ -210,7 +256,7 @@ def _sizes(phy: Node, nn: Node, network: str) -> dict[str, Node]:
     """Find what the file says of the sizes that the weights decide."""
     nmul, routing = phy.find("nmul"), phy.find("routing")
     hidden_size = nn.find("hidden_size" if network == "LstmModel" else "lstm_hidden_size")
-    mlp_hidden_size = nn.find("mlp_hidden_size") if network == "LstmMlpModel" else None
+    mlp_hidden_size = None if network == "LstmModel" else nn.find("mlp_hidden_size")
     for number in (nmul, hidden_size, mlp_hidden_size):
         if number:
             number.whole_number()
@@ -238,8 +284,10 @@ def _pet_method(root: Node) -> str | None:
     return node.text() if node else None
 
 
-def check_settings(settings: ModelSettings) -> None:
+def check_settings(settings: ModelSettings, networks: Mapping[str, str] = NETWORKS) -> None:
     """Check that settings made by hand would be read back as they are.
+
+    ``networks`` says which models there may be, and the network of each.
 
     Raises
     ------
@@ -247,8 +295,8 @@ def check_settings(settings: ModelSettings) -> None:
         If the model or network is unknown, the dynamic parameters are not in table order, the forcings are not precipitation,
         temperature and PET, or log-normalised variables are not among the inputs.
     """
-    if settings.physics not in NETWORKS or NETWORKS[settings.physics] != settings.network:
-        pairs = ", ".join(f"{physics} with {network}" for physics, network in NETWORKS.items())
+    if settings.physics not in networks or networks[settings.physics] != settings.network:
+        pairs = ", ".join(f"{physics} with {network}" for physics, network in networks.items())
         raise CheckpointError(f"settings: expected {pairs}; found {settings.physics} with {settings.network}")
     try:
         dynamic = _in_table_order(settings.dynamic, settings.physics, settings.network)
@@ -265,10 +313,26 @@ def check_settings(settings: ModelSettings) -> None:
 
 def config_document(settings: ModelSettings, epoch: int) -> dict[str, object]:
     """Return ``config.yaml`` for settings, in δMG's present dialect."""
+    phy, nn = model_parts(settings)
+    return {
+        "test": {"test_epoch": epoch},
+        "model": {"phy": phy, "nn": nn, "use_log_norm": list(settings.log_norm)},
+        "observations": observations(settings),
+    }
+
+
+def observations(settings: ModelSettings) -> dict[str, object]:
+    """Return what ``config.yaml`` says of the names of attributes."""
+    pet = {} if settings.pet_method is None else {"pet_method": settings.pet_method}
+    return {"upstream_area_name": settings.upstream_area, "elevation_name": settings.elevation, **pet}
+
+
+def model_parts(settings: ModelSettings) -> tuple[dict[str, object], dict[str, object]]:
+    """Return what ``config.yaml`` says of the physical model and of the network."""
     hidden: dict[str, object] = {"hidden_size": settings.hidden_size}
-    if settings.network == "LstmMlpModel":
+    if settings.network != "LstmModel":
         hidden = {"lstm_hidden_size": settings.hidden_size, "mlp_hidden_size": settings.mlp_hidden_size}
-    phy = {
+    phy: dict[str, object] = {
         "name": [settings.physics],
         "nmul": settings.nmul,
         "routing": settings.routing,
@@ -277,10 +341,5 @@ def config_document(settings: ModelSettings, epoch: int) -> dict[str, object]:
         "forcings": list(settings.forcings),
         "attributes": [],
     }
-    pet = {} if settings.pet_method is None else {"pet_method": settings.pet_method}
-    nn = {"name": settings.network, **hidden, "forcings": list(settings.forcings), "attributes": list(settings.attributes)}
-    return {
-        "test": {"test_epoch": epoch},
-        "model": {"phy": phy, "nn": nn, "use_log_norm": list(settings.log_norm)},
-        "observations": {"upstream_area_name": settings.upstream_area, "elevation_name": settings.elevation, **pet},
-    }
+    nn: dict[str, object] = {"name": settings.network, **hidden, "forcings": list(settings.forcings)}
+    return phy, {**nn, "attributes": list(settings.attributes)}

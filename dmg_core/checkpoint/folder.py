@@ -64,16 +64,16 @@ def read_checkpoint(folder: str | Path) -> Checkpoint:
         If files are missing or damaged, or do not fit together; the message names file, key, what was expected and what was found.
     """
     folder = Path(folder)
-    _check_files(folder)
+    check_files(folder)
     config = read_config(folder / CONFIG_NAME)
     statistics_file = folder / STATISTICS_NAME
     statistics = read_statistics(statistics_file)
     weight_file, epoch = find_weight_file(folder, config.physics, config.test_epoch)
     weights = read_weights(weight_file)
     sizes = check_weights(weights, config, str(weight_file))
-    _warn_of_differences(config, sizes, weight_file)
+    warn_of_differences(config, sizes, weight_file)
     forcings = tuple(forcing_in_statistics(name, statistics, statistics_file) for name in config.forcings)
-    settings = _settings(config, sizes, forcings, epoch)
+    settings = settings_of(config, sizes, forcings, epoch)
     return Checkpoint(
         folder=folder,
         settings=settings,
@@ -120,19 +120,27 @@ def write_checkpoint(
     said = Sizes(settings.nmul, settings.routing, settings.hidden_size, settings.mlp_hidden_size)
     if said != sizes:
         raise CheckpointError(f"{weight_file}: not written, the settings say {said}, the tensors {sizes}")
-    document = yaml.safe_dump(config_document(settings, epoch), sort_keys=False)
+    write_files(folder, weight_file, weights, rows, config_document(settings, epoch))
+
+
+def write_files(
+    folder: Path, weight_file: Path, tensors: Mapping[str, torch.Tensor], statistics: Mapping[str, object], config: Mapping[str, object]
+) -> None:
+    """Write the files of a model folder, each whole or not at all; ``config.yaml``, which names the epoch, comes last."""
+    document = yaml.safe_dump(dict(config), sort_keys=False)
     folder.mkdir(parents=True, exist_ok=True)
     # Cloned, because saving a view would save all of the storage behind it.
-    tensors = {f"{PREFIX}{name}": tensor.detach().cpu().clone() for name, tensor in weights.items()}
+    named = {f"{PREFIX}{name}": tensor.detach().cpu().clone() for name, tensor in tensors.items()}
     with written_whole(weight_file) as stream:
-        torch.save(tensors, stream)
-    with written_whole(statistics_file) as stream:
-        stream.write(json.dumps(rows, indent=1).encode())
+        torch.save(named, stream)
+    with written_whole(folder / STATISTICS_NAME) as stream:
+        stream.write(json.dumps(statistics, indent=1).encode())
     with written_whole(folder / CONFIG_NAME) as stream:
         stream.write(document.encode())
 
 
-def _check_files(folder: Path) -> None:
+def check_files(folder: Path) -> None:
+    """Refuse a folder that is none, or lacks files."""
     if not folder.is_dir():
         raise CheckpointError(f"{folder}: expected a model folder, found {'a file' if folder.exists() else 'nothing'}")
     missing = [name for name in (CONFIG_NAME, STATISTICS_NAME) if not (folder / name).is_file()]
@@ -143,8 +151,8 @@ def _check_files(folder: Path) -> None:
         raise CheckpointError(f"{folder}: missing files: {', '.join(missing)}; found {found}")
 
 
-def _warn_of_differences(config: ModelConfig, sizes: Sizes, weight_file: Path) -> None:
-    """Warn once where the config contradicts the tensors."""
+def warn_of_differences(config: ModelConfig, sizes: Sizes, weight_file: Path) -> None:
+    """Warn where the config contradicts the tensors."""
     differences = []
     for name, node in config.sizes.items():
         value = getattr(sizes, name)
@@ -152,11 +160,12 @@ def _warn_of_differences(config: ModelConfig, sizes: Sizes, weight_file: Path) -
             differences.append(f"{node.path} is {node.value}, the weights have {value}")
     if differences:
         message = f"{weight_file.parent / CONFIG_NAME} does not fit {weight_file.name}, whose tensors are used: {'; '.join(differences)}"
-        # Attributed to the caller of read_checkpoint.
+        # Attributed to the caller of the function that reads the folder.
         warnings.warn(message, UserWarning, stacklevel=3)
 
 
-def _settings(config: ModelConfig, sizes: Sizes, spelled: tuple[str, ...], epoch: int | None) -> ModelSettings:
+def settings_of(config: ModelConfig, sizes: Sizes, spelled: tuple[str, ...], epoch: int | None) -> ModelSettings:
+    """Put together what the config says and what the tensors decide; ``spelled`` are the forcings as the statistics name them."""
     precipitation, temperature, pet = (spelled[column] for column in config.forcing_columns)
     forcings = (precipitation, temperature, pet)
     return ModelSettings(

@@ -16,9 +16,10 @@ NETWORKS: Final = {
     "Hbv_2_1_hourly": "LstmMlpModel",
 }
 
-#: δMG models that exist but cannot be read yet, reduced by :func:`_reduced`.
-_UNSUPPORTED_PHYSICS: Final = {"hbv2mts", "hbv20mts"}
-_UNSUPPORTED_NETWORKS: Final = {"stacklstmmlpmodel", "lstmmlp2model"}
+#: The model that is two coupled ones, and what its halves may be, with the network of each.
+MULTI_TIMESCALE: Final = "Hbv_2_mts"
+DAILY_NETWORKS: Final = {"Hbv_2": "LstmMlpModel"}
+HOURLY_NETWORKS: Final = {"Hbv_2_hourly": "LstmMlp2Model", "Hbv_2_1_hourly": "LstmMlp2Model"}
 
 #: Forcings in the order of the model's inputs: precipitation, temperature, potential evapotranspiration.
 FORCING_SPELLINGS: Final = (("P", "prcp"), ("T", "Temp", "tmean"), ("PET",))
@@ -35,10 +36,12 @@ _PHYSICS: Final = {
     "hbv20": "Hbv_2",
     "hbv20hourly": "Hbv_2_hourly",
 }
+_MULTI_TIMESCALE: Final = {"hbv2mts", "hbv20mts"}
 _NETWORKS: Final = {
     "lstmmodel": "LstmModel",
     "cudnnlstmmodel": "LstmModel",
     "lstmmlpmodel": "LstmMlpModel",
+    "lstmmlp2model": "LstmMlp2Model",
 }
 
 
@@ -47,14 +50,19 @@ def physics_key(name: str) -> str | None:
     return _PHYSICS.get(_reduced(name))
 
 
+def is_multi_timescale(name: str) -> bool:
+    """Whether a name is a spelling of :data:`MULTI_TIMESCALE`."""
+    return _reduced(name) in _MULTI_TIMESCALE
+
+
+def model_key(name: str) -> str | None:
+    """Return what :func:`physics_key` gives, or :data:`MULTI_TIMESCALE`."""
+    return MULTI_TIMESCALE if is_multi_timescale(name) else physics_key(name)
+
+
 def network_key(name: str) -> str | None:
-    """Network that a spelling such as ``CudnnLstmModel`` stands for, ``LstmModel`` or ``LstmMlpModel``, or None."""
+    """Network that a spelling such as ``CudnnLstmModel`` stands for, ``LstmModel``, ``LstmMlpModel`` or ``LstmMlp2Model``, or None."""
     return _NETWORKS.get(_reduced(name))
-
-
-def is_unsupported(name: str) -> bool:
-    """Whether a name is that of a δMG model or network that cannot be read yet."""
-    return _reduced(name) in _UNSUPPORTED_PHYSICS | _UNSUPPORTED_NETWORKS
 
 
 def forcing_index(name: str) -> int | None:

@@ -13,7 +13,7 @@ from typing import Final
 import torch
 
 from dmg_core.checkpoint.config import ModelConfig, ModelSettings
-from dmg_core.checkpoint.spellings import physics_key
+from dmg_core.checkpoint.spellings import FORCING_SPELLINGS, MULTI_TIMESCALE, model_key
 from dmg_core.errors import CheckpointError
 from dmg_core.parameters import VARIANTS
 
@@ -25,23 +25,24 @@ _FILE_NAME: Final = re.compile(r"(?P<model>.+)_ep(?P<epoch>\d+)\.pt", re.IGNOREC
 _LSTM_SPELLINGS: Final = {"weight_ih_l0": "w_ih", "weight_hh_l0": "w_hh", "bias_ih_l0": "b_ih", "bias_hh_l0": "b_hh"}
 
 
-def _linear(name: str, rows: str, columns: str) -> dict[str, tuple[str, ...]]:
+def linear(name: str, rows: str, columns: str) -> dict[str, tuple[str, ...]]:
+    """Name the tensors of a linear layer and their dimensions."""
     return {f"{name}.weight": (rows, columns), f"{name}.bias": (rows,)}
 
 
 #: Tensors of the two parts of a network, with the names of their dimensions.
 _LSTM: Final = {
-    **_linear("linear_in", "hidden", "inputs"),
+    **linear("linear_in", "hidden", "inputs"),
     "lstm.w_ih": ("gates", "hidden"),
     "lstm.w_hh": ("gates", "hidden"),
     "lstm.b_ih": ("gates",),
     "lstm.b_hh": ("gates",),
-    **_linear("linear_out", "lstm outputs", "hidden"),
+    **linear("linear_out", "lstm outputs", "hidden"),
 }
 _MLP: Final = {
-    **_linear("ann.i2h", "mlp hidden", "attributes"),
-    **{key: dims for layer in range(1, 7) for key, dims in _linear(f"ann.h2h{layer}", "mlp hidden", "mlp hidden").items()},
-    **_linear("ann.h2o", "mlp outputs", "mlp hidden"),
+    **linear("ann.i2h", "mlp hidden", "attributes"),
+    **{key: dims for layer in range(1, 7) for key, dims in linear(f"ann.h2h{layer}", "mlp hidden", "mlp hidden").items()},
+    **linear("ann.h2o", "mlp outputs", "mlp hidden"),
 }
 
 
@@ -55,20 +56,20 @@ class Sizes:
     mlp_hidden_size: int | None
 
 
-def weight_file_name(physics: str, epoch: int) -> str:
+def weight_file_name(model: str, epoch: int | str) -> str:
     """Name δMG gives a weight file, such as ``hbv_2_ep100.pt``."""
-    return f"{physics.lower()}_ep{epoch}.pt"
+    return f"{'d' if model == MULTI_TIMESCALE else ''}{model.lower()}_ep{epoch}.pt"
 
 
-def find_weight_file(folder: Path, physics: str, test_epoch: int | None) -> tuple[Path, int | None]:
+def find_weight_file(folder: Path, model: str, test_epoch: int | None) -> tuple[Path, int | None]:
     """Find the one weight file that fits the model and the epoch to test.
 
     Parameters
     ----------
     folder : Path
         Model folder.
-    physics : str
-        Key of :data:`dmg_core.parameters.VARIANTS`. It decides only where several files fit the epoch.
+    model : str
+        Key of :data:`dmg_core.parameters.VARIANTS`, or the multi-timescale model. It decides only where several files fit the epoch.
     test_epoch : int or None
         ``test.test_epoch`` of the config.
 
@@ -87,12 +88,12 @@ def find_weight_file(folder: Path, physics: str, test_epoch: int | None) -> tupl
     present = sorted(folder.glob("*.pt"))
     fitting = [file for file in present if test_epoch is None or _epoch(file) in {test_epoch, None}]
     if len(fitting) > 1:
-        fitting = [file for file in fitting if (match := _FILE_NAME.fullmatch(file.name)) and physics_key(match["model"]) == physics]
+        fitting = [file for file in fitting if (match := _FILE_NAME.fullmatch(file.name)) and model_key(match["model"]) == model]
     if len(fitting) != 1:
         wanted = "<epoch>" if test_epoch is None else test_epoch
         names = ", ".join(file.name for file in present) or "none"
         hint = "; test.test_epoch in config.yaml chooses among several" if test_epoch is None and len(present) > 1 else ""
-        raise CheckpointError(f"{folder}: expected one weight file {physics.lower()}_ep{wanted}.pt, found {names}{hint}")
+        raise CheckpointError(f"{folder}: expected one weight file {weight_file_name(model, wanted)}, found {names}{hint}")
     epoch = _epoch(fitting[0])
     return fitting[0], test_epoch if epoch is None else epoch
 
@@ -169,10 +170,10 @@ def check_weights(weights: Mapping[str, torch.Tensor], model: ModelConfig | Mode
         If tensors are missing, surplus, of the wrong shape or not finite; every one is named with what was expected and found.
     """
     layout = _layout(model.network)
-    _check_names(weights, layout, where)
-    sizes = _sizes(weights, layout, model, where)
-    _check_shapes(weights, layout, sizes, model, where)
-    _check_finite(weights, where)
+    check_names(weights, layout, where)
+    sizes = _sizes(weights, model, where)
+    check_shapes(weights, layout, _lengths(weights, sizes, model), where, len(model.attributes))
+    check_finite(weights, where)
     return sizes
 
 
@@ -191,20 +192,19 @@ def _layout(network: str) -> dict[str, tuple[str, ...]]:
     return {**lstm, **_MLP} if network == "LstmMlpModel" else lstm
 
 
-def _check_names(weights: Mapping[str, torch.Tensor], layout: Mapping[str, tuple[str, ...]], where: str) -> None:
+def check_names(weights: Mapping[str, torch.Tensor], layout: Mapping[str, tuple[str, ...]], where: str) -> None:
+    """Refuse weights of which some are missing, surplus, or not of the right number of dimensions."""
     missing = [name for name in layout if name not in weights]
     surplus = [name for name in weights if name not in layout]
     problems = [f"{kind} tensors: {', '.join(names)}" for kind, names in (("missing", missing), ("surplus", surplus)) if names]
     if problems:
         raise CheckpointError(f"{where}: {'; '.join(problems)}; expected {', '.join(layout)}")
-
-
-def _sizes(
-    weights: Mapping[str, torch.Tensor], layout: Mapping[str, tuple[str, ...]], model: ModelConfig | ModelSettings, where: str
-) -> Sizes:
     for name, dims in layout.items():
         if weights[name].dim() != len(dims):
             raise CheckpointError(f"{where}: {name}: expected {len(dims)} dimensions ({', '.join(dims)}), found {weights[name].dim()}")
+
+
+def _sizes(weights: Mapping[str, torch.Tensor], model: ModelConfig | ModelSettings, where: str) -> Sizes:
     prefix = _lstm_prefix(model.network)
     output = f"{prefix}linear_out.weight"
     outputs, hidden_size = weights[output].shape[0], weights[f"{prefix}lstm.w_hh"].shape[1]
@@ -212,11 +212,7 @@ def _sizes(
     if model.network == "LstmModel":
         nmul, routing = _components(outputs, dynamic + static, f"{where}: {output}")
         return Sizes(nmul, routing, hidden_size, None)
-    if outputs == 0 or outputs % dynamic:
-        raise CheckpointError(
-            f"{where}: {output}: expected a multiple of {dynamic} rows ({', '.join(model.dynamic)}, times nmul), found {outputs}"
-        )
-    nmul = outputs // dynamic
+    nmul = components_of(outputs, model.dynamic, f"{where}: {output}")
     rows, mlp_hidden_size = weights["ann.h2o.weight"].shape[0], weights["ann.h2h1.weight"].shape[1]
     if rows - static * nmul not in {0, 2}:
         raise CheckpointError(
@@ -224,6 +220,13 @@ def _sizes(
             f"says), or {static * nmul + 2} with routing, found {rows}"
         )
     return Sizes(nmul, rows != static * nmul, hidden_size, mlp_hidden_size)
+
+
+def components_of(rows: int, dynamic: tuple[str, ...], where: str) -> int:
+    """Give nmul by the outputs of a network that gives dynamic parameters alone."""
+    if rows == 0 or rows % len(dynamic):
+        raise CheckpointError(f"{where}: expected a multiple of {len(dynamic)} rows ({', '.join(dynamic)}, times nmul), found {rows}")
+    return rows // len(dynamic)
 
 
 def _components(rows: int, parameters: int, where: str) -> tuple[int, bool]:
@@ -234,13 +237,8 @@ def _components(rows: int, parameters: int, where: str) -> tuple[int, bool]:
     return nmul, rest == 2
 
 
-def _check_shapes(
-    weights: Mapping[str, torch.Tensor],
-    layout: Mapping[str, tuple[str, ...]],
-    sizes: Sizes,
-    model: ModelConfig | ModelSettings,
-    where: str,
-) -> None:
+def _lengths(weights: Mapping[str, torch.Tensor], sizes: Sizes, model: ModelConfig | ModelSettings) -> dict[str, int]:
+    """Give the lengths of the dimensions by their names."""
     lengths = {
         "inputs": len(model.forcings) + len(model.attributes),
         "hidden": sizes.hidden_size,
@@ -250,6 +248,17 @@ def _check_shapes(
     }
     if sizes.mlp_hidden_size is not None:
         lengths |= {"mlp hidden": sizes.mlp_hidden_size, "mlp outputs": weights["ann.h2o.weight"].shape[0]}
+    return lengths
+
+
+def check_shapes(
+    weights: Mapping[str, torch.Tensor],
+    layout: Mapping[str, tuple[str, ...]],
+    lengths: Mapping[str, int],
+    where: str,
+    attributes: int,
+) -> None:
+    """Refuse misshapen weights; all of them are named."""
     problems = []
     for name, dims in layout.items():
         expected, found = tuple(lengths[dim] for dim in dims), tuple(weights[name].shape)
@@ -257,11 +266,12 @@ def _check_shapes(
             problems.append(f"{name}: expected {expected} ({', '.join(dims)}), found {found}")
     if problems:
         raise CheckpointError(
-            f"{where}: misshapen tensors, for {len(model.forcings)} forcings and {len(model.attributes)} attributes: {'; '.join(problems)}"
+            f"{where}: misshapen tensors, for {len(FORCING_SPELLINGS)} forcings and {attributes} attributes: {'; '.join(problems)}"
         )
 
 
-def _check_finite(weights: Mapping[str, torch.Tensor], where: str) -> None:
+def check_finite(weights: Mapping[str, torch.Tensor], where: str) -> None:
+    """Refuse weights that are no numbers."""
     # Extremes are found ten times sooner than every value is looked at, and NaN shows in them.
     suspects = {
         name: tensor for name, tensor in weights.items() if tensor.numel() and not torch.stack(torch.aminmax(tensor)).isfinite().all()

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from dmg_core.compilation import compiled
 from dmg_core.networks.activations import sigmoid, tanh
-from dmg_core.networks.lstm import LstmModel
+from dmg_core.networks.lstm import LstmNetwork
 
 Array = npt.NDArray[Any]
 
@@ -25,15 +25,17 @@ CACHE_LINE = 64
 
 
 class LstmWeights(NamedTuple):
-    """Weights of an :class:`~dmg_core.networks.lstm.LstmModel` as the kernel reads them: input-major, of the network's precision.
+    """Weights of an :class:`~dmg_core.networks.lstm.LstmNetwork` as the kernel reads them: input-major, of the network's precision.
 
-    ``H`` is the hidden size, ``n`` the number of columns wanted of the outputs.
+    ``H`` is the hidden size, ``I`` the width of the input layer, ``n`` the number of columns wanted of the outputs.
     """
 
     forcing: Array
-    """``linear_in`` for the forcings, (3, H)."""
+    """Input layer for the forcings, (3, I)."""
+    rectified: bool
+    """Whether the LSTM reads the input layer through a ReLU."""
     input_gates: Array
-    """Input weights, (H, 4 H), gate order i, f, g, o."""
+    """Input weights, (I, 4 H), gate order i, f, g, o."""
     recurrent_gates: Array
     """Recurrent weights, (H, 4 H)."""
     gates_bias: Array
@@ -44,29 +46,39 @@ class LstmWeights(NamedTuple):
     """Its bias, (n,), padded likewise."""
 
 
-def lstm_weights(network: LstmModel, forcings: int, columns: list[int]) -> LstmWeights:
+def lstm_weights(network: LstmNetwork, forcings: int, columns: list[int]) -> LstmWeights:
     """Copy a network's weights into the kernel's layout, keeping only some ``columns`` of its outputs."""
-    lstm = network.lstm
+    lstm = network.cell
     return LstmWeights(
-        forcing=_array(network.linear_in.weight[:, :forcings].T),
-        input_gates=_array(lstm.w_ih.T),
-        recurrent_gates=_array(lstm.w_hh.T),
-        gates_bias=_array(lstm.b_ih + lstm.b_hh),
-        out=_array(_padded(network.linear_out.weight[columns].T)),
-        out_bias=_array(_padded(network.linear_out.bias[columns])),
+        forcing=weight_array(_input_layer(network)[0][:, :forcings].T),
+        rectified=network.rectified,
+        input_gates=weight_array(lstm.w_ih.T),
+        recurrent_gates=weight_array(lstm.w_hh.T),
+        gates_bias=weight_array(lstm.b_ih + lstm.b_hh),
+        out=weight_array(_padded(network.linear_out.weight[columns].T)),
+        out_bias=weight_array(_padded(network.linear_out.bias[columns])),
     )
 
 
-def input_layer_of(network: LstmModel, attributes: Array) -> Array:
-    """Bias and attributes part of ``linear_in`` (N, H) for normalised attributes (N, A): constant for each catchment.
+def input_layer_of(network: LstmNetwork, attributes: Array) -> Array:
+    """Bias and attributes part of the input layer (N, I) for normalised attributes (N, A): constant for each catchment.
 
     Attribute by attribute, because a matrix product's sums would depend on how many catchments there are.
     """
-    fixed = np.tile(_array(network.linear_in.bias), (len(attributes), 1))
-    weights = _array(network.linear_in.weight[:, -attributes.shape[1] :].T)
+    weight, bias = _input_layer(network)
+    fixed = np.tile(weight_array(bias), (len(attributes), 1))
+    weights = weight_array(weight[:, -attributes.shape[1] :].T)
     for attribute, row in zip(attributes.T, weights, strict=True):
         fixed += attribute[:, None] * row
     return fixed
+
+
+def _input_layer(network: LstmNetwork) -> tuple[torch.Tensor, torch.Tensor]:
+    """Weight (I, inputs) and bias (I,) of the input layer; a network without one reads its inputs through the identity."""
+    if network.input_layer is not None:
+        return network.input_layer.weight, network.input_layer.bias
+    inputs = network.cell.w_ih.shape[1]
+    return torch.eye(inputs).to(network.cell.w_ih), network.cell.w_ih.new_zeros(inputs)
 
 
 def _padded(tensor: torch.Tensor) -> torch.Tensor:
@@ -75,7 +87,7 @@ def _padded(tensor: torch.Tensor) -> torch.Tensor:
     return functional.pad(tensor, (0, -tensor.shape[-1] % line))
 
 
-def _array(tensor: torch.Tensor) -> Array:
+def weight_array(tensor: torch.Tensor) -> Array:
     """Copy a tensor (m, n) or (n,) to where a cache line starts: loads that straddle two lines cost a fifth of a step."""
     values = tensor.detach().cpu().numpy()
     room = np.empty(values.nbytes + CACHE_LINE, np.uint8)
@@ -116,7 +128,7 @@ def _add_rows(total: Array, values: Array, weights: Array) -> None:
                 total[i, j] = total[i, j] + weights[m, j] * values[i, m]
 
 
-_add_product = compiled(_add_rows, fuse=True)
+add_product = compiled(_add_rows, fuse=True)
 
 
 @compiled
@@ -154,13 +166,13 @@ def advance_lstm(x: Array, fixed: Array, h: Array, c: Array, weights: LstmWeight
     ----------
     x : ndarray, shape (b, 3)
         Normalised forcings.
-    fixed : ndarray, shape (b, H)
-        Bias and attributes part of ``linear_in``, constant for each catchment.
+    fixed : ndarray, shape (b, I)
+        Bias and attributes part of the input layer, constant for each catchment.
     h, c : ndarray, shape (b, H)
         Hidden and cell state.
     weights : LstmWeights
         Weights.
-    layer, gates : ndarray, shapes (b, H), (b, 4 H)
+    layer, gates : ndarray, shapes (b, I), (b, 4 H)
         Working space.
     fractions : ndarray, shape (b, n)
         Where the outputs go, after the sigmoid; as wide as ``weights.out``, padding included.
@@ -169,13 +181,14 @@ def advance_lstm(x: Array, fixed: Array, h: Array, c: Array, weights: LstmWeight
         _copy(fixed[i], layer[i])
         _copy(weights.gates_bias, gates[i])
         _copy(weights.out_bias, fractions[i])
-    _add_product(layer, x, weights.forcing)
-    for i in range(x.shape[0]):
-        _rectify(layer[i])
-    _add_product(gates, layer, weights.input_gates)
-    _add_product(gates, h, weights.recurrent_gates)
+    add_product(layer, x, weights.forcing)
+    if weights.rectified:
+        for i in range(x.shape[0]):
+            _rectify(layer[i])
+    add_product(gates, layer, weights.input_gates)
+    add_product(gates, h, weights.recurrent_gates)
     for i in range(x.shape[0]):
         _advance_cell(gates[i], h[i], c[i])
-    _add_product(fractions, h, weights.out)
+    add_product(fractions, h, weights.out)
     for i in range(x.shape[0]):
         _sigmoid_all(fractions[i])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 
@@ -32,7 +34,47 @@ class Lstm(nn.Module):
         return series, (h[0], c[0])
 
 
-class LstmModel(nn.Module):
+class LstmNetwork(nn.Module):
+    """An input layer, one LSTM layer and an output layer ``linear_out``; subclasses name the first two."""
+
+    #: Whether the LSTM reads the input layer through a ReLU.
+    rectified: ClassVar[bool]
+
+    linear_out: nn.Linear
+    dropout: nn.Dropout
+
+    @property
+    def input_layer(self) -> nn.Linear | None:
+        """What the LSTM reads the inputs through; None where it reads them as they are."""
+        raise NotImplementedError
+
+    @property
+    def cell(self) -> Lstm:
+        """The LSTM layer."""
+        raise NotImplementedError
+
+    def initial_state(self, catchments: int) -> LstmState:
+        """Zero state for ``catchments`` rows."""
+        zeros = self.linear_out.weight.new_zeros(catchments, self.cell.hidden)
+        return zeros, zeros
+
+    def advance(self, x: Tensor, state: LstmState) -> tuple[Tensor, LstmState]:
+        """Run a series (T, B, inputs) from ``state``; returns outputs before any sigmoid (T, B, outputs) and the last state."""
+        series, state = self.hidden_series(x, state)
+        return self.linear_out(series), state
+
+    def hidden_series(self, x: Tensor, state: LstmState) -> tuple[Tensor, LstmState]:
+        """Run a series (T, B, inputs) from ``state``; returns what the last layer reads (T, B, H) and the last state."""
+        layer = x if self.input_layer is None else self.input_layer(x)
+        series, state = self.cell(torch.relu(layer) if self.rectified else layer, state)
+        return self.dropout(series), state
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Run a whole series (T, B, inputs) from zero state; returns outputs before any sigmoid (T, B, outputs)."""
+        return self.advance(x, self.initial_state(x.shape[1]))[0]
+
+
+class LstmModel(LstmNetwork):
     """``linear_out(LSTM(ReLU(linear_in(x))))``: the network of δHBV 1.0 and 1.1p, and the dynamic half of δHBV 2.0.
 
     Parameters
@@ -43,6 +85,8 @@ class LstmModel(nn.Module):
         Share of the hidden states dropped before the last layer in training.
     """
 
+    rectified = True
+
     def __init__(self, inputs: int, outputs: int, hidden: int, dropout: float = 0.0) -> None:
         super().__init__()
         self.linear_in = Linear(inputs, hidden)
@@ -50,21 +94,12 @@ class LstmModel(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.linear_out = Linear(hidden, outputs)
 
-    def initial_state(self, catchments: int) -> LstmState:
-        """Zero state for ``catchments`` rows."""
-        zeros = self.linear_in.weight.new_zeros(catchments, self.lstm.hidden)
-        return zeros, zeros
+    @property
+    def input_layer(self) -> nn.Linear:
+        """``linear_in``."""
+        return self.linear_in
 
-    def advance(self, x: Tensor, state: LstmState) -> tuple[Tensor, LstmState]:
-        """Run a series (T, B, inputs) from ``state``; returns outputs before any sigmoid (T, B, outputs) and the last state."""
-        series, state = self.hidden_series(x, state)
-        return self.linear_out(series), state
-
-    def hidden_series(self, x: Tensor, state: LstmState) -> tuple[Tensor, LstmState]:
-        """Run a series (T, B, inputs) from ``state``; returns what the last layer reads (T, B, H) and the last state."""
-        series, state = self.lstm(torch.relu(self.linear_in(x)), state)
-        return self.dropout(series), state
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Run a whole series (T, B, inputs) from zero state; returns outputs before any sigmoid (T, B, outputs)."""
-        return self.advance(x, self.initial_state(x.shape[1]))[0]
+    @property
+    def cell(self) -> Lstm:
+        """``lstm``."""
+        return self.lstm

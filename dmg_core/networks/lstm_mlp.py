@@ -5,8 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from dmg_core.networks.lstm import LstmModel
-from dmg_core.networks.mlp import AnnModel
+from dmg_core.networks.lstm import LstmNetwork
 
 
 class LstmMlpModel(nn.Module):
@@ -14,13 +13,13 @@ class LstmMlpModel(nn.Module):
 
     Parameters
     ----------
-    lstminv : LstmModel
+    lstminv : LstmNetwork
         Reads forcings and attributes, step by step.
-    ann : AnnModel
-        Reads attributes.
+    ann : Module
+        Reads attributes; an AnnModel in δHBV 2.0.
     """
 
-    def __init__(self, lstminv: LstmModel, ann: AnnModel) -> None:
+    def __init__(self, lstminv: LstmNetwork, ann: nn.Module) -> None:
         super().__init__()
         self.lstminv = lstminv
         self.ann = ann

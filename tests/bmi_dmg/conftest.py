@@ -30,6 +30,7 @@ from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
 from dmg_core import Catchment, Engine
 from dmg_core.checkpoint import ModelSettings, write_checkpoint
 from dmg_core.physics.hbv import OUTPUTS as ENGINE_OUTPUTS
+from tests.dmg_core.multi_timescale.factories import write_model as write_multi_timescale_model
 
 FAKES = Path(__file__).parent / "fakes"
 START = datetime(2020, 2, 28, 22)
@@ -179,6 +180,9 @@ _STATISTICS = {
     "meanelevation": (50.0, 1500.0, 400.0, 300.0),
     "uparea": (1.0, 2000.0, 300.0, 900.0),
 }
+#: The multi-timescale model, whose windows are a day each here, and the attributes it takes.
+MTS = "Hbv_2_mts"
+MTS_ATTRIBUTES = {"aridity": 1.041, "meanslope": 10.5, "meanelevation": 335.1, "uparea": 1754.0, "catchsize": 3.3, "lengthkm": 2.1}
 #: Static parameters of the models that have them apart; the dynamic ones are the same three.
 _STATIC = {"Hbv_2": 13, "Hbv_2_hourly": 16, "Hbv_2_1_hourly": 16}
 #: All parameters of the models whose network gives them together.
@@ -198,6 +202,8 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     @cache
     def make(physics: str = "Hbv_2", copy: int = 0) -> Path:
         folder = tmp_path_factory.mktemp(f"{physics}-{copy}")
+        if physics == MTS:
+            return write_multi_timescale_model(folder, nmul=_NMUL, hidden=(_HIDDEN, 3), days=1, hours=24)
         sequence = physics in _FROM_SERIES
         settings = ModelSettings(
             physics=physics,
@@ -250,11 +256,11 @@ def write_config(tmp_path_factory: pytest.TempPathFactory, make_model: Callable[
     """
 
     def write(folder: Path | None = None, *, physics: str = "Hbv_2", copy: int = 0, **changes: Any) -> Path:
-        hourly = physics.endswith("_hourly")
+        hourly = physics.endswith("_hourly") or physics == MTS
         values = {
             "catchment_id": "cat-7",
             "catchment_name": "cat-7",
-            **ATTRIBUTES,
+            **(MTS_ATTRIBUTES if physics == MTS else ATTRIBUTES),
             "model_dir": None if "model_dir" in changes else str(make_model(physics, copy)),
             "stepwise": True,
             "initial_state": "zero",

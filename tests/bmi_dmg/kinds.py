@@ -23,6 +23,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "daily, Penman–Monteith": {"physics": "Hbv_2", "pet_method": "penman_monteith"},
     "hourly": {"physics": "Hbv_2_hourly"},
     "2.1 hourly": {"physics": "Hbv_2_1_hourly"},
+    "multi-timescale": {"physics": "Hbv_2_mts", "warmup": {"cycle_days": 1}},
     "1.1p": {"physics": "Hbv_1_1p"},
     "1.0": {"physics": "Hbv", "pet_method": "penman_monteith"},
 }

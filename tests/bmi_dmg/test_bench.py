@@ -200,7 +200,7 @@ def test_quick_mode_gives_every_figure(answering: Callable[[Answer], None]) -> N
     assert set(results) == {"time", "quick", "machine", "software", "sizes", "figures"}
     assert set(results["figures"]) == set(NAMES)
     for figure, models in results["figures"].items():
-        assert set(models) == ({"daily"} if figure == "batch" else {"daily", "hourly"})
+        assert set(models) == ({"daily"} if figure == "batch" else {"daily", "hourly", "multi-timescale"})
     stepping = results["figures"]["stepping"]["daily"]
     assert stepping["seconds_per_catchment_year"] == pytest.approx({"median": 0.01752, "low": 0.00876, "high": 0.03504, "repeats": 3})
     assert stepping["update_us_in_compute_hours"] == pytest.approx(3.0)
@@ -241,7 +241,7 @@ def test_a_public_class_that_fails_is_told(answering: Callable[[Answer], None], 
     results = run_benchmark(quick=True, only=["stepping"], against=other_python)
     assert results["against"]["figures"]["stepping"]["daily"] == {"failed": "KeyError: 'Temp'"}
     assert "stops as published (KeyError: 'Temp')" in results["against"]["notes"]["daily"]
-    assert set(results["ratios"]) == {"hourly"}
+    assert set(results["ratios"]) == {"multi-timescale"}
 
 
 def test_a_class_without_runoff_is_no_measurement(answering: Callable[[Answer], None]) -> None:
@@ -255,7 +255,7 @@ def test_memory_that_cannot_be_known_is_left_out(answering: Callable[[Answer], N
     """On systems that do not tell a process's memory, that figure is empty and the table does without it."""
     answering(lambda _script, _job: made_up(1e-6, resident=None))
     results = run_benchmark(quick=True, only=["memory", "growth"])
-    assert results["figures"]["memory"] == {"daily": None, "hourly": None}
+    assert results["figures"]["memory"] == {"daily": None, "hourly": None, "multi-timescale": None}
     assert not any("memory" in label for _, label, _ in lines(results["figures"]))
     assert as_table(results).row_count > 0
 
@@ -303,7 +303,7 @@ def test_a_full_disk_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_process_that_dies_is_an_error(tmp_path: Path) -> None:
     """A measurement whose process leaves no result says why, with what it printed last."""
     files = domain.Domain(tmp_path, tmp_path / "weather.npy", (), {})
-    subject = Subject(python=sys.executable, python_type="", configs=lambda _: [], daily=True)
+    subject = Subject(python=sys.executable, python_type="", configs=lambda _: [], model="daily")
     with pytest.raises(BenchError, match="No such file"):
         Laboratory(files, QUICK).measure(subject, 1)
 

@@ -300,14 +300,6 @@ def test_reference_folder_is_read(shared: Path) -> None:
     assert checkpoint.weights["ann.h2o.weight"].shape == (54, 64)
 
 
-def test_multi_timescale_reference_folder_is_refused(shared: Path) -> None:
-    """The multi-timescale model is named as not supported yet."""
-    with pytest.raises(
-        CheckpointError, match=r"config\.yaml: model\.phy\.name: the model 'Hbv_2_mts' is not supported yet; known are Hbv, "
-    ):
-        read_checkpoint(shared / "parity" / "bmi_dhbv_2_mts" / "model")
-
-
 def test_the_pet_method_of_the_training_comes_back(hbv20_folder: ModelFolder, tmp_path: Path) -> None:
     """How potential evapotranspiration was computed is written and read; an unknown way is refused with its key."""
     checkpoint = read_checkpoint(hbv20_folder.write())

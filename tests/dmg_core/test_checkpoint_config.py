@@ -65,7 +65,7 @@ KNOWN_NETWORKS = "known are LstmModel, LstmMlpModel"
     ("change", "message"),
     [
         (_phy("name", ["Hbv_3"]), rf"model\.phy\.name: the model 'Hbv_3' is not known; {KNOWN_MODELS}"),
-        (_phy("name", ["Hbv_2_mts"]), rf"model\.phy\.name: the model 'Hbv_2_mts' is not supported yet; {KNOWN_MODELS}"),
+        (_phy("name", ["Hbv_2_mts"]), r"model\.phy\.name: Hbv_2_mts is two coupled models, .*expected one model: Hbv, Hbv_1_1p, Hbv_2, "),
         (_phy("name", ["Hbv_2", "Hbv"]), r"model\.phy\.name: expected one model, found 2 \(Hbv_2, Hbv\)"),
         (_phy("name", []), r"model\.phy\.name: expected one model, found 0"),
         (_phy("name", 2), r"model\.phy\.name: expected a list of names, found 2"),
@@ -85,7 +85,7 @@ KNOWN_NETWORKS = "known are LstmModel, LstmMlpModel"
         (_phy("forcings", ["P", "T"]), r"model\.phy\.forcings: expected precipitation, temperature, PET .*found P, T$"),
         (_phy("use_log_norm", ["P"]), r"model\.use_log_norm: \[\] contradicts model\.phy\.use_log_norm: \['P'\]"),
         (_nn("name", "MambaModel"), rf"model\.nn\.name: the network 'MambaModel' is not known; {KNOWN_NETWORKS}"),
-        (_nn("name", "StackLstmMlpModel"), rf"model\.nn\.name: the network 'StackLstmMlpModel' is not supported yet; {KNOWN_NETWORKS}"),
+        (_nn("name", "StackLstmMlpModel"), rf"model\.nn\.name: the network 'StackLstmMlpModel' is not known; {KNOWN_NETWORKS}"),
         (_nn("name", "LstmModel"), r"model\.nn\.name: the model Hbv_2 needs the network LstmMlpModel, found 'LstmModel'"),
         (_nn("name", ["LstmMlpModel"]), r"model\.nn\.name: expected text, found \['LstmMlpModel'\]"),
         (

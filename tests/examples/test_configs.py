@@ -18,10 +18,12 @@ import yaml
 from bmi_dmg.config import SETTINGS, BmiConfig, read_config
 from bmi_dmg.demo.example_model import SETTINGS as EXAMPLE
 from bmi_dmg.demo.example_model import write_example_model
+from bmi_dmg.demo.multi_timescale_model import multi_timescale_settings, write_multi_timescale_example
 from bmi_dmg.driver.run import run
 from bmi_dmg.shipped import shipped_model
 from dmg_core.checkpoint import read_checkpoint
 from dmg_core.errors import DmgError
+from dmg_core.multi_timescale import Coupling
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "configs"
@@ -51,7 +53,7 @@ def run_one(copy_demo: CopyDemo) -> RunOne:
 @pytest.fixture
 def in_run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make the working directory one that has the model folders that the examples name."""
-    for name in ("model", "hourly_model"):
+    for name in ("model", "hourly_model", "mts_model"):
         (tmp_path / name).mkdir()
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -65,7 +67,7 @@ def test_is_read_without_a_warning(name: str, in_run_folder: Path) -> None:
     assert set(config.attributes(attributes)) == set(attributes)
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in {"hourly", "warm_start"}])
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in {"hourly", "multi_timescale", "warm_start"}])
 def test_runs(name: str, run_one: RunOne) -> None:
     """Each runs in the demo's folder."""
     runoff = run_one(name)
@@ -81,6 +83,22 @@ def test_hourly_runs_with_an_hourly_model(copy_demo: CopyDemo, run_one: RunOne) 
     write_example_model(folder / "hourly_model", 7, replace(EXAMPLE, physics="Hbv_2_hourly"))
     runoff = run_one("hourly", folder=folder)
     assert len(np.unique(runoff)) > len(runoff) // 2
+
+
+def test_multi_timescale_runs_with_such_a_model(copy_demo: CopyDemo, run_one: RunOne) -> None:
+    """multi_timescale.yml runs with a multi-timescale model, the hourly half alone before there is enough history."""
+    folder = copy_demo()
+    write_multi_timescale_example(folder / "mts_model", 7, multi_timescale_settings(hidden=8, mlp_hidden=8))
+    runoff = run_one("multi_timescale", folder=folder)
+    assert (runoff > 0.0).all()
+    assert len(np.unique(runoff)) > len(runoff) // 2
+
+
+@pytest.mark.usefixtures("in_run_folder")
+def test_multi_timescale_tells_the_defaults() -> None:
+    """The warm-up in multi_timescale.yml is what is done without one."""
+    assert read_config(FOLDER / "multi_timescale.yml").coupling == Coupling(daily_warmup_days=351, hourly_warmup_hours=168)
+    assert (multi_timescale_settings().days, multi_timescale_settings().hours) == (351, 168)
 
 
 def test_warm_start_goes_on_where_the_checkpoint_stopped(copy_demo: CopyDemo, run_one: RunOne) -> None:

@@ -17,7 +17,7 @@ from bmi_dmg.variables import RUNOFF_DEPTH
 MakeRun = Callable[..., Path]
 
 START = datetime(2000, 5, 1)
-TERMS = ("precipitation", "regional_exchange", "increments", "aet", "runoff", "leaked", "storage_change", "residual")
+TERMS = ("precipitation", "regional_exchange", "increments", "reanchoring", "aet", "runoff", "leaked", "storage_change", "residual")
 
 
 def table_of(folder: Path) -> dict[str, dict[str, float]]:

@@ -35,7 +35,7 @@ def test_a_fast_daily_run_is_a_stepped_one(own_folder: Folder, results_of: Resul
     assert found[RUNOFF_DEPTH].max() > 0.0
 
 
-@pytest.mark.parametrize("physics", ["Hbv_2_hourly", "Hbv_2_1_hourly"])
+@pytest.mark.parametrize("physics", ["Hbv_2_hourly", "Hbv_2_1_hourly", "Hbv_2_mts"])
 def test_a_fast_hourly_run_is_a_stepped_one(own_folder: Folder, results_of: Results, physics: str) -> None:
     """An hourly model gives bitwise the same, too."""
     stepped, fast = own_folder("stepped", physics=physics), own_folder("fast", physics=physics)

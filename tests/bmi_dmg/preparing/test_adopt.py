@@ -106,22 +106,24 @@ def test_adopting_twice_changes_nothing(make_ngiabs: Callable[..., Path]) -> Non
     assert DAILY in (folder / "config" / "realization.json.before-adopt").read_text()
 
 
-def test_the_multi_timescale_model_is_refused(make_ngiabs: Callable[..., Path]) -> None:
-    """The class of the multi-timescale model is refused where its weights are not at hand, and nothing is changed."""
-    folder = make_ngiabs(HOURLY)
-    before = (folder / REALIZATION).read_text()
-    with pytest.raises(ConfigError, match="multi-timescale model, which is not supported yet"):
-        adopt(folder)
-    assert (folder / REALIZATION).read_text() == before
-    assert not list((folder / "config").glob("*before*"))
+@pytest.mark.parametrize("at_hand", [False, True])
+def test_a_folder_of_the_multi_timescale_model_is_adopted(at_hand: bool, make_ngiabs: Callable[..., Path], shared: Path) -> None:
+    """The hourly class is replaced, with its weights at hand or not: one class here runs all models."""
+    folder = make_ngiabs(HOURLY, str(shared / "parity" / "bmi_dhbv_2_mts" / "model") if at_hand else "/nowhere/mts")
+    adopt(folder)
+    assert HOURLY not in (folder / REALIZATION).read_text()
 
 
-def test_a_multi_timescale_model_folder_is_refused(make_ngiabs: Callable[..., Path], shared: Path) -> None:
-    """Weights of the multi-timescale model are recognised by their config, whatever the class."""
-    folder = make_ngiabs(DAILY, str(shared / "parity" / "bmi_dhbv_2_mts" / "model"))
-    with pytest.raises(CheckpointError, match=r"left as it is, because its model cannot be run here: .*not supported yet"):
+def test_a_model_that_cannot_be_run_is_refused(make_ngiabs: Callable[..., Path], tmp_path: Path) -> None:
+    """A model folder at hand whose config names a model that is not known is named, and nothing is changed."""
+    model = tmp_path / "unknown"
+    model.mkdir()
+    (model / "config.yaml").write_text("model: {phy: {name: [Hbv_9]}, nn: {}}")
+    folder = make_ngiabs(DAILY, str(model))
+    with pytest.raises(CheckpointError, match=r"left as it is, because its model cannot be run here: .*'Hbv_9' is not known"):
         adopt(folder)
     assert DAILY in (folder / REALIZATION).read_text()
+    assert not list((folder / "config").glob("*before*"))
 
 
 def test_a_model_that_can_be_run_is_what_counts(make_ngiabs: Callable[..., Path], make_model: Callable[..., Path]) -> None:

@@ -31,7 +31,7 @@ MakeRun = Callable[..., Path]
 START = datetime(2002, 2, 1)
 YEAR = timedelta(days=365)
 #: Arrays of a state that count, and so begin anew with a run.
-COUNTS = ("budget", "initial_storage", "hours", "missing_hours", "day_sums")
+COUNTS = ("budget", "reanchored", "initial_storage", "hours", "missing_hours", "day_sums")
 
 
 def runoff_of(folder: Path) -> np.ndarray:
@@ -64,6 +64,7 @@ def state_bytes(model: BmiDeltaModel) -> States:
         ("Hbv_2", "penman_monteith", 7),
         ("Hbv_2_hourly", "penman_monteith", 0),
         ("Hbv_2_hourly", "penman_monteith", 5),
+        ("Hbv_2_mts", "penman_monteith", 5),
     ],
 )
 def test_a_run_from_warm_states_is_the_rest_of_an_unbroken_run(make_own_run: MakeRun, physics: str, method: str, hour: int) -> None:
@@ -95,7 +96,7 @@ def test_folder_and_configuration_give_the_same(make_own_run: MakeRun, monkeypat
             np.testing.assert_array_equal(alone.arrays[name], array, err_msg=name)
 
 
-@pytest.mark.parametrize("physics", ["Hbv_2", "Hbv_2_hourly", "Hbv_1_1p"])
+@pytest.mark.parametrize("physics", ["Hbv_2", "Hbv_2_hourly", "Hbv_2_mts", "Hbv_1_1p"])
 def test_blocks_do_not_matter(make_own_run: MakeRun, monkeypatch: pytest.MonkeyPatch, physics: str) -> None:
     """Read in blocks of whatever length, the weather leads to bitwise the same states."""
     folder = make_own_run(datetime(2000, 12, 1), 440, START.replace(hour=3), 24, physics=physics)
@@ -105,7 +106,7 @@ def test_blocks_do_not_matter(make_own_run: MakeRun, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("hour", [0, 7])
-@pytest.mark.parametrize("physics", ["Hbv_2", "Hbv_2_hourly"])
+@pytest.mark.parametrize("physics", ["Hbv_2", "Hbv_2_hourly", "Hbv_2_mts"])
 def test_counting_begins_with_the_run(make_own_run: MakeRun, physics: str, hour: int) -> None:
     """From warm states the budget closes, and its runoff is what the run reports: water of the spin-up is storage."""
     folder = make_own_run(datetime(2000, 12, 1), 440, START.replace(hour=hour), 80, physics=physics)
@@ -349,7 +350,7 @@ def test_impossible_weather_is_named(make_own_run: MakeRun) -> None:
 # --- inside initialize -------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("physics", ["Hbv_2", "Hbv_2_hourly"])
+@pytest.mark.parametrize("physics", ["Hbv_2", "Hbv_2_hourly", "Hbv_2_mts"])
 @pytest.mark.parametrize("form", ["netcdf", "csv"])
 def test_initialize_spins_up_as_stepping_would(
     make_own_run: MakeRun, write_config: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, physics: str, form: str

@@ -104,7 +104,7 @@ def test_states_of_another_kind_are_told(states: States) -> None:
 # --- export ------------------------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("physics", ["Hbv_2", "Hbv_2_hourly", "Hbv_2_1_hourly"])
+@pytest.mark.parametrize("physics", ["Hbv_2", "Hbv_2_hourly", "Hbv_2_1_hourly", "Hbv_2_mts"])
 def test_export_holds_everything(make_states: Callable[..., States], tmp_path: Path, physics: str) -> None:
     """The NetCDF file has every number of the states, by catchment, with units and long names."""
     states = make_states("cat-1", "cat-20", physics=physics)
@@ -133,6 +133,22 @@ def test_export_holds_everything(make_states: Callable[..., States], tmp_path: P
         whole = sum(array.size for array in states.arrays.values())
         # Besides what is in the arrays there are times and storage; not there is whether there was a last good hour.
         assert held == whole + 2 * 2 - 2
+
+
+def test_export_puts_windows_into_the_order_of_time(
+    make_states: Callable[..., States], weather_of: Callable[..., Weather], tmp_path: Path
+) -> None:
+    """Hours and days that a multi-timescale model keeps come oldest first, up to the last hour taken in and the last day passed on."""
+    export(make_states("cat-1", physics="Hbv_2_mts"), tmp_path / "states.nc")
+    weather = weather_of(HOURS, 0)
+    rain = weather["atmosphere_water__liquid_equivalent_precipitation_rate"]
+    with netCDF4.Dataset(str(tmp_path / "states.nc")) as dataset:
+        assert dataset["hours_seen"][0] == HOURS
+        # A window of 24 hours and the unfinished day, whose 5 hours are the newest.
+        np.testing.assert_array_equal(dataset["last_hours_precipitation"][0], rain[HOURS - 48 :])
+        # The last day passed on ended a window of hours before the present day began.
+        begin = (HOURS // 24 - 2) * 24
+        assert dataset["last_days_precipitation"][0, 0] == pytest.approx(rain[begin : begin + 24].sum())
 
 
 def test_export_of_an_unfinished_day(states: States, weather_of: Callable[..., Weather], tmp_path: Path) -> None:

@@ -12,7 +12,18 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dmg_core.networks import AnnModel, LstmMlpModel, LstmModel, MlpModel
+from dmg_core.checkpoint.weights import read_weights
+from dmg_core.networks import (
+    AnnModel,
+    DailyHalf,
+    HourlyHalf,
+    LstmMlpModel,
+    LstmModel,
+    LstmNetwork,
+    MlpModel,
+    StackedLstm,
+    StackLstmMlpModel,
+)
 from dmg_core.networks.kernels import advance_lstm, input_layer_of, lstm_weights
 from dmg_core.networks.linear import Linear
 from tests.dmg_core.factories import make_network, make_settings
@@ -64,6 +75,49 @@ def test_mlp_equals_the_public_implementation(precision: str, shared: Path) -> N
     np.testing.assert_allclose(static.numpy(), arrays[f"lof_stat_{precision}"], rtol=0.0, atol=1e-6)
 
 
+def stacked(*, use_transfer: bool = True, use_in_proj: bool = True) -> StackLstmMlpModel:
+    """Build the stacked network in its published sizes."""
+    daily = DailyHalf(31, 3, 32, MlpModel(28, 13, 64), use_in_proj=use_in_proj)
+    hourly = HourlyHalf(31, 3, 32, MlpModel(28, 16, 64), MlpModel(23, 3, 64), use_in_proj=use_in_proj)
+    return StackLstmMlpModel(daily, hourly, use_transfer=use_transfer)
+
+
+@pytest.mark.parametrize("precision", DTYPES)
+def test_stacked_network_equals_the_public_implementation(precision: str, shared: Path) -> None:
+    """All five outputs equal the reference, the hourly LSTM's first state handed on from the daily one."""
+    dtype = DTYPES[precision]
+    tensors = read_weights(shared / "parity" / "networks" / "nn_StackLstmMlpModel.pt")
+    arrays = reference(shared, "nn_StackLstmMlpModel", precision)[1]
+    network = stacked().to(dtype).eval()
+    network.load_state_dict(tensors)
+    x, attributes, routing_attributes = (torch.from_numpy(arrays[name]).to(dtype) for name in ("xc", "c", "c3"))
+    with torch.no_grad():
+        daily, hourly, routing = network(x[:351], x[:336], attributes, routing_attributes)
+    named = dict(zip(("lof_dyn", "lof_stat", "hif_dyn", "hif_stat", "distr"), (*daily, *hourly, routing), strict=True))
+    for name, found in named.items():
+        np.testing.assert_allclose(found.numpy(), arrays[f"{name}_{precision}"], rtol=0.0, atol=1e-6, err_msg=name)
+
+
+def test_stacked_network_has_the_parts_it_is_asked_for() -> None:
+    """Without transfer layers the hourly LSTM starts from zero; without in_proj the LSTM reads the inputs as they are."""
+    plain = stacked(use_transfer=False, use_in_proj=False)
+    state = torch.ones(2, 32), torch.ones(2, 32)
+    assert not any("transfer" in name or "in_proj" in name for name in plain.state_dict())
+    assert all(not part.any() for part in plain.transfer(state))
+    assert plain.lstm_mlp.cell.w_ih.shape == (128, 31)
+    with_all = stacked()
+    assert {"h_transfer.weight", "c_transfer.bias", "lstm_mlp.in_proj.weight", "lstm_mlp2.in_proj.bias"} <= with_all.state_dict().keys()
+    torch.testing.assert_close(with_all.transfer(state)[0], with_all.get_submodule("h_transfer")(state[0]))
+
+
+def test_halves_of_the_stacked_network_share_static_parameters() -> None:
+    """The hourly model takes the static parameters of the daily one from the daily half, and only its further ones from its own."""
+    network, attributes = stacked().eval(), torch.randn(4, 28)
+    static = network.hourly_network().ann(attributes)
+    assert torch.equal(static[:, :13], network.daily_network().ann(attributes))
+    assert torch.equal(static[:, 13:], network.lstm_mlp2.ann1(attributes)[:, 13:])
+
+
 @given(cuts=cuttings(12), seed=seeds)
 @settings(max_examples=20)
 def test_lstm_may_be_advanced_in_pieces(cuts: list[slice], seed: int) -> None:
@@ -91,35 +145,49 @@ def test_dropout_acts_in_training_only() -> None:
 
 
 def compiled_steps(
-    network: LstmModel, forcings: npt.NDArray[Any], attributes: npt.NDArray[Any], columns: list[int]
+    network: LstmNetwork, forcings: npt.NDArray[Any], attributes: npt.NDArray[Any], columns: list[int]
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
     """Run the compiled form over a series (T, b, 3); returns fractions (T, b, n) and the last state."""
     weights = lstm_weights(network, 3, columns)
-    rows, hidden = len(attributes), network.lstm.hidden
+    rows, hidden = len(attributes), network.cell.hidden
     fixed = input_layer_of(network, attributes)
     h, c = np.zeros((2, rows, hidden), forcings.dtype)
-    layer, gates = np.empty((rows, hidden), forcings.dtype), np.empty((rows, 4 * hidden), forcings.dtype)
+    layer, gates = np.empty_like(fixed), np.empty((rows, 4 * hidden), forcings.dtype)
     fractions = np.empty((len(forcings), rows, weights.out.shape[1]), forcings.dtype)  # the columns wanted, and some to fill a cache line
     for x, out in zip(forcings, fractions, strict=True):
         advance_lstm(x, fixed, h, c, weights, layer, gates, out)
     return fractions[..., : len(columns)], h, c
 
 
-def lstm_with_inputs(seed: int, rows: int, hidden: int, dtype: torch.dtype) -> tuple[LstmModel, npt.NDArray[Any], npt.NDArray[Any]]:
-    """Make a network with 8 outputs, forcings (6, rows, 3) and attributes (rows, 4)."""
-    network = make_network(make_settings("Hbv", nmul=1, dynamic=(), hidden=hidden), seed).to(dtype)
-    assert isinstance(network, LstmModel)
+def make_lstm(kind: str, hidden: int, seed: int) -> LstmNetwork:
+    """Make a network of 7 inputs and at least 8 outputs: one with a ReLU, one without, or one without an input layer."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return LstmModel(7, 12, hidden) if kind == "LstmModel" else StackedLstm(7, 12, hidden, use_in_proj=kind == "in_proj")
+
+
+KINDS = pytest.mark.parametrize("kind", ["LstmModel", "in_proj", "no in_proj"])
+
+
+def lstm_with_inputs(
+    seed: int, rows: int, hidden: int, dtype: torch.dtype, kind: str
+) -> tuple[LstmNetwork, npt.NDArray[Any], npt.NDArray[Any]]:
+    """Make a network with 12 outputs, forcings (6, rows, 3) and attributes (rows, 4)."""
+    network = make_lstm(kind, hidden, seed).to(dtype)
     rng = np.random.default_rng(seed)
     precision = np.dtype(str(dtype).removeprefix("torch."))
     return network, rng.normal(0.0, 2.0, (6, rows, 3)).astype(precision), rng.normal(0.0, 1.0, (rows, 4)).astype(precision)
 
 
+@KINDS
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 2e-6), (torch.float64, 1e-13)], ids=str)
 @given(seed=seeds, rows=st.integers(1, 9), hidden=st.integers(1, 9))
 @settings(max_examples=30)
-def test_compiled_lstm_equals_the_one_for_tensors(dtype: torch.dtype, tolerance: float, seed: int, rows: int, hidden: int) -> None:
+def test_compiled_lstm_equals_the_one_for_tensors(
+    dtype: torch.dtype, tolerance: float, kind: str, seed: int, rows: int, hidden: int
+) -> None:
     """Fractions and the last state equal the network's to rounding, for any size; only the wanted columns are computed."""
-    network, forcings, attributes = lstm_with_inputs(seed, rows, hidden, dtype)
+    network, forcings, attributes = lstm_with_inputs(seed, rows, hidden, dtype, kind)
     columns = [5, 0, 7]
     fractions, h, c = compiled_steps(network, forcings, attributes, columns)
     series = torch.from_numpy(forcings)
@@ -130,12 +198,15 @@ def test_compiled_lstm_equals_the_one_for_tensors(dtype: torch.dtype, tolerance:
         np.testing.assert_allclose(found, expected.numpy(), rtol=tolerance, atol=tolerance)
 
 
+@KINDS
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @given(seed=seeds, hidden=st.integers(1, 17), rows=st.permutations(range(8)), block=st.integers(1, 8))
 @settings(max_examples=30)
-def test_compiled_lstm_is_bitwise_the_same_in_any_block(dtype: torch.dtype, seed: int, hidden: int, rows: list[int], block: int) -> None:
+def test_compiled_lstm_is_bitwise_the_same_in_any_block(
+    dtype: torch.dtype, kind: str, seed: int, hidden: int, rows: list[int], block: int
+) -> None:
     """A catchment gets the same bits alone, in a block of any size and at any place of it."""
-    network, forcings, attributes = lstm_with_inputs(seed, 8, hidden, dtype)
+    network, forcings, attributes = lstm_with_inputs(seed, 8, hidden, dtype, kind)
     together = compiled_steps(network, forcings, attributes, [2, 3])
     chosen = rows[:block]
     among = compiled_steps(network, np.ascontiguousarray(forcings[:, chosen]), attributes[chosen], [2, 3])

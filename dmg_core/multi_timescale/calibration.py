@@ -1,0 +1,36 @@
+"""Parameters of a multi-timescale model set from outside: what both models have is set in both."""
+
+from __future__ import annotations
+
+from dmg_core.arrays import CatchmentArrays
+from dmg_core.calibration import Calibration
+from dmg_core.engine import Engine
+from dmg_core.physics.hbv import Hbv
+
+
+class CoupledCalibration(Calibration):
+    """Changes of the parameters of the hourly model, and of the daily one where it has the same.
+
+    Ranges are the hourly model's; what the daily one is given stays within its own.
+
+    Parameters
+    ----------
+    physics : Hbv
+        The hourly model.
+    daily : Engine
+        The daily model and its catchments.
+    """
+
+    def __init__(self, physics: Hbv, daily: Engine) -> None:
+        super().__init__(physics)
+        self._daily = daily
+
+    def forget(self, row: int) -> None:
+        """Drop the changes of a catchment that is no more."""
+        super().forget(row)
+        self._daily.calibration.forget(row)
+
+    def _set(self, arrays: CatchmentArrays, row: int, name: str, change: tuple[float, float]) -> None:
+        super()._set(arrays, row, name, change)
+        if name in self._daily.calibration.parameters:
+            self._daily.calibration._set(self._daily.arrays, row, name, change)

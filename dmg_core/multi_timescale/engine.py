@@ -1,0 +1,266 @@
+"""The engine of a multi-timescale model: that of its hourly model, and one of its daily model that anchors it now and then."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from dmg_core.arrays import BUDGET
+from dmg_core.catchment import Catchment
+from dmg_core.checkpoint.spellings import MULTI_TIMESCALE
+from dmg_core.engine import ALL_OUTPUTS, Engine
+from dmg_core.identity import Identity, identity_of
+from dmg_core.multi_timescale.calibration import CoupledCalibration
+from dmg_core.multi_timescale.coupling import HOURS_PER_DAY, Coupling
+from dmg_core.multi_timescale.kernels import compiled_gather_days, compiled_transfer_states, transfer_weights
+from dmg_core.multi_timescale.model import MultiTimescaleModel, load_multi_timescale_model
+from dmg_core.multi_timescale.windows import Windows
+from dmg_core.physics.equations import INITIAL_STORE
+
+Array = npt.NDArray[Any]
+
+#: Arrays of the daily model's catchments that are its state; its water is none of the budget's.
+_DAILY_STATE = ("h", "c", "stores")
+
+#: Sums of the budget to which rain goes that is not simulated.
+_NOT_SIMULATED = [BUDGET.index("precipitation"), BUDGET.index("leaked")]
+
+
+class MultiTimescaleEngine(Engine):
+    """A multi-timescale model and its catchments: an engine of the hourly model, stepped by the hour.
+
+    At the start of a day, all catchments that stand there are taken together: a day leaves the window of hours for the daily model, and
+    the hourly model is re-anchored if that is due. This happens when the first of them is stepped, or looked at (:meth:`catch_up`), so
+    that what is seen does not depend on the others.
+
+    Parameters
+    ----------
+    model : MultiTimescaleModel
+        The model.
+    coupling : Coupling
+        When and from what the hourly model starts; windows that are not given are those of the model's training.
+    device, backend, threads
+        See :class:`dmg_core.Engine`.
+
+    Attributes
+    ----------
+    daily : Engine
+        The daily model, with the same catchments in the same rows.
+    coupling : Coupling
+        With all windows.
+    windows : Windows
+        The weather that is kept.
+
+    Raises
+    ------
+    ConfigError
+        If the backend is unknown or does not work on the device.
+    """
+
+    def __init__(
+        self, model: MultiTimescaleModel, coupling: Coupling, device: str = "cpu", backend: str = "auto", threads: int = 1
+    ) -> None:
+        super().__init__(model.hourly, device, backend, threads)
+        self.daily = Engine(model.daily, device, backend, threads)
+        self.coupling = coupling.with_windows_of(model.settings)
+        self.windows = Windows.allocate(self.coupling, self.arrays.h.dtype, 0)
+        self._stands_still_until = self.coupling.first if self.coupling.lead_in == "zero" else 0
+        self.calibration = CoupledCalibration(model.hourly.physics, self.daily)
+        self.attribute_names = model.attribute_names
+        self._pair = model
+        self._transfer_weights = transfer_weights(model.network)
+        self._transfer = compiled_transfer_states(self.arrays.h.dtype)
+        self._gather_days = compiled_gather_days(self.arrays.h.dtype)
+
+    @classmethod
+    def of_folder(
+        cls,
+        folder: str | Path,
+        coupling: Coupling,
+        dtype: str | torch.dtype = "float32",
+        device: str = "cpu",
+        backend: str = "auto",
+        threads: int = 1,
+    ) -> MultiTimescaleEngine:
+        """Make an engine from a model folder; see :meth:`dmg_core.Engine.from_folder`."""
+        return cls(load_multi_timescale_model(folder, dtype), coupling, device, backend, threads)
+
+    def add(self, attributes: Mapping[str, Any], ids: Iterable[str] | None = None) -> list[Catchment]:
+        """Add catchments that start from nothing; see :meth:`dmg_core.Engine.add`."""
+        catchments = super().add(attributes, ids)
+        self.daily.add(attributes, [catchment.id for catchment in catchments])
+        if self.arrays.capacity > len(self.windows.hours_seen):
+            self.windows.grow(self.coupling, self.arrays.capacity)
+        return catchments
+
+    def withdraw(self, catchment: Catchment) -> None:
+        """Take back the catchment that was added last; see :meth:`dmg_core.Engine.withdraw`."""
+        super().withdraw(catchment)
+        self.daily.withdraw(Catchment(self.daily, catchment.row))
+        fresh = Windows.allocate(self.coupling, self.arrays.h.dtype, 1)
+        for name, array in vars(self.windows).items():
+            array[catchment.row] = getattr(fresh, name)[0]
+
+    def catch_up(self, rows: slice) -> None:
+        """Begin the day of those of ``rows`` that stand at the start of one."""
+        if self._stand_at_a_start(rows):
+            self._begin_days()
+
+    def reset_budget(self, rows: slice | None = None) -> None:
+        """Start the sums of the water budget anew; see :meth:`dmg_core.Engine.reset_budget`."""
+        super().reset_budget(rows)
+        self.windows.reanchored[slice(0, len(self)) if rows is None else rows] = 0.0
+
+    def reanchored(self, rows: slice) -> npt.NDArray[np.float64]:
+        """Water that re-anchoring has put into the stores since the sums began, mm; negative: taken out."""
+        return self.windows.reanchored[rows].copy()
+
+    @cached_property
+    def identity(self) -> Identity:
+        """What model, coupled how, the states of this engine belong to."""
+        coupling, daily, hourly = self.coupling, identity_of(self._pair.daily), identity_of(self._pair.hourly)
+        description = {
+            **hourly.description,
+            "network": MULTI_TIMESCALE,
+            "daily_hidden_size": daily.description["hidden_size"],
+            "cycle_days": coupling.cycle_days,
+            "daily_mode": coupling.daily_mode,
+            "daily_warmup_days": coupling.days,
+            "hourly_mode": coupling.hourly_mode,
+            "hourly_warmup_hours": coupling.hours,
+        }
+        digest = hashlib.sha256(json.dumps([description, daily.digest, hourly.digest], sort_keys=True).encode())
+        for array in self._transfer_weights:
+            digest.update(np.ascontiguousarray(array).data)
+        return Identity(description, digest.hexdigest())
+
+    def state_arrays(self) -> dict[str, Array]:
+        """Arrays, a row for each catchment, that are its state."""
+        going_on = {} if self.coupling.starts_afresh else {f"daily_{name}": getattr(self.daily.arrays, name) for name in _DAILY_STATE}
+        return {**super().state_arrays(), **vars(self.windows), **going_on}
+
+    def _settle(self, rows: slice, *, more_to_come: bool = False) -> None:
+        super()._settle(rows, more_to_come=more_to_come)
+        self.daily._settle(rows, more_to_come=more_to_come)
+
+    def _advance_one(self, row: int) -> None:
+        """Advance a row by an hour; within a day nothing else is to be done than to keep it."""
+        windows = self.windows
+        now = windows.hours_seen.item(row)
+        if now % HOURS_PER_DAY == 0 or now < self._stands_still_until:
+            self._advance_alike(row, row + 1, self._one_forcing, ALL_OUTPUTS, self._one_result)
+            return
+        super()._advance_one(row)
+        windows.hour_window[row, now % windows.hour_window.shape[1]] = self._one_forcing[0, 0]
+        windows.hours_seen[row] = now + 1
+
+    def _advance_rows(self, first: int, last: int, series: Array, selection: Array, results: Array) -> None:
+        """Advance rows hour by hour, day by day; those that have seen the same number of hours together."""
+        for begin, end in _alike(self.windows.hours_seen, first, last):
+            if (begin, end) == (first, last):
+                self._advance_alike(first, last, series, selection, results)
+                continue
+            part = np.empty((*results.shape[:2], end - begin))
+            self._advance_alike(begin, end, np.ascontiguousarray(series[:, begin - first : end - first]), selection, part)
+            results[:, :, begin - first : end - first] = part
+
+    def _advance_alike(self, first: int, last: int, series: Array, selection: Array, results: Array) -> None:
+        steps, t = len(series), 0
+        while t < steps:
+            now = int(self.windows.hours_seen[first])
+            if now == 0:
+                self._begin_day(first, last, now)
+            elif now % HOURS_PER_DAY == 0 and self._stand_at_a_start(slice(first, last)):
+                self._begin_days()
+            length = min(steps - t, HOURS_PER_DAY - now % HOURS_PER_DAY)
+            hours = series[t : t + length]
+            whole = length == steps
+            part = results if whole else np.empty((len(selection), length, last - first))
+            self._advance_hours(first, last, now, hours, selection, part)
+            if not whole:
+                results[:, t : t + length] = part
+            self.windows.take_hours(slice(first, last), now, hours)
+            t += length
+
+    def _advance_hours(self, first: int, last: int, now: int, hours: Array, selection: Array, results: Array) -> None:
+        """Advance the hourly model; in a lead-in that is not simulated it stands still, and its rain counts as leaked."""
+        if now < self._stands_still_until:
+            results[...] = 0.0
+            for hour in hours:  # one by one, so that the sums are those of any cutting
+                self.arrays.budget[first:last, _NOT_SIMULATED] += hour[:, :1]
+            return
+        self._backend.advance(first, last, hours, selection, results)
+
+    def _stand_at_a_start(self, rows: slice) -> bool:
+        """Whether some rows have a day to begin; the first one begins with its first hour."""
+        return bool(self._waiting_for_a_day(rows).any())
+
+    def _waiting_for_a_day(self, rows: slice) -> Array:
+        seen, begun = self.windows.hours_seen[rows], self.windows.day_begun[rows]
+        waiting: Array = (seen % HOURS_PER_DAY == 0) & (begun != seen) & (seen > 0) & self.arrays.settled[rows]
+        return waiting
+
+    def _begin_days(self) -> None:
+        """Begin the day of all rows that stand at the start of one."""
+        seen = self.windows.hours_seen
+        for begin, end in _stretches(self._waiting_for_a_day(slice(0, len(self)))):
+            for alike in _alike(seen, begin, end):
+                self._begin_day(*alike, int(seen[alike[0]]))
+
+    def _begin_day(self, first: int, last: int, now: int) -> None:
+        days_passed = (now - self.coupling.hours) // HOURS_PER_DAY
+        if days_passed > 0:
+            self._pass_day_on(first, last, days_passed)
+        if self.coupling.is_due(now):
+            self._reanchor(first, last, now, days_passed)
+        self.windows.day_begun[first:last] = now
+
+    def _pass_day_on(self, first: int, last: int, days_passed: int) -> None:
+        """Give the day that leaves the window of hours, day ``days_passed - 1``, to the daily model or to the window of days."""
+        windows, day = self.windows, np.empty((1, last - first, 3))
+        place = HOURS_PER_DAY * (days_passed - 1) % windows.hour_window.shape[1]
+        self._gather_days(first, last, place, windows.hour_window, day[0])
+        if self.coupling.starts_afresh:
+            windows.day_window[first:last, (days_passed - 1) % self.coupling.days] = day[0]
+        else:
+            self.daily._run_through(first, last, day)
+
+    def _reanchor(self, first: int, last: int, now: int, days_passed: int) -> None:
+        """Let the hourly model go on from the daily one, and run it through the hours since."""
+        rows, arrays, daily = slice(first, last), self.arrays, self.daily.arrays
+        before, budget = arrays.storage(rows), arrays.budget[rows].copy()
+        if self.coupling.starts_afresh:
+            daily.h[rows], daily.c[rows], daily.stores[rows] = 0.0, 0.0, INITIAL_STORE
+            self.daily._run_through(first, last, self.windows.last_days(rows, days_passed))
+        arrays.stores[rows] = INITIAL_STORE
+        stores, daily_stores = arrays.named_stores(self.model), daily.named_stores(self.daily.model)
+        for name in daily_stores.dtype.names or ():
+            stores[name][rows] = daily_stores[name][rows]
+        arrays.in_transit[rows] = 0.0
+        self._transfer(first, last, daily.h, daily.c, arrays.h, arrays.c, self._transfer_weights)
+        self._run_through(first, last, self.windows.last_hours(rows, now, self.coupling.hours))
+        arrays.budget[rows] = budget
+        self.windows.reanchored[rows] += arrays.storage(rows) - before
+
+
+def _alike(values: Array, first: int, last: int) -> list[tuple[int, int]]:
+    """Split rows ``first`` … ``last - 1`` where values of neighbours differ."""
+    if last - first == 1:
+        return [(first, last)]
+    bounds = [first, *(first + 1 + np.flatnonzero(np.diff(values[first:last]))).tolist(), last]
+    return list(pairwise(bounds))
+
+
+def _stretches(wanted: Array) -> Iterator[tuple[int, int]]:
+    """First row and end of each stretch of rows that are wanted."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], wanted, [False]]).astype(np.int8)))
+    return zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)

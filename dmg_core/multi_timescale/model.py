@@ -1,0 +1,160 @@
+"""Two δHBV models put together: days first, then hours; differentiable from weather and attributes to hourly streamflow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dmg_core.attributes import needed_attributes
+from dmg_core.checkpoint import Moments, MultiTimescaleCheckpoint, MultiTimescaleSettings, read_multi_timescale
+from dmg_core.checkpoint.config import ModelSettings
+from dmg_core.model import DeltaModel, torch_dtype
+from dmg_core.networks import DailyHalf, HourlyHalf, LstmMlpModel, MlpModel, StackLstmMlpModel
+from dmg_core.normalization import Normalizer
+from dmg_core.parameters import VARIANTS
+from dmg_core.physics.hbv import PHYSICS, HbvState
+
+
+class MultiTimescaleModel(nn.Module):
+    """A daily and an hourly δHBV model that share a network (Yang et al. 2026).
+
+    The hourly model starts from the stores in which the daily one ends, and its LSTM from the daily LSTM's last state. Parameters that do
+    not vary in time are the daily model's, but for those that the hourly one alone has.
+
+    Parameters
+    ----------
+    settings : MultiTimescaleSettings
+        What the model is made of.
+    network : StackLstmMlpModel
+        Gives the parameters of both.
+    daily, hourly : DeltaModel
+        The two models, on halves of ``network``.
+    """
+
+    def __init__(self, settings: MultiTimescaleSettings, network: StackLstmMlpModel, daily: DeltaModel, hourly: DeltaModel) -> None:
+        super().__init__()
+        self.settings = settings
+        self.network = network
+        self._halves = daily, hourly  # a tuple, so that their weights are not registered a second time
+
+    @property
+    def daily(self) -> DeltaModel:
+        """The daily model."""
+        return self._halves[0]
+
+    @property
+    def hourly(self) -> DeltaModel:
+        """The hourly model."""
+        return self._halves[1]
+
+    @property
+    def attribute_names(self) -> tuple[str, ...]:
+        """Attributes a catchment must have: those of the networks, and what the equations need besides."""
+        names = needed_attributes(self.hourly)
+        return (*names, *(name for name in self.settings.routing_attributes if name not in names))
+
+    def forward(
+        self,
+        days: Tensor,
+        hours: Tensor,
+        attributes: Tensor,
+        upstream_area: Tensor | None = None,
+        elevation: Tensor | None = None,
+    ) -> tuple[dict[str, Tensor], HbvState]:
+        """Run days from nothing, then the hours that follow.
+
+        Parameters
+        ----------
+        days : Tensor, shape (D, B, 3)
+            Precipitation (mm/d), temperature (°C), potential evapotranspiration (mm/d); its dtype is that of the physics.
+        hours : Tensor, shape (T, B, 3)
+            Precipitation (mm/h), temperature (°C), potential evapotranspiration (mm/h) of the hours after the last day.
+        attributes : Tensor, shape (B, A)
+            In the order of the settings' attributes.
+        upstream_area, elevation : Tensor, shape (B,), optional
+            km² and m; by default the attributes of that name.
+
+        Returns
+        -------
+        dict of str to Tensor (T, B)
+            All of :data:`dmg_core.physics.hbv.OUTPUTS` of the hourly model, mm/h and mm.
+        HbvState
+            Where its stores end.
+        """
+        catchments = days.shape[1]
+        network_state, state = self.daily.lstm.initial_state(catchments), self.daily.physics.initial_state(catchments, days)
+        _, state, network_state = self.daily.go_on(days, attributes, network_state, state, upstream_area, elevation)
+        first = self.network.transfer(network_state), self.first_hourly_state(state)
+        outputs, state, _ = self.hourly.go_on(hours, attributes, *first, upstream_area, elevation)
+        return outputs, state
+
+    def first_hourly_state(self, state: HbvState) -> HbvState:
+        """Turn the daily model's last stores into the hourly model's first ones; stores that it alone has start from nothing."""
+        physics, stores = self.hourly.physics, self.hourly.physics.stores_from(state.stores)
+        return physics.initial_state(stores.SP.shape[0], stores.SP)._replace(stores=stores)
+
+
+def build_multi_timescale_model(checkpoint: MultiTimescaleCheckpoint, dtype: str | torch.dtype = "float32") -> MultiTimescaleModel:
+    """Put a model together from what a folder holds.
+
+    Parameters
+    ----------
+    checkpoint : MultiTimescaleCheckpoint
+        Settings, statistics and weights, checked.
+    dtype : str or torch.dtype
+        Precision of the network: float32 or float64.
+    """
+    settings, statistics = checkpoint.settings, checkpoint.statistics
+    with torch.device("meta"):  # the weights are assigned, not copied: sizes are all that is needed here
+        network = build_stacked_network(settings)
+    network.load_state_dict(checkpoint.weights, assign=True)
+    network.to(torch_dtype(dtype))
+    attributes = _normalizer(settings.daily.attributes, statistics.attributes)
+    daily = _half(settings.daily, network.daily_network(), statistics.daily, attributes)
+    hourly = _half(settings.hourly, network.hourly_network(), statistics.hourly, attributes)
+    return MultiTimescaleModel(settings, network, daily, hourly).eval()
+
+
+def load_multi_timescale_model(folder: str | Path, dtype: str | torch.dtype = "float32") -> MultiTimescaleModel:
+    """Read the folder of a multi-timescale model, trained with δMG or written by this project; see :func:`dmg_core.load_model`.
+
+    Raises
+    ------
+    CheckpointError
+        If a file is missing or the files or the halves do not fit together.
+    """
+    return build_multi_timescale_model(read_multi_timescale(folder), dtype)
+
+
+def build_stacked_network(settings: MultiTimescaleSettings, dropout: float = 0.0) -> StackLstmMlpModel:
+    """Make a network of the sizes that the settings say, with weights as torch draws them."""
+    daily, hourly = settings.daily, settings.hourly
+    inputs, attributes, use_in_proj = len(daily.forcings) + len(daily.attributes), len(daily.attributes), settings.use_in_proj
+    (dynamic, static), (_, hourly_static) = (VARIANTS[half.physics].split(half.dynamic) for half in (daily, hourly))
+    ann = _mlp(attributes, len(static) * daily.nmul, daily, dropout)
+    ann1 = _mlp(attributes, len(hourly_static) * hourly.nmul, hourly, dropout)
+    ann2 = MlpModel(len(settings.routing_attributes), 3, settings.routing_hidden_size, dropout)
+    columns = len(dynamic) * daily.nmul
+    return StackLstmMlpModel(
+        DailyHalf(inputs, columns, daily.hidden_size, ann, dropout, use_in_proj=use_in_proj),
+        HourlyHalf(inputs, columns, hourly.hidden_size, ann1, ann2, dropout, use_in_proj=use_in_proj),
+        use_transfer=settings.use_transfer,
+    )
+
+
+def _mlp(attributes: int, outputs: int, half: ModelSettings, dropout: float) -> MlpModel:
+    if half.mlp_hidden_size is None:
+        raise ValueError(f"{half.physics}: a half of a multi-timescale model has an MLP, so its settings need mlp_hidden_size")
+    return MlpModel(attributes, outputs, half.mlp_hidden_size, dropout)
+
+
+def _half(settings: ModelSettings, network: LstmMlpModel, forcings: Moments, attributes: Normalizer) -> DeltaModel:
+    physics = PHYSICS[settings.physics](nmul=settings.nmul, dynamic=settings.dynamic, routing=False, nearzero=settings.nearzero)
+    return DeltaModel(settings, network, physics, _normalizer(settings.forcings, forcings), attributes)
+
+
+def _normalizer(names: tuple[str, ...], moments: Moments) -> Normalizer:
+    return Normalizer(names, np.array(moments.mean), np.array(moments.std), np.zeros(len(names), np.bool_))
