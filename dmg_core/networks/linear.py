@@ -7,17 +7,21 @@ from typing import Final
 from torch import Tensor, nn
 from torch.nn import functional
 
-#: Products of fewer columns are left by some libraries to routines whose sums hang on the place of the row.
-LEAST_COLUMNS: Final = 16
+#: Some libraries add up the terms of a row in another order where it does not begin at a multiple of so many numbers.
+ALIGNED: Final = 8
+
+
+def missing_columns(columns: int) -> int:
+    """Columns of zeros that let every row begin at a multiple of :data:`ALIGNED` numbers."""
+    return -columns % ALIGNED
 
 
 class Linear(nn.Linear):
-    """A linear layer; one with few outputs is computed with columns of zeros beside them."""
+    """A linear layer, computed with columns of zeros beside its inputs where rows would not be aligned."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Turn (…, inputs) into (…, outputs)."""
-        missing = LEAST_COLUMNS - self.out_features
-        if missing <= 0:
+        missing = missing_columns(self.in_features)
+        if not missing:
             return super().forward(x)
-        weight, bias = functional.pad(self.weight, (0, 0, 0, missing)), functional.pad(self.bias, (0, missing))
-        return functional.linear(x, weight, bias)[..., : self.out_features]
+        return functional.linear(functional.pad(x, (0, missing)), functional.pad(self.weight, (0, missing)), self.bias)

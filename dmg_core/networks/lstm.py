@@ -6,8 +6,9 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from dmg_core.networks.linear import Linear
+from dmg_core.networks.linear import Linear, missing_columns
 
 #: Hidden and cell state, each (B, H).
 LstmState = tuple[Tensor, Tensor]
@@ -28,10 +29,26 @@ class Lstm(nn.Module):
 
     def forward(self, x: Tensor, state: LstmState) -> tuple[Tensor, LstmState]:
         """Run a series (T, B, inputs) from ``state``; returns hidden states (T, B, H) and the last state."""
-        weights = (self.w_ih, self.w_hh, self.b_ih, self.b_hh)
+        missing = missing_columns(self.hidden)
+        if missing or missing_columns(x.shape[-1]):
+            return self._run_aligned(x, state, missing)
+        return self._run(x, state, (self.w_ih, self.w_hh, self.b_ih, self.b_hh))
+
+    def _run(self, x: Tensor, state: LstmState, weights: tuple[Tensor, ...]) -> tuple[Tensor, LstmState]:
         h, c = state
         series, h, c = torch.lstm(x, (h[None], c[None]), weights, True, 1, 0.0, self.training, False, False)
         return series, (h[0], c[0])
+
+    def _run_aligned(self, x: Tensor, state: LstmState, units: int) -> tuple[Tensor, LstmState]:
+        """Run with inputs of zero and ``units`` more hidden units of zero weights, which stay zero; see :class:`Linear`."""
+        inputs = missing_columns(x.shape[-1])
+        gates = [weights.unflatten(0, (4, self.hidden)) for weights in (self.w_ih, self.w_hh, self.b_ih, self.b_hh)]
+        margins = ((0, inputs, 0, units), (0, units, 0, units), (0, units), (0, units))
+        wide = tuple(functional.pad(gate, margin).flatten(0, 1) for gate, margin in zip(gates, margins, strict=True))
+        h, c = (functional.pad(part, (0, units)) for part in state)
+        series, (h, c) = self._run(functional.pad(x, (0, inputs)), (h, c), wide)
+        own = slice(self.hidden)
+        return series[..., own], (h[:, own], c[:, own])
 
 
 class LstmNetwork(nn.Module):

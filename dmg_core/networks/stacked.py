@@ -128,8 +128,8 @@ class StackLstmMlpModel(nn.Module):
         self.lstm_mlp = lstm_mlp
         self.lstm_mlp2 = lstm_mlp2
         sizes = lstm_mlp.cell.hidden, lstm_mlp2.cell.hidden
-        self.h_transfer = nn.Linear(*sizes) if use_transfer else None
-        self.c_transfer = nn.Linear(*sizes) if use_transfer else None
+        self.h_transfer = Linear(*sizes) if use_transfer else None
+        self.c_transfer = Linear(*sizes) if use_transfer else None
 
     def transfer(self, state: LstmState) -> LstmState:
         """Turn the daily LSTM's last state into the hourly LSTM's first one."""

@@ -63,7 +63,7 @@ def in_run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_is_read_without_a_warning(name: str, in_run_folder: Path) -> None:
     """Every key has a meaning or is an attribute of the model it is for."""
     config = read_config(FOLDER / f"{name}.yml")
-    attributes = EXAMPLE.attributes if name == "hourly" else DAILY
+    attributes = EXAMPLE.attributes if name in {"hourly", "multi_timescale"} else DAILY
     assert set(config.attributes(attributes)) == set(attributes)
 
 

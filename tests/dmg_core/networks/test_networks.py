@@ -26,6 +26,7 @@ from dmg_core.networks import (
 )
 from dmg_core.networks.kernels import advance_lstm, input_layer_of, lstm_weights
 from dmg_core.networks.linear import Linear
+from dmg_core.networks.lstm import Lstm
 from tests.dmg_core.factories import make_network, make_settings
 from tests.dmg_core.reference import read_arrays
 from tests.dmg_core.strategies import cuttings, seeds
@@ -215,13 +216,33 @@ def test_compiled_lstm_is_bitwise_the_same_in_any_block(
     assert np.array_equal(among[2], together[2][chosen])
 
 
-@pytest.mark.parametrize("outputs", [1, 2, 6, 8, 15, 16, 40])
-def test_a_row_has_the_same_bits_wherever_it_stands(outputs: int) -> None:
-    """However few outputs a layer has, a row alone at the top gives what it gives among others, and what the definition says."""
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("inputs", "outputs"), [(13, 1), (13, 6), (6, 8), (5, 20), (38, 4), (16, 40)])
+def test_a_row_has_the_same_bits_wherever_it_stands(inputs: int, outputs: int, dtype: torch.dtype) -> None:
+    """However a layer is shaped, a row alone at the top gives what it gives among others, and what the definition says."""
     torch.manual_seed(outputs)
-    layer, rows = Linear(13, outputs), torch.randn(40, 13)
-    among = layer(torch.cat([rows, torch.zeros(88, 13)]))
+    layer, rows = Linear(inputs, outputs, dtype=dtype), torch.randn(40, inputs, dtype=dtype)
+    among = layer(torch.cat([rows, torch.zeros(88, inputs, dtype=dtype)]))
     for place, row in enumerate(rows):
-        alone = layer(torch.cat([row[None], torch.zeros(127, 13)]))
+        alone = layer(torch.cat([row[None], torch.zeros(127, inputs, dtype=dtype)]))
         assert torch.equal(alone[0], among[place])
     torch.testing.assert_close(among[:40], rows @ layer.weight.T + layer.bias)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(("inputs", "hidden"), [(5, 5), (8, 6), (13, 8), (16, 16)])
+def test_a_catchment_in_an_lstm_has_the_same_bits_wherever_it_stands(inputs: int, hidden: int, dtype: torch.dtype) -> None:
+    """However wide an LSTM is, a series alone gives what it gives among others; units of torch's own LSTM give the same."""
+    torch.manual_seed(hidden)
+    lstm, x = Lstm(inputs, hidden).to(dtype), torch.randn(6, 40, inputs, dtype=dtype)
+    zeros = torch.zeros(128, hidden, dtype=dtype)
+    among, last = lstm(torch.cat([x, torch.zeros(6, 88, inputs, dtype=dtype)], dim=1), (zeros, zeros))
+    for place in range(40):
+        alone, _ = lstm(torch.cat([x[:, place : place + 1], torch.zeros(6, 127, inputs, dtype=dtype)], dim=1), (zeros, zeros))
+        assert torch.equal(alone[:, 0], among[:, place])
+    own = torch.nn.LSTM(inputs, hidden, dtype=dtype)
+    own.load_state_dict({"weight_ih_l0": lstm.w_ih, "weight_hh_l0": lstm.w_hh, "bias_ih_l0": lstm.b_ih, "bias_hh_l0": lstm.b_hh})
+    series, (h, c) = own(x)
+    torch.testing.assert_close(among[:, :40], series)
+    torch.testing.assert_close(last[0][:40], h[0])
+    torch.testing.assert_close(last[1][:40], c[0])
