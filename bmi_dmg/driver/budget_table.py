@@ -80,7 +80,8 @@ class BudgetReader:
         if not terms:
             return missing
         signs = [1.0 if column.name in (*GAINS, MASS_TERMS[0]) else -1.0 for column in terms]
-        residual = np.sum([sign * column.values for sign, column in zip(signs, terms, strict=True)], axis=0)
+        # One by one: numpy's sum over an axis takes another order where there is but one catchment.
+        residual = sum((sign * column.values for sign, column in zip(signs, terms, strict=True)), start=np.zeros(len(self._models)))
         return [*terms, Column("residual", terms[0].units, residual), *missing]
 
     def _read(self) -> list[Column]:
