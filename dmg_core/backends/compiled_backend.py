@@ -16,9 +16,9 @@ from dmg_core.backends.base import Array
 from dmg_core.calibration import FACTOR, OFFSET
 from dmg_core.compilation import compile_kernel, compiled, digest_of, rebind
 from dmg_core.model import DeltaModel
-from dmg_core.networks import activations
+from dmg_core.networks import activations, tiles
 from dmg_core.networks import kernels as network_kernels
-from dmg_core.networks.kernels import LstmWeights, advance_lstm, lstm_weights
+from dmg_core.networks.kernels import LstmWeights, advance_lstm, lstm_weights, make_workspace
 from dmg_core.normalization import LOG_OFFSET
 from dmg_core.parameters import Variant
 from dmg_core.physics import equations, hbv, operations, scalars
@@ -27,8 +27,8 @@ from dmg_core.physics.hbv import OUTPUTS
 from dmg_core.physics.kernels import CatchmentRows, advance_catchment, bound_step, parameter_columns
 from dmg_core.physics.processes import groundwater, reverse, snow, soil
 
-#: Catchments advanced together through all steps, so that they share the network's weights in the cache.
-BLOCK = 8
+#: Catchments advanced together through all steps, so that they share the network's weights in the cache: whole tiles.
+BLOCK = 4 * tiles.ROWS
 
 _N_OUTPUTS = len(OUTPUTS)
 
@@ -51,6 +51,7 @@ MADE_OF = (
     scalars,
     snow,
     soil,
+    tiles,
 )
 _DIGEST = digest_of(*MADE_OF)
 
@@ -117,9 +118,8 @@ def advance(
     nz: float,
 ) -> None:
     """Advance rows through a series, of which ``origin`` is the first row; ``advance_catchment`` is bound when this is compiled."""
-    hidden, precision = network.h.shape[1], network.h.dtype
-    x, fractions = np.empty((BLOCK, forcing.shape[2]), precision), np.empty((BLOCK, weights.out.shape[1]), precision)
-    layer, gates = np.empty((BLOCK, hidden), precision), np.empty((BLOCK, 4 * hidden), precision)
+    most = min(BLOCK, last - first)
+    x, room = np.empty((most, forcing.shape[2]), network.h.dtype), make_workspace(most, weights)
     outputs = np.empty(_N_OUTPUTS)
     for start in range(first, last, BLOCK):
         rows = slice(start, min(start + BLOCK, last))
@@ -127,9 +127,9 @@ def advance(
         for t in range(forcing.shape[0]):
             weather = forcing[t, start - origin : rows.stop - origin]
             _normalize(weather, inputs, x)
-            advance_lstm(x[:n], network.fixed[rows], network.h[rows], network.c[rows], weights, layer[:n], gates[:n], fractions[:n])
+            advance_lstm(x[:n], network.fixed[rows], network.h[rows], network.c[rows], weights, room)
             for i in range(n):
-                _set_dynamic(fractions[i], dynamic, catchments.dynamic_change[start + i], catchments.parameter_values[start + i])
+                _set_dynamic(room.fractions[i], dynamic, catchments.dynamic_change[start + i], catchments.parameter_values[start + i])
                 advance_catchment(start + i, weather[i], catchments, dt, nz, outputs)
                 for s in range(selection.shape[0]):
                     results[s, t, start + i - origin] = outputs[selection[s]]

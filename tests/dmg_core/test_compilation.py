@@ -116,6 +116,7 @@ def test_a_second_process_finds_the_engines_kernel(tmp_path: Path) -> None:
         ("dmg_core.parameters", "which parameters there are"),
         ("dmg_core.normalization", "the offset before the logarithm"),
         ("dmg_core.networks.kernels", "the network"),
+        ("dmg_core.networks.tiles", "its matrix products"),
         ("dmg_core.physics.equations", "the equations"),
         ("dmg_core.physics.operations", "what they are built with"),
         ("dmg_core.physics.hbv", "the order of the outputs"),

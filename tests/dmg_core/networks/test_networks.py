@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmg_core.networks import AnnModel, LstmMlpModel, LstmModel, MlpModel
-from dmg_core.networks.kernels import advance_lstm, input_layer_of, lstm_weights
+from dmg_core.networks.kernels import advance_lstm, input_layer_of, lstm_weights, make_workspace
 from tests.dmg_core.factories import make_network, make_settings
 from tests.dmg_core.reference import read_arrays
 from tests.dmg_core.strategies import cuttings, seeds
@@ -97,11 +97,12 @@ def compiled_steps(
     rows, hidden = len(attributes), network.lstm.hidden
     fixed = input_layer_of(network, attributes)
     h, c = np.zeros((2, rows, hidden), forcings.dtype)
-    layer, gates = np.empty((rows, hidden), forcings.dtype), np.empty((rows, 4 * hidden), forcings.dtype)
-    fractions = np.empty((len(forcings), rows, weights.out.shape[1]), forcings.dtype)  # the columns wanted, and some to fill a cache line
+    room = make_workspace(rows, weights)
+    fractions = np.empty((len(forcings), rows, len(columns)), forcings.dtype)
     for x, out in zip(forcings, fractions, strict=True):
-        advance_lstm(x, fixed, h, c, weights, layer, gates, out)
-    return fractions[..., : len(columns)], h, c
+        advance_lstm(x, fixed, h, c, weights, room)
+        out[...] = room.fractions[:, : len(columns)]
+    return fractions, h, c
 
 
 def lstm_with_inputs(seed: int, rows: int, hidden: int, dtype: torch.dtype) -> tuple[LstmModel, npt.NDArray[Any], npt.NDArray[Any]]:
