@@ -13,9 +13,10 @@ import numpy.typing as npt
 import torch
 
 from dmg_core.compilation import compiled
+from dmg_core.memory import aligned
 from dmg_core.networks.activations import sigmoid, tanh
 from dmg_core.networks.lstm import LstmModel
-from dmg_core.networks.tiles import add_product, aligned, padded, panels_of
+from dmg_core.networks.tiles import add_product, padded, panels_of
 
 Array = npt.NDArray[Any]
 

@@ -28,11 +28,9 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from dmg_core.compilation import compiled
+from dmg_core.memory import CACHE_LINE, aligned
 
 Array = npt.NDArray[Any]
-
-#: Bytes: of a line of the cache, and of a row of a panel.
-CACHE_LINE: Final = 64
 
 #: Rows of a tile, and panels that a row takes together when it is alone.
 ROWS: Final = 6
@@ -48,15 +46,6 @@ def padded(columns: int, dtype: np.dtype[Any]) -> int:
     """Round columns up to whole panels."""
     width = panel_width(dtype)
     return -(-columns // width) * width
-
-
-def aligned(values: Array) -> Array:
-    """Copy an array to where a cache line starts: loads that straddle two lines take twice as long."""
-    room = np.empty(values.nbytes + CACHE_LINE, np.uint8)
-    start = -room.ctypes.data % CACHE_LINE
-    array: Array = room[start : start + values.nbytes].view(values.dtype).reshape(values.shape)
-    array[...] = values
-    return array
 
 
 def panels_of(weights: Array) -> Array:

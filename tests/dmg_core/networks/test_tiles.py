@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dmg_core.networks.tiles import CACHE_LINE, PANELS_OF_ONE, ROWS, add_product, aligned, padded, panels_of
+from dmg_core.memory import CACHE_LINE
+from dmg_core.networks.tiles import PANELS_OF_ONE, ROWS, add_product, padded, panels_of
 from tests.dmg_core.strategies import seeds
 
 Array = npt.NDArray[Any]
@@ -77,14 +78,3 @@ def test_only_the_terms_of_the_weights_count() -> None:
     """Rows of values may be longer than the weights have terms; what is beyond is not read."""
     values = np.array([[2.0, np.nan]] * (ROWS + 1))
     assert (product(np.zeros((ROWS + 1, 3)), values, np.ones((1, 3))) == 2.0).all()
-
-
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_panels_start_where_a_cache_line_does(dtype: np.dtype[Any]) -> None:
-    """Copies start at a cache line and are equal, whatever their shape."""
-    for shape in ((3,), (2, 5), (4, 3, 2)):
-        values = np.arange(np.prod(shape), dtype=dtype).reshape(shape)
-        copy = aligned(values)
-        assert copy.ctypes.data % CACHE_LINE == 0
-        assert copy.dtype == dtype
-        np.testing.assert_array_equal(copy, values)
