@@ -15,7 +15,7 @@ from dmg_core.networks.tiles import add_product, panels_of
 from dmg_core.parameters import VARIANTS
 from dmg_core.physics.adjoint import Parameters
 from dmg_core.physics.columns import LANES
-from dmg_core.physics.kernels import bound_steps, make_groups
+from dmg_core.physics.kernels import GROUP, bound_steps
 
 #: Gates of an LSTM of 64, and what they are sums of.
 GATES, TERMS = 256, 128
@@ -78,7 +78,7 @@ def test_equations(benchmark: Any, physics: str) -> None:
 
     rng = np.random.default_rng(1)
     weather = np.stack([rng.gamma(0.3, 10.0, STEPS), rng.normal(10.0, 8.0, STEPS), rng.uniform(0.0, 5.0, STEPS)], axis=-1)
-    groups = make_groups(1, LANES)
+    groups = np.zeros(1, GROUP)
     groups["stores"] = 0.001
     groups["parameters"] = 1.0
     for parameter in variant.parameters:

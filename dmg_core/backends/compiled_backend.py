@@ -26,12 +26,12 @@ from dmg_core.physics import kernels as physics_kernels
 from dmg_core.physics.columns import LANES
 from dmg_core.physics.hbv import OUTPUTS
 from dmg_core.physics.kernels import (
+    GROUP,
     CatchmentRows,
     bound_steps,
     enter_groups,
     finish_step,
     leave_groups,
-    make_groups,
     needed_averages,
     parameter_columns,
     parameter_places,
@@ -135,11 +135,11 @@ def advance(
     places: Array,
     dt: float,
     nz: float,
-    groups: Array,
 ) -> None:
     """Advance rows through a series, of which ``origin`` is the first row; ``step_groups`` is bound when this is compiled."""
     most, components = min(BLOCK, last - first), catchments.stores.shape[1]
     x, room = np.empty((most, forcing.shape[2]), network.h.dtype), make_workspace(most, weights)
+    groups = np.zeros(-(-most * components // LANES), GROUP)
     outputs, needed = np.zeros(_N_OUTPUTS), needed_averages(selection)
     for start in range(first, last, BLOCK):
         stop = min(start + BLOCK, last)
@@ -190,7 +190,6 @@ class CompiledBackend:
             np.array([parameter.high for parameter in physics.dynamic_parameters], np.float64),
         )
         self._dt, self._nz = 1.0 / physics.variant.steps_per_day, physics.nearzero
-        self._groups = make_groups(BLOCK, physics.nmul)
         self._kernel = _compiled_advance(physics.variant, str(self._weights.out.dtype))
 
     def bind(self, arrays: CatchmentArrays) -> None:
@@ -204,12 +203,8 @@ class CompiledBackend:
         constants = (self._weights, self._inputs, self._dynamic, self._places, self._dt, self._nz)
         rest = (first, forcing, selection, results, self._network, self._catchments, self._dynamic_change, *constants)
         if self._threads == 1 or last - first <= BLOCK:
-            self._kernel(first, last, *rest, self._groups)
+            self._kernel(first, last, *rest)
             return
         share = -(-(last - first) // self._threads)
-
-        def advance_share(start: int) -> None:
-            self._kernel(start, min(start + share, last), *rest, np.zeros_like(self._groups))
-
         with ThreadPoolExecutor(self._threads) as pool:
-            list(pool.map(advance_share, range(first, last, share)))
+            list(pool.map(lambda start: self._kernel(start, min(start + share, last), *rest), range(first, last, share)))

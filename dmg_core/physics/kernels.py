@@ -75,11 +75,6 @@ _read_parameters, _read_stores, _read_site = column_reader(Parameters), column_r
 _write_column = column_writer(add=False)
 
 
-def make_groups(catchments: int, components: int) -> Array:
-    """Make room for the components of so many catchments, in groups."""
-    return np.zeros(-(-catchments * components // LANES), GROUP)
-
-
 def parameter_places(variant: Variant) -> npt.NDArray[np.int64]:
     """Give the place in a group of each column of a parameter array."""
     return np.array([Parameters._fields.index(symbol) for symbol in parameter_columns(variant)], np.int64)
