@@ -1,4 +1,4 @@
-"""Parts of a step alone: activations against torch's, and the HBV equations of each model against the daily 1.0."""
+"""Parts of a step alone: activations and matrix products against torch's, and the HBV equations of each model against the daily 1.0."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ import torch
 
 from dmg_core.compilation import compiled
 from dmg_core.networks.activations import sigmoid, tanh
+from dmg_core.networks.tiles import add_product, panels_of
 from dmg_core.parameters import VARIANTS
-from dmg_core.physics.kernels import SITE_DTYPE, bound_step, parameter_columns, parameters_dtype, stores_dtype
+from dmg_core.physics.adjoint import Parameters
+from dmg_core.physics.columns import LANES
+from dmg_core.physics.kernels import bound_steps, group_dtype
 
-#: Gates of an LSTM of 64.
-GATES = 256
+#: Gates of an LSTM of 64, and what they are sums of.
+GATES, TERMS = 256, 128
 STEPS = 1000
 
 
@@ -45,25 +48,40 @@ def test_activations(benchmark: Any, name: str, kernel: Callable[..., None], fun
         benchmark(kernel, x, results)
 
 
+@pytest.mark.parametrize("rows", [1, 24])
+@pytest.mark.parametrize("kind", ["compiled", "torch"])
+def test_products(benchmark: Any, kind: str, rows: int) -> None:
+    """The gates of one catchment, or of a block of them, before their activation."""
+    benchmark.group = f"gates of {rows} catchments"
+    rng = np.random.default_rng(1)
+    total, values, weights = (rng.normal(size=shape).astype(np.float32) for shape in ((rows, GATES), (rows, TERMS), (TERMS, GATES)))
+    if kind == "torch":
+        sums, left, right = (torch.from_numpy(array) for array in (total, values, weights))
+        benchmark(torch.addmm, sums, left, right, out=torch.empty_like(sums))
+    else:
+        panels = panels_of(weights)
+        add_product(total, values, panels)
+        benchmark(add_product, total, values, panels)
+
+
 @pytest.mark.parametrize("physics", VARIANTS)
-@pytest.mark.benchmark(group=f"{STEPS} steps of one component")
+@pytest.mark.benchmark(group=f"{STEPS} steps of {LANES} components")
 def test_equations(benchmark: Any, physics: str) -> None:
-    """The HBV equations of one component, step after step."""
+    """The HBV equations of a group of components, step after step."""
     variant = VARIANTS[physics]
-    step, dt = bound_step(variant), 1.0 / variant.steps_per_day
+    step, dt = bound_steps(variant), 1.0 / variant.steps_per_day
 
     @compiled
-    def run(weather: Any, values: Any, stores: Any, parameters: Any, site: Any) -> None:
+    def run(weather: Any, groups: Any) -> None:
         for t in range(weather.shape[0]):
-            after, _ = step(stores[0], parameters[0], site[0], weather[t, 0], weather[t, 1], weather[t, 2], dt, 1e-5)
-            for j in range(len(after)):
-                values[0, j] = after[j]
+            step(weather[t : t + 1], LANES, dt, 1e-5, groups)
 
     rng = np.random.default_rng(1)
     weather = np.stack([rng.gamma(0.3, 10.0, STEPS), rng.normal(10.0, 8.0, STEPS), rng.uniform(0.0, 5.0, STEPS)], axis=-1)
-    values = np.full((1, len(stores_dtype(variant))), 0.001)
-    middles = {parameter.symbol: 0.5 * (parameter.low + parameter.high) for parameter in variant.parameters}
-    parameters = np.array([tuple(middles.get(symbol, 1.0) for symbol in parameter_columns(variant))], parameters_dtype(variant))
-    arguments = (weather, values, values.view(stores_dtype(variant))[:, 0], parameters, np.zeros(1, SITE_DTYPE))
-    run(*arguments)
-    benchmark(run, *arguments)
+    groups = np.zeros(1, group_dtype(variant))
+    groups["stores"] = 0.001
+    groups["parameters"] = 1.0
+    for parameter in variant.parameters:
+        groups["parameters"][:, Parameters._fields.index(parameter.symbol)] = 0.5 * (parameter.low + parameter.high)
+    run(weather, groups)
+    benchmark(run, weather, groups)

@@ -50,7 +50,7 @@ class HoursToSteps:
     def __init__(self, steppers: Sequence[Stepper]) -> None:
         self._steppers = steppers
         self._is_daily = isinstance(steppers[0], DailyStepper)
-        self._limits, self._hour = steppers[0].weather.arrays[1:3], np.zeros(3)
+        self._limits, self._hour = steppers[0].weather.limits, np.zeros(3)
         states = [stepper.own_state() for stepper in steppers]
         self._accepted = np.stack([state["weather"] for state in states])
         if self._is_daily:

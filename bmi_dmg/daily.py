@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 import bmi_dmg.weather as weather_kernels
+from bmi_dmg import row as rows
+from bmi_dmg.row import ACCEPTED, CLOCK, DAY, HOUR, INPUTS, SUMS, WIDTH
 from bmi_dmg.stepper import Stepper
 from bmi_dmg.weather import ALL_POSSIBLE, Array, Weather, compiled_hour_of
 from dmg_core import Catchment
@@ -22,10 +24,11 @@ from dmg_core.physics.hbv import OUTPUTS
 from dmg_core.physics.scalars import COMPILED
 
 #: Of the modules the compiled code is made of.
-_DIGEST = digest_of(sys.modules[__name__], weather_kernels, operations, pet, scalars)
+_DIGEST = digest_of(sys.modules[__name__], weather_kernels, rows, operations, pet, scalars)
 
 #: Places in the array that holds an unfinished day: sums over its hours, extremes, and their number.
 PRECIPITATION, TEMPERATURE, PET, LOWEST, HIGHEST, HOURS = range(6)
+DAY_LENGTH: Final = 6
 
 #: Places in the array of sums that outlast a day.
 FLOW, NOT_SIMULATED = range(2)
@@ -60,13 +63,15 @@ class DailyStepper(Stepper):
         In radians.
     """
 
+    __slots__ = ("_add_hour", "_day", "_hour_of_day", "_sums", "latitude")
+
     def __init__(self, catchment: Catchment, weather: Weather, start_time: datetime, latitude: float | None) -> None:
         super().__init__(catchment, weather, start_time)
         self.latitude = None if latitude is None else math.radians(latitude)
-        self._add_hour = compiled_add_hour()
+        self._add_hour = compiled_add_hour_of_row()
         self._hour_of_day = start_time.hour
-        self._day = np.zeros(6)
-        self._sums = np.zeros(2)  # runoff of the last day, and rain never simulated, mm
+        self._day = weather.row.part(DAY, DAY_LENGTH)
+        self._sums = weather.row.part(SUMS, 2)  # runoff of the last day, and rain never simulated, mm
         clear_day(self._day)
 
     def set_clock(self, time: datetime, hours: int) -> None:
@@ -88,26 +93,22 @@ class DailyStepper(Stepper):
         """Take in one hour; see :meth:`bmi_dmg.stepper.Stepper.step`."""
         if self._hour_of_day == HOURS_PER_DAY - 1:
             return self._complete_day()
-        self._take_in_hour()
-        self.hours += 1
+        self._take_in(self._add_hour)
         self._hour_of_day += 1
         return None
 
-    def _take_in_hour(self) -> None:
-        while self._add_hour(*self.weather.arrays, self._day) != ALL_POSSIBLE:
-            self.weather.mend(self.time)
-
     def _complete_day(self) -> npt.NDArray[np.float64] | None:
         """Take in hour 23 and step the model; an error of either leaves the day as it was."""
-        before = self._day.copy()
-        self._take_in_hour()
+        before, hours = self._day.copy(), self.hours
+        self._take_in(self._add_hour)
+        self.hours = hours  # until the step is done
         try:
             outputs = self._step_model()
         except BaseException:
             self._day[:] = before
             raise
         clear_day(self._day)
-        self.hours += 1
+        self.hours = hours + 1
         self._hour_of_day = 0
         return outputs
 
@@ -156,6 +157,19 @@ def add_hour(inputs: Array, low: Array, high: Array, accepted: Array, hour: Arra
     return ALL_POSSIBLE
 
 
+def add_hour_of_row(block: Array, start: int, low: Array, high: Array) -> int:
+    """Do what :func:`add_hour` does, for the numbers of a row (:mod:`bmi_dmg.row`), and move its clock on.
+
+    ``add_hour`` is bound when this is compiled.
+    """
+    row, n = block[start : start + WIDTH], low.shape[0]
+    accepted, hour, day = row[ACCEPTED : ACCEPTED + n + 1], row[HOUR : HOUR + 3], row[DAY : DAY + DAY_LENGTH]
+    problem = int(add_hour(row[INPUTS : INPUTS + n], low, high, accepted, hour, day))
+    if problem == ALL_POSSIBLE:
+        row[CLOCK] += 1.0
+    return problem
+
+
 def hargreaves_day(day: Array, latitude: float, day_of_year: float) -> Any:
     """Potential evapotranspiration (mm) of a complete day; ``latitude`` in radians. ``hargreaves`` is bound when this is compiled."""
     mean = day[TEMPERATURE] / HOURS_PER_DAY
@@ -166,6 +180,12 @@ def hargreaves_day(day: Array, latitude: float, day_of_year: float) -> Any:
 def compiled_add_hour() -> Callable[..., int]:
     """Machine code of :func:`add_hour`."""
     return compile_kernel(add_hour, "float64", _DIGEST, hour_of=compiled_hour_of())
+
+
+@cache
+def compiled_add_hour_of_row() -> Callable[..., int]:
+    """Machine code of :func:`add_hour_of_row`."""
+    return compile_kernel(add_hour_of_row, "float64", _DIGEST, add_hour=compiled_add_hour())
 
 
 @cache

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bmi_dmg.stepper import Stepper
-from bmi_dmg.weather import ALL_POSSIBLE, Weather, compiled_hour_of
+from bmi_dmg.weather import Weather, compiled_hour_of_row
 from dmg_core import Catchment
 
 
@@ -25,14 +25,15 @@ class HourlyStepper(Stepper):
         Start of the first hour.
     """
 
+    __slots__ = ("_take_hour",)
+
     def __init__(self, catchment: Catchment, weather: Weather, start_time: datetime) -> None:
         super().__init__(catchment, weather, start_time)
-        self._hour_of = compiled_hour_of()
+        self._take_hour = compiled_hour_of_row()
 
     def step(self) -> npt.NDArray[np.float64]:
         """Take one step; see :meth:`bmi_dmg.stepper.Stepper.step`."""
-        while self._hour_of(*self.weather.arrays) != ALL_POSSIBLE:
-            self.weather.mend(self.time)
+        self._take_in(self._take_hour)
         precipitation, temperature, pet = self.weather.hour
         outputs = self._advance(self._row, precipitation, temperature, pet)
         self.hours += 1

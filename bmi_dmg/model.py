@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import cache
 from typing import Any, Final, NoReturn
 
 import numpy as np
@@ -21,6 +22,7 @@ from bmi_dmg.config import read_config
 from bmi_dmg.mass_balance import MassBalance
 from bmi_dmg.protocols import Serialization, Unpublished
 from bmi_dmg.restart import Checkpoints, shared_checkpoints, state_of, states_of
+from bmi_dmg.row import INPUTS, REPORTED
 from bmi_dmg.scalar_grid import GRID, ScalarGrid
 from bmi_dmg.startup import start
 from bmi_dmg.stepper import Stepper
@@ -39,6 +41,17 @@ TIME_STEP: Final = 3600.0
 _log = logging.getLogger(__name__)
 _ignored: set[str] = set()
 
+#: Of an object that is not initialized.
+_NO_PLACES: Final[dict[str, int]] = {}
+_NO_NUMBERS: Final = np.zeros(0)
+
+
+@cache
+def _places_of(inputs: tuple[str, ...]) -> tuple[dict[str, int], dict[str, int]]:
+    """Give the places in a row of inputs, and of inputs and outputs: the same for all objects with these inputs."""
+    places = {name: INPUTS + i for i, name in enumerate(inputs)}
+    return places, {**places, **{name: REPORTED + i for i, name in enumerate(OUTPUT_NAMES)}}
+
 
 class BmiDeltaModel(ScalarGrid):
     """δHBV of one catchment behind the Basic Model Interface 2.0.
@@ -48,10 +61,25 @@ class BmiDeltaModel(ScalarGrid):
     and serialization, the state, and counts of missing forcing.
     """
 
+    # The calls of an hour touch the object, its stepper and the row that both share, nothing else of its own.
+    __slots__ = (
+        "_block",
+        "_checkpoints",
+        "_inputs",
+        "_mass_balance",
+        "_places",
+        "_protocols",
+        "_start",
+        "_stepper",
+        "_unpublished",
+        "_views",
+    )
+
     def __init__(self) -> None:
         self._stepper: Stepper | None = None
         self._checkpoints: Checkpoints | None = None
-        self._inputs: dict[str, npt.NDArray[np.float64]] = {}
+        self._block, self._start = _NO_NUMBERS, 0
+        self._inputs, self._places = _NO_PLACES, _NO_PLACES
         self._views: dict[str, npt.NDArray[np.float64]] = {}
         self._mass_balance = MassBalance()
         serialization = Serialization(self._capture, self._restore)
@@ -85,8 +113,9 @@ class BmiDeltaModel(ScalarGrid):
             checkpoints.join(config.catchment_id)
         self._checkpoints, self._stepper = checkpoints, stepper
         weather = stepper.weather
-        self._inputs = {name: weather.values[i : i + 1] for i, name in enumerate(weather.names)}
-        self._views = {**self._inputs, **{name: stepper.reported[i : i + 1] for i, name in enumerate(OUTPUT_NAMES)}}
+        self._block, self._start = weather.row
+        self._inputs, self._places = _places_of(weather.names)
+        self._views = {}
         self._mass_balance.watch(stepper)
         self._unpublished = {**self._protocols, **state_variables(stepper)}
 
@@ -188,9 +217,14 @@ class BmiDeltaModel(ScalarGrid):
     # --- values --------------------------------------------------------------------------------------------------------------------------
 
     def get_value_ptr(self, name: str) -> npt.NDArray[np.float64]:
-        """Return a live view of a variable, shape (1,); of an unpublished one, its present value."""
+        """Return a live view of a variable, shape (1,), always the same; of an unpublished one, its present value."""
+        place = self._places.get(name)
+        if place is None:
+            return self._special(name).read()
         view = self._views.get(name)
-        return self._special(name).read() if view is None else view
+        if view is None:
+            view = self._views[name] = self._block[self._start + place : self._start + place + 1]
+        return view
 
     def get_value(self, name: str, dest: Array) -> Array:
         """Copy a variable into ``dest``, shape (1,), and return it."""
@@ -199,9 +233,11 @@ class BmiDeltaModel(ScalarGrid):
 
     def get_value_at_indices(self, name: str, dest: Array, inds: Array) -> Array:
         """Copy items of a variable into ``dest`` and return it."""
-        values = self.get_value_ptr(name)
-        # Picking items by an array of indices takes a microsecond, and there is one item as a rule.
-        dest[:] = values if len(values) == len(inds) == 1 and inds[0] == 0 else values[inds]
+        place = self._places.get(name)
+        if place is not None and len(inds) == 1 and inds[0] == 0:
+            dest.fill(self._block[self._start + place])  # picking items by an array of indices takes a microsecond
+        else:
+            dest[:] = self.get_value_ptr(name)[inds]
         return dest
 
     def set_value(self, name: str, src: Array) -> None:
@@ -214,12 +250,12 @@ class BmiDeltaModel(ScalarGrid):
         ValueError
             If ``src`` has not exactly one item, or the variable is an output.
         """
-        view = self._inputs.get(name)
-        if view is None:
+        place = self._inputs.get(name)
+        if place is None:
             self._set_special(name, src)
             return
         try:
-            view[:] = src
+            self._block[self._start + place] = src.item() if isinstance(src, np.ndarray) else np.asarray(src).item()
         except (TypeError, ValueError) as error:
             raise ValueError(f"{name}: cannot be set to {src!r}, expected one number") from error
 
@@ -237,7 +273,8 @@ class BmiDeltaModel(ScalarGrid):
 
     def get_input_item_count(self) -> int:
         """Return the number of input variables."""
-        return len(self._running("input variables").weather.names)
+        self._running("input variables")
+        return len(self._inputs)
 
     def get_output_item_count(self) -> int:
         """Return the number of output variables."""
@@ -245,7 +282,8 @@ class BmiDeltaModel(ScalarGrid):
 
     def get_input_var_names(self) -> tuple[str, ...]:  # type: ignore[override]  # bmipy types a tuple of exactly one name
         """Return the names of the input variables: those the configured method of potential evapotranspiration needs."""
-        return self._running("input variables").weather.names
+        self._running("input variables")
+        return tuple(self._inputs)
 
     def get_output_var_names(self) -> tuple[str, ...]:  # type: ignore[override]  # as above
         """Return the names of the output variables."""

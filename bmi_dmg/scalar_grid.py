@@ -17,6 +17,8 @@ GRID: Final = 0
 class ScalarGrid(Bmi):
     """The grid functions; the rest of BMI is left to a subclass."""
 
+    __slots__ = ()
+
     def get_grid_type(self, grid: int) -> str:
         """Return the type of the only grid."""
         return _of_grid(grid, "scalar")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from bmi_dmg.row import CLOCK, REPORTED
 from bmi_dmg.variables import OUTPUTS
-from bmi_dmg.weather import Weather
+from bmi_dmg.weather import ALL_POSSIBLE, Weather
 from dmg_core import Catchment
 from dmg_core.physics.hbv import OUTPUTS as ENGINE_OUTPUTS
 from dmg_core.state import require_like
@@ -20,6 +22,12 @@ Array = npt.NDArray[Any]
 
 #: Places of the output variables among the engine's outputs.
 SOURCES = np.array([ENGINE_OUTPUTS.index(variable.source) for variable in OUTPUTS])
+
+
+@cache
+def _factors(steps_per_day: int) -> npt.NDArray[np.float64]:
+    """Give the factors of all outputs: the same array for all catchments."""
+    return np.array([variable.factor(steps_per_day) for variable in OUTPUTS])
 
 
 class Stepper(ABC):
@@ -39,21 +47,33 @@ class Stepper(ABC):
 
     Attributes
     ----------
-    hours : int
-        Hours on BMI's clock.
     reported : ndarray
         Values of :data:`bmi_dmg.variables.OUTPUTS`, in their units.
+    factors : ndarray
+        What turns the engine's values into those.
     """
+
+    # An hour touches no object of a catchment's own besides this one and the BMI's: see bmi_dmg.row.
+    __slots__ = ("_advance", "_block", "_high", "_low", "_origin", "_row", "_start", "catchment", "factors", "reported", "weather")
 
     def __init__(self, catchment: Catchment, weather: Weather, start_time: datetime) -> None:
         self.catchment = catchment
         self.weather = weather
         self._advance, self._row = catchment.engine.advance, catchment.row
         self._origin = start_time
-        self.hours = 0
-        self.reported = np.zeros(len(OUTPUTS))
-        steps_per_day = catchment.engine.model.physics.variant.steps_per_day
-        self.factors = np.array([variable.factor(steps_per_day) for variable in OUTPUTS])
+        self._block, self._start = weather.row
+        self._low, self._high = weather.limits
+        self.reported = weather.row.part(REPORTED, len(OUTPUTS))
+        self.factors = _factors(catchment.engine.model.physics.variant.steps_per_day)
+
+    @property
+    def hours(self) -> int:
+        """Hours on BMI's clock."""
+        return int(self._block[self._start + CLOCK])
+
+    @hours.setter
+    def hours(self, hours: int) -> None:
+        self._block[self._start + CLOCK] = hours
 
     @property
     def time(self) -> datetime:
@@ -67,10 +87,7 @@ class Stepper(ABC):
 
     def update(self) -> None:
         """Take in one hour, and report what came of it; see :meth:`step`."""
-        try:
-            outputs = self.step()
-        finally:
-            self.weather.unmend()
+        outputs = self.step()
         if outputs is not None:
             self.report(outputs)
 
@@ -84,6 +101,16 @@ class Stepper(ABC):
         self.set_clock(self.time + timedelta(hours=hours), self.hours + hours)
         if outputs is not None:
             self.report(outputs)
+
+    def _take_in(self, kernel: Callable[..., int]) -> None:
+        """Take in the weather of the hour by one of the kernels for rows.
+
+        Something takes the place of what is missing, if that is wanted; afterwards it is missing again.
+        """
+        if kernel(self._block, self._start, self._low, self._high) != ALL_POSSIBLE:
+            self.weather.mend(self.time)
+            kernel(self._block, self._start, self._low, self._high)
+            self.weather.unmend()
 
     @abstractmethod
     def step(self) -> npt.NDArray[np.float64] | None:

@@ -12,6 +12,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from bmi_dmg import row as rows
+from bmi_dmg.row import ACCEPTED, HOUR, INPUTS, MISSING, WIDTH, new_row
 from bmi_dmg.variables import InputVariable
 from dmg_core.compilation import compile_kernel, digest_of
 from dmg_core.errors import ForcingError
@@ -27,7 +29,7 @@ ALL_POSSIBLE: Final = -1
 RAIN: Final = 0
 
 #: Of the modules the compiled code is made of.
-_DIGEST = digest_of(sys.modules[__name__], operations, pet, scalars)
+_DIGEST = digest_of(sys.modules[__name__], rows, operations, pet, scalars)
 
 
 class Weather:
@@ -50,20 +52,23 @@ class Weather:
         Precipitation (mm/h), temperature (°C) and potential evapotranspiration (mm/h) of the hour.
     missing_hours : ndarray, shape (n,)
         Hours in which each variable was missing.
-    arrays : tuple of ndarray
-        What :func:`hour_of` takes.
+    limits : tuple of ndarray, shapes (n,)
+        What is physically possible, low and high.
+    row : Row
+        Where all of these numbers lie, and room for those of the catchment's stepper.
     """
 
     def __init__(self, catchment_id: str, variables: Sequence[InputVariable], missing: str = "error") -> None:
         self._catchment_id = catchment_id
         self._variables = variables
         self._missing = missing
-        self.values = np.full(len(variables), math.nan)
-        self.hour = np.zeros(3)
-        self.missing_hours = np.zeros(len(variables))
+        self.limits = _limits(tuple(variables))
+        self.row = new_row()
+        count = len(variables)
+        self.values, self.hour = self.row.part(INPUTS, count), self.row.part(HOUR, 3)
+        self.missing_hours, self._accepted = self.row.part(MISSING, count), self.row.part(ACCEPTED, count + 1)
+        self.values[:] = math.nan
         self._mended: list[int] = []
-        self._accepted = np.zeros(len(variables) + 1)
-        self.arrays = (self.values, *_limits(tuple(variables)), self._accepted, self.hour)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -146,6 +151,19 @@ def hour_of(inputs: Array, low: Array, high: Array, accepted: Array, hour: Array
     if inputs.shape[0] > 2:
         hour[2] = penman_monteith(inputs[1], inputs[2], inputs[3], inputs[4], inputs[5], inputs[6], inputs[7])  # type: ignore[name-defined]  # noqa: F821
     return ALL_POSSIBLE
+
+
+def hour_of_row(block: Array, start: int, low: Array, high: Array) -> int:
+    """Do what :func:`hour_of` does, for the numbers of a row (:mod:`bmi_dmg.row`); ``hour_of`` is bound when this is compiled."""
+    row, n = block[start : start + WIDTH], low.shape[0]
+    accepted, hour = row[ACCEPTED : ACCEPTED + n + 1], row[HOUR : HOUR + 3]
+    return hour_of(row[INPUTS : INPUTS + n], low, high, accepted, hour)
+
+
+@cache
+def compiled_hour_of_row() -> Callable[..., int]:
+    """Machine code of :func:`hour_of_row`."""
+    return compile_kernel(hour_of_row, "float64", _DIGEST, hour_of=compiled_hour_of())
 
 
 @cache

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from dmg_core.model import DeltaModel
 from dmg_core.physics.equations import INITIAL_STORE, stores_of
 from dmg_core.physics.hbv import ROUTED
-from dmg_core.physics.kernels import SITE_DTYPE, STEP_BUDGET, parameter_columns, parameters_dtype, stores_dtype
+from dmg_core.physics.kernels import SITE_DTYPE, STEP_BUDGET, parameter_columns, stores_dtype
 
 Array = npt.NDArray[Any]
 
@@ -114,10 +114,6 @@ class CatchmentArrays:
     def named_stores(self, model: DeltaModel) -> Array:
         """Structured view (N, nmul) of the stores."""
         return self.stores.view(stores_dtype(model.physics.variant))[..., 0]
-
-    def named_parameters(self, model: DeltaModel) -> Array:
-        """Structured view (N, nmul) of the parameters."""
-        return self.parameters.view(parameters_dtype(model.physics.variant))[..., 0]
 
     def storage(self, rows: slice) -> npt.NDArray[np.float64]:
         """Water held by each of ``rows``, under way included, mm."""

@@ -123,7 +123,7 @@ def compile_kernel(template: Callable[..., Any], name: str, digest: str, **bindi
     digest : str
         Of all modules whose change makes the compiled code stale (:func:`digest_of`).
     **bindings
-        Compiled functions by the names the template calls them.
+        Compiled functions, and types of arrays, by the names the template calls them.
 
     Returns
     -------

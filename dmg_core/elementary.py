@@ -51,8 +51,7 @@ def build_exponential(precision: Precision) -> Any:
     largest, per_ln2 = real(precision.largest), real(1.0 / math.log(2.0))
     ln2_high, ln2_low = real(precision.ln2_high), real(precision.ln2_low)
     rounder = real(1.5 * 2.0**precision.mantissa)  # adding it rounds to a whole number and leaves that in the lowest bits
-    first, *rest = (real(1.0 / math.factorial(k)) for k in range(precision.degree, -1, -1))
-    terms = tuple(rest)
+    taylor = _polynomial([real(1.0 / math.factorial(k)) for k in range(precision.degree + 1)])
     power_of_two = _power_of_two(precision)
 
     def exponential(x: Any) -> Any:
@@ -60,10 +59,7 @@ def build_exponential(precision: Precision) -> Any:
         rounded = x * per_ln2 + rounder
         n = rounded - rounder
         r = (x - n * ln2_high) - n * ln2_low
-        total = first
-        for term in literal_unroll(terms):
-            total = total * r + term
-        return power_of_two(rounded) * total
+        return power_of_two(rounded) * taylor(r)
 
     return compiled(exponential, fuse=True, inline=True)
 
@@ -75,8 +71,7 @@ def build_logarithm() -> Any:
     mantissa, bias = FLOAT64.mantissa, 2048
     whole = 2.0**mantissa  # its bits, with a small whole number in the lowest of them, are that number added to it
     bits_of_whole = int(np.float64(whole).view(np.int64))
-    first, *rest = (2.0 / (2 * k + 1) for k in range(11, -1, -1))
-    terms = tuple(rest)
+    taylor = _polynomial([2.0 / (2 * k + 1) for k in range(12)])
 
     def logarithm(x: Any) -> Any:
         bits = _bits_of(x)
@@ -84,13 +79,29 @@ def build_logarithm() -> Any:
         n = _number_of((exponent + bias) | bits_of_whole) - (whole + bias)
         beyond_one = _number_of(bits - (exponent << mantissa)) - 1.0
         s = beyond_one / (beyond_one + 2.0)
-        square = s * s
-        total = first
-        for term in literal_unroll(terms):
-            total = total * square + term
-        return n * ln2_high + (s * total + n * ln2_low)
+        return n * ln2_high + (s * taylor(s * s) + n * ln2_low)
 
     return compiled(logarithm, fuse=True, inline=True)
+
+
+def _polynomial(coefficients: list[Any]) -> Any:
+    """Compile a polynomial with an even number of coefficients, lowest first.
+
+    Even and odd powers are summed apart, each by Horner's rule: two chains of operations, half as long, that do not wait for each other.
+    """
+    *even, last_even = coefficients[::2]
+    *odd, last_odd = coefficients[1::2]
+    even_terms, odd_terms = tuple(reversed(even)), tuple(reversed(odd))
+
+    def polynomial(x: Any) -> Any:
+        square, evens, odds = x * x, last_even, last_odd
+        for term in literal_unroll(even_terms):
+            evens = evens * square + term
+        for term in literal_unroll(odd_terms):
+            odds = odds * square + term
+        return odds * x + evens
+
+    return compiled(polynomial, fuse=True, inline=True)
 
 
 def _power_of_two(precision: Precision) -> Any:

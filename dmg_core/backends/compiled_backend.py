@@ -10,25 +10,36 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dmg_core import calibration, compilation, elementary, normalization, parameters
+from dmg_core import calibration, compilation, elementary, memory, normalization, parameters
 from dmg_core.arrays import CatchmentArrays
 from dmg_core.backends.base import Array
 from dmg_core.calibration import FACTOR, OFFSET
-from dmg_core.compilation import compile_kernel, compiled, digest_of, rebind
+from dmg_core.compilation import compile_kernel, compiled, digest_of
 from dmg_core.model import DeltaModel
-from dmg_core.networks import activations
+from dmg_core.networks import activations, tiles
 from dmg_core.networks import kernels as network_kernels
-from dmg_core.networks.kernels import LstmWeights, advance_lstm, lstm_weights
+from dmg_core.networks.kernels import LstmWeights, advance_lstm, lstm_weights, make_workspace
 from dmg_core.normalization import LOG_OFFSET
 from dmg_core.parameters import Variant
-from dmg_core.physics import equations, hbv, operations, scalars
+from dmg_core.physics import adjoint, columns, equations, hbv, operations, scalars
 from dmg_core.physics import kernels as physics_kernels
+from dmg_core.physics.columns import LANES
 from dmg_core.physics.hbv import OUTPUTS
-from dmg_core.physics.kernels import CatchmentRows, advance_catchment, bound_step, parameter_columns
+from dmg_core.physics.kernels import (
+    CatchmentRows,
+    bound_steps,
+    enter_groups,
+    finish_step,
+    group_dtype,
+    leave_groups,
+    needed_averages,
+    parameter_columns,
+    parameter_places,
+)
 from dmg_core.physics.processes import groundwater, overland, reverse, snow, soil
 
-#: Catchments advanced together through all steps, so that they share the network's weights in the cache.
-BLOCK = 8
+#: Catchments advanced together through all steps, so that they share the network's weights in the cache: whole tiles.
+BLOCK = 4 * tiles.ROWS
 
 _N_OUTPUTS = len(OUTPUTS)
 
@@ -36,12 +47,15 @@ _N_OUTPUTS = len(OUTPUTS)
 MADE_OF = (
     sys.modules[__name__],
     activations,
+    adjoint,
     calibration,
+    columns,
     compilation,
     elementary,
     equations,
     groundwater,
     hbv,
+    memory,
     network_kernels,
     normalization,
     operations,
@@ -52,6 +66,7 @@ MADE_OF = (
     scalars,
     snow,
     soil,
+    tiles,
 )
 _DIGEST = digest_of(*MADE_OF)
 
@@ -65,9 +80,9 @@ class _Inputs(NamedTuple):
 
 
 class _Dynamic(NamedTuple):
-    """Where dynamic parameters go: the columns of the parameter array and their ranges; each of shape (n_dynamic,)."""
+    """Where dynamic parameters go: their places in a group and their ranges, each of shape (n_dynamic,)."""
 
-    columns: Array
+    places: Array
     low: Array
     high: Array
 
@@ -92,14 +107,18 @@ def _normalize(weather: Array, inputs: _Inputs, x: Array) -> None:
 
 
 @compiled
-def _set_dynamic(fractions: Array, dynamic: _Dynamic, change: Array, values: Array) -> None:
-    """Write the dynamic parameters of a catchment, (n_dynamic * nmul,) in [0, 1], into its parameters (nmul, P)."""
-    components = values.shape[0]
-    for d in range(dynamic.columns.shape[0]):
-        low, high = dynamic.low[d], dynamic.high[d]
-        for k in range(components):
-            value = low + np.float64(fractions[d * components + k]) * (high - low)
-            values[k, dynamic.columns[d]] = min(max(change[d, FACTOR] * value + change[d, OFFSET], low), high)
+def _set_dynamic(fractions: Array, dynamic: _Dynamic, change: Array, components: int, groups: Array) -> None:
+    """Write the dynamic parameters of a block of catchments, (b, n_dynamic * components) in [0, 1], into their groups.
+
+    ``change`` (b, n_dynamic, 2) is what calibration makes of them.
+    """
+    for i in range(change.shape[0]):
+        for d in range(dynamic.places.shape[0]):
+            low, high = dynamic.low[d], dynamic.high[d]
+            for k in range(components):
+                place = i * components + k
+                value = change[i, d, FACTOR] * (low + np.float64(fractions[i, d * components + k]) * (high - low)) + change[i, d, OFFSET]
+                groups[place // LANES].parameters[dynamic.places[d], place % LANES] = min(max(value, low), high)
 
 
 def advance(
@@ -111,36 +130,40 @@ def advance(
     results: Array,
     network: _NetworkRows,
     catchments: CatchmentRows,
+    dynamic_change: Array,
     weights: LstmWeights,
     inputs: _Inputs,
     dynamic: _Dynamic,
+    places: Array,
     dt: float,
     nz: float,
 ) -> None:
-    """Advance rows through a series, of which ``origin`` is the first row; ``advance_catchment`` is bound when this is compiled."""
-    hidden, precision = network.h.shape[1], network.h.dtype
-    x, fractions = np.empty((BLOCK, forcing.shape[2]), precision), np.empty((BLOCK, weights.out.shape[1]), precision)
-    layer, gates = np.empty((BLOCK, network.fixed.shape[1]), precision), np.empty((BLOCK, 4 * hidden), precision)
-    outputs = np.empty(_N_OUTPUTS)
+    """Advance rows through a series, of which ``origin`` is the first row; ``step_groups`` and ``GROUP`` are bound in compiling."""
+    most, components = min(BLOCK, last - first), catchments.stores.shape[1]
+    x, room = np.empty((most, forcing.shape[2]), network.h.dtype), make_workspace(most, weights)
+    groups = np.zeros(-(-most * components // LANES), GROUP)  # type: ignore[name-defined]  # noqa: F821
+    outputs, needed = np.zeros(_N_OUTPUTS), needed_averages(selection)
     for start in range(first, last, BLOCK):
-        rows = slice(start, min(start + BLOCK, last))
-        n = rows.stop - start
+        stop = min(start + BLOCK, last)
+        n, rows = stop - start, slice(start, stop)
+        enter_groups(catchments, start, stop, places, groups)
         for t in range(forcing.shape[0]):
-            weather = forcing[t, start - origin : rows.stop - origin]
+            weather = forcing[t, start - origin : stop - origin]
             _normalize(weather, inputs, x)
-            advance_lstm(x[:n], network.fixed[rows], network.h[rows], network.c[rows], weights, layer[:n], gates[:n], fractions[:n])
+            advance_lstm(x[:n], network.fixed[rows], network.h[rows], network.c[rows], weights, room)
+            _set_dynamic(room.fractions, dynamic, dynamic_change[rows], components, groups)
+            step_groups(weather, components, dt, nz, groups)  # type: ignore[name-defined]  # noqa: F821
             for i in range(n):
-                _set_dynamic(fractions[i], dynamic, catchments.dynamic_change[start + i], catchments.parameter_values[start + i])
-                advance_catchment(start + i, weather[i], catchments, dt, nz, outputs)
+                finish_step(start + i, weather[i], i * components, groups, needed, catchments, outputs)
                 for s in range(selection.shape[0]):
                     results[s, t, start + i - origin] = outputs[selection[s]]
+        leave_groups(catchments, start, stop, places, groups)
 
 
 @cache
 def _compiled_advance(variant: Variant, dtype: str) -> Callable[..., None]:
     """Build the kernel for a member of the family and a precision, one per process."""
-    catchment = compiled(rebind(advance_catchment, step=bound_step(variant)))
-    return compile_kernel(advance, f"{variant.name}_{dtype}", _DIGEST, advance_catchment=catchment)
+    return compile_kernel(advance, f"{variant.name}_{dtype}", _DIGEST, step_groups=bound_steps(variant), GROUP=group_dtype(variant))
 
 
 class CompiledBackend:
@@ -161,9 +184,10 @@ class CompiledBackend:
         self._weights = lstm_weights(model.lstm, 3, physics.dynamic_columns)
         normalizer = model.normalize_forcing
         self._inputs = _Inputs(normalizer.mean, normalizer.divisor, normalizer.log)
+        self._places = parameter_places(physics.variant)
         symbols = parameter_columns(physics.variant)
         self._dynamic = _Dynamic(
-            np.array([symbols.index(parameter.symbol) for parameter in physics.dynamic_parameters], np.int64),
+            self._places[[symbols.index(parameter.symbol) for parameter in physics.dynamic_parameters]],
             np.array([parameter.low for parameter in physics.dynamic_parameters], np.float64),
             np.array([parameter.high for parameter in physics.dynamic_parameters], np.float64),
         )
@@ -173,18 +197,9 @@ class CompiledBackend:
     def bind(self, arrays: CatchmentArrays) -> None:
         """Take the arrays anew, after they were allocated or have grown."""
         network = _NetworkRows(arrays.h, arrays.c, arrays.fixed)
-        catchments = CatchmentRows(
-            stores=arrays.named_stores(self._model),
-            store_values=arrays.stores,
-            parameters=arrays.named_parameters(self._model),
-            parameter_values=arrays.parameters,
-            dynamic_change=arrays.dynamic_change,
-            site=arrays.site,
-            hydrograph=arrays.hydrograph,
-            in_transit=arrays.in_transit,
-            budget=arrays.budget,
-        )
-        self._arguments = (network, catchments, self._weights, self._inputs, self._dynamic, self._dt, self._nz)
+        catchments = CatchmentRows(arrays.stores, arrays.parameters, arrays.site, arrays.hydrograph, arrays.in_transit, arrays.budget)
+        constants = (self._weights, self._inputs, self._dynamic, self._places, self._dt, self._nz)
+        self._arguments = (network, catchments, arrays.dynamic_change, *constants)
 
     def advance(self, first: int, last: int, forcing: Array, selection: Array, results: Array) -> None:
         """Advance rows through a series; see :class:`Backend`."""

@@ -10,20 +10,21 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dmg_core import compilation, elementary
-from dmg_core.compilation import compile_kernel, digest_of
+from dmg_core import compilation, elementary, memory
+from dmg_core.compilation import compile_kernel, compiled, digest_of
 from dmg_core.multi_timescale.coupling import HOURS_PER_DAY
-from dmg_core.networks import StackLstmMlpModel, activations
+from dmg_core.networks import StackLstmMlpModel, activations, tiles
 from dmg_core.networks import kernels as network_kernels
-from dmg_core.networks.kernels import add_product, weight_array
+from dmg_core.networks.kernels import padded_bias, weight_panels
+from dmg_core.networks.tiles import add_product
 
 Array = npt.NDArray[Any]
 
-_DIGEST = digest_of(sys.modules[__name__], activations, compilation, elementary, network_kernels)
+_DIGEST = digest_of(sys.modules[__name__], activations, compilation, elementary, memory, network_kernels, tiles)
 
 
 class TransferWeights(NamedTuple):
-    """Weights (H_daily, H_hourly) and biases (H_hourly,) of the linear layers between two LSTMs."""
+    """Weights (H_daily, H_hourly), packed in panels, and biases (H_hourly,), padded, of the linear layers between two LSTMs."""
 
     h: Array
     h_bias: Array
@@ -36,18 +37,25 @@ def transfer_weights(network: StackLstmMlpModel) -> TransferWeights:
     if network.h_transfer is None or network.c_transfer is None:
         like = network.lstm_mlp2.linear_out.weight
         zeros = like.new_zeros(network.lstm_mlp.cell.hidden, network.lstm_mlp2.cell.hidden)
-        nothing = weight_array(zeros), weight_array(zeros[0])
+        nothing = weight_panels(zeros), padded_bias(zeros[0])
         return TransferWeights(*nothing, *nothing)
     layers = network.h_transfer, network.c_transfer
-    return TransferWeights(*(weight_array(part) for layer in layers for part in (layer.weight.T, layer.bias)))
+    return TransferWeights(*(part for layer in layers for part in (weight_panels(layer.weight.T), padded_bias(layer.bias))))
+
+
+@compiled
+def _transfer(state: Array, weights: Array, bias: Array, result: Array) -> None:
+    """Take a state (b, H_daily) through a linear layer to (b, H_hourly); the sums need room for whole panels."""
+    sums = np.empty((state.shape[0], bias.shape[0]), bias.dtype)
+    sums[:] = bias
+    add_product(sums, state, weights)
+    result[:] = sums[:, : result.shape[1]]
 
 
 def transfer_states(first: int, last: int, daily_h: Array, daily_c: Array, h: Array, c: Array, weights: TransferWeights) -> None:
     """Turn states of the daily LSTM (N, H_daily) into states of the hourly one (N, H_hourly), rows ``first`` … ``last - 1``."""
-    for i in range(first, last):
-        h[i], c[i] = weights.h_bias, weights.c_bias
-    add_product(h[first:last], daily_h[first:last], weights.h)
-    add_product(c[first:last], daily_c[first:last], weights.c)
+    _transfer(daily_h[first:last], weights.h, weights.h_bias, h[first:last])
+    _transfer(daily_c[first:last], weights.c, weights.c_bias, c[first:last])
 
 
 def gather_days(first: int, last: int, place: int, hour_window: Array, day: Array) -> None:

@@ -11,27 +11,22 @@ The forward run records the stores before each step; the reverse run computes ev
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 from dmg_core import compilation, elementary, parameters
 from dmg_core.compilation import compile_kernel, compiled, digest_of, rebind
 from dmg_core.parameters import Variant
-from dmg_core.physics import adjoint, equations, operations, scalars
+from dmg_core.physics import adjoint, columns, equations, operations, scalars
 from dmg_core.physics.adjoint import Parameters, hbv_step_adjoint
+from dmg_core.physics.columns import LANES, column_reader, column_writer
 from dmg_core.physics.equations import PROCESSES, Site, hbv_step, stores_of
 from dmg_core.physics.processes import groundwater, overland, reverse, snow, soil
 from dmg_core.physics.scalars import VECTORISABLE
-
-#: Components taken through time together.
-LANES = 8
 
 Array = npt.NDArray[Any]
 
@@ -39,7 +34,7 @@ _N_PARAMETERS, _N_SITE = len(Parameters._fields), len(Site._fields)
 
 _DIGEST = digest_of(
     sys.modules[__name__],
-    *(adjoint, compilation, elementary, equations, groundwater, operations, overland, parameters, reverse, scalars, snow, soil),
+    *(adjoint, columns, compilation, elementary, equations, groundwater, operations, overland, parameters, reverse, scalars, snow, soil),
 )
 
 
@@ -82,46 +77,7 @@ class Series(NamedTuple):
     """Least content of a store, mm."""
 
 
-def _pointer(context: Any, builder: Any, signature: Any, arguments: Any, row: int) -> Any:
-    """Address of ``array[row, k]`` for the first two arguments ``array`` and ``k``."""
-    array = context.make_array(signature.args[0])(context, builder, arguments[0])
-    indices = [context.get_constant(types.intp, row), arguments[1]]
-    return cgutils.get_item_pointer(context, builder, signature.args[0], array, indices)  # type: ignore[no-untyped-call]  # numba has no types here
-
-
-def _column_reader(fields: type[Any]) -> Any:
-    """Compile ``read(array, k)``: column ``k`` as a named tuple, without the loop over a tuple that would not be vectorised."""
-    count = len(fields._fields)
-
-    @intrinsic
-    def read(_context: Any, array: Any, _k: Any) -> tuple[Any, Callable[..., Any]]:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            values = [builder.load(_pointer(context, builder, signature, arguments, row)) for row in range(count)]
-            return context.make_tuple(builder, signature.return_type, values)
-
-        return types.NamedUniTuple(types.float64, count, fields)(array, types.intp), generate  # type: ignore[no-untyped-call]  # nor here
-
-    return read
-
-
-def _column_writer(rows: Sequence[int], *, add: bool) -> Any:
-    """Compile ``write(array, k, values)``: set some rows of column ``k``, or add to them."""
-
-    @intrinsic
-    def write(_context: Any, array: Any, _k: Any, values: Any) -> tuple[Any, Callable[..., Any]]:
-        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            for row in rows:
-                pointer = _pointer(context, builder, signature, arguments, row)
-                value = builder.extract_value(arguments[2], row)
-                builder.store(builder.fadd(builder.load(pointer), value) if add else value, pointer)
-            return context.get_dummy_value()
-
-        return types.void(array, types.intp, values), generate
-
-    return write
-
-
-_read_parameters, _read_site = _column_reader(Parameters), _column_reader(Site)
+_read_parameters, _read_site = column_reader(Parameters), column_reader(Site)
 
 
 def step_group(group: Any, dt: float, nz: float) -> None:
@@ -296,9 +252,9 @@ def _columns_of(variant: Variant) -> dict[str, Any]:
     stores, symbols = stores_of(variant), {"BETAET", *(parameter.symbol for parameter in variant.parameters)}
     rows = [row for row, symbol in enumerate(Parameters._fields) if symbol in symbols]
     return {
-        "read_stores": _column_reader(stores),
-        "write_stores": _column_writer(range(len(stores._fields)), add=False),
-        "add_parameters": _column_writer(rows, add=True),
+        "read_stores": column_reader(stores),
+        "write_stores": column_writer(range(len(stores._fields)), add=False),
+        "add_parameters": column_writer(rows, add=True),
     }
 
 

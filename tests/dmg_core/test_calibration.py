@@ -7,6 +7,7 @@ import pytest
 
 from dmg_core import Engine
 from dmg_core.errors import ConfigError
+from dmg_core.physics.kernels import parameter_columns
 from tests.dmg_core.factories import make_attributes, make_engine, make_model, make_weather
 
 STEPS, CATCHMENTS, CHANGED = 40, 3, 1
@@ -19,7 +20,8 @@ def engine_of(physics: str = "Hbv_2", backend: str = "compiled") -> Engine:
 
 def parameter_of(engine: Engine, symbol: str) -> np.ndarray:
     """Values (N, nmul) of a parameter in the last step."""
-    return engine.arrays.named_parameters(engine.model)[symbol][: len(engine)].copy()
+    column = parameter_columns(engine.model.physics.variant).index(symbol)
+    return engine.arrays.parameters[: len(engine), :, column].copy()
 
 
 @pytest.mark.parametrize(("name", "symbol"), [("parFC", "FC"), ("parBETA", "BETA")])

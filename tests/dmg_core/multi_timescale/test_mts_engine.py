@@ -11,11 +11,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dmg_core import Catchment
+from dmg_core import Catchment, Engine
 from dmg_core.assimilation import read_state
 from dmg_core.errors import AttributeTableError, ConfigError, StateError
 from dmg_core.multi_timescale import Coupling, MultiTimescaleEngine, MultiTimescaleModel
 from dmg_core.physics.hbv import OUTPUTS
+from dmg_core.physics.kernels import parameter_columns
 from tests.dmg_core.factories import FloatArray, make_weather, subset
 from tests.dmg_core.multi_timescale.factories import HOURLY, RANGES, days_of, make_attributes, make_model, mts_case
 from tests.dmg_core.strategies import cuttings
@@ -55,6 +56,11 @@ def engine_of(
     engine = MultiTimescaleEngine(model, coupling, backend=backend, threads=threads)
     engine.add(attributes)
     return engine
+
+
+def parameters_of(engine: Engine) -> dict[str, float]:
+    """Parameters, by symbol, of the first component of the first catchment in the last step."""
+    return dict(zip(parameter_columns(engine.model.physics.variant), engine.arrays.parameters[0, 0].tolist(), strict=True))
 
 
 @torch.no_grad()
@@ -283,9 +289,9 @@ def test_calibration_sets_what_both_models_have() -> None:
         engine.calibration.set_value(engine.arrays, 0, name, value)
     engine.run(hourly_weather(HOURS, 1))
     for one in (engine, engine.daily):
-        parameters = one.arrays.named_parameters(one.model)[0, 0]
+        parameters = parameters_of(one)
         assert (parameters["FC"], parameters["BETA"]) == (300.0, 2.5)
-    assert engine.arrays.named_parameters(engine.model)[0, 0]["F0"] == 500.0
+    assert parameters_of(engine)["F0"] == 500.0
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from dmg_core.networks import (
     StackedLstm,
     StackLstmMlpModel,
 )
-from dmg_core.networks.kernels import advance_lstm, input_layer_of, lstm_weights
+from dmg_core.networks.kernels import advance_lstm, input_layer_of, lstm_weights, make_workspace
 from dmg_core.networks.linear import Linear
 from dmg_core.networks.lstm import Lstm
 from tests.dmg_core.factories import make_network, make_settings
@@ -153,11 +153,12 @@ def compiled_steps(
     rows, hidden = len(attributes), network.cell.hidden
     fixed = input_layer_of(network, attributes)
     h, c = np.zeros((2, rows, hidden), forcings.dtype)
-    layer, gates = np.empty_like(fixed), np.empty((rows, 4 * hidden), forcings.dtype)
-    fractions = np.empty((len(forcings), rows, weights.out.shape[1]), forcings.dtype)  # the columns wanted, and some to fill a cache line
+    room = make_workspace(rows, weights)
+    fractions = np.empty((len(forcings), rows, len(columns)), forcings.dtype)
     for x, out in zip(forcings, fractions, strict=True):
-        advance_lstm(x, fixed, h, c, weights, layer, gates, out)
-    return fractions[..., : len(columns)], h, c
+        advance_lstm(x, fixed, h, c, weights, room)
+        out[...] = room.fractions[:, : len(columns)]
+    return fractions, h, c
 
 
 def make_lstm(kind: str, hidden: int, seed: int) -> LstmNetwork:
