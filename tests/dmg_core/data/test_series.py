@@ -113,8 +113,9 @@ def test_units_are_needed(dataset: xr.Dataset, tmp_path: Path) -> None:
 def test_other_spellings_of_a_unit_are_known(dataset: xr.Dataset, tmp_path: Path) -> None:
     """With UDUNITS, any spelling of the same unit will do."""
     pytest.importorskip("cf_units")
+    expected = read(dataset, tmp_path, READY).forcing
     dataset["P"].attrs["units"] = "millimeter / day"
-    read(dataset, tmp_path, READY)
+    np.testing.assert_array_equal(read(dataset, tmp_path, READY).forcing, expected)
 
 
 @pytest.mark.parametrize(
