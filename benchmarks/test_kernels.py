@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from dmg_core.compilation import compiled
+from dmg_core.compilation import callable_from_python, compiled
 from dmg_core.networks.activations import sigmoid, tanh
 from dmg_core.networks.tiles import add_product, panels_of
 from dmg_core.parameters import VARIANTS
@@ -22,12 +22,14 @@ GATES, TERMS = 256, 128
 STEPS = 1000
 
 
+@callable_from_python
 @compiled
 def _sigmoids(x: Any, results: Any) -> None:
     for j in range(x.shape[0]):
         results[j] = sigmoid(x[j])
 
 
+@callable_from_python
 @compiled
 def _tanhs(x: Any, results: Any) -> None:
     for j in range(x.shape[0]):
@@ -60,8 +62,9 @@ def test_products(benchmark: Any, kind: str, rows: int) -> None:
         benchmark(torch.addmm, sums, left, right, out=torch.empty_like(sums))
     else:
         panels = panels_of(weights)
-        add_product(total, values, panels)
-        benchmark(add_product, total, values, panels)
+        add_in_tiles = callable_from_python(add_product)
+        add_in_tiles(total, values, panels)
+        benchmark(add_in_tiles, total, values, panels)
 
 
 @pytest.mark.parametrize("physics", VARIANTS)
@@ -71,6 +74,7 @@ def test_equations(benchmark: Any, physics: str) -> None:
     variant = VARIANTS[physics]
     step, dt = bound_steps(variant), 1.0 / variant.steps_per_day
 
+    @callable_from_python
     @compiled
     def run(weather: Any, groups: Any) -> None:
         for t in range(weather.shape[0]):

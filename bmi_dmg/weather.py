@@ -146,7 +146,9 @@ def hour_of(inputs: Array, low: Array, high: Array, accepted: Array, hour: Array
     for i in range(inputs.shape[0]):
         if not (low[i] <= inputs[i] <= high[i]):
             return i
-    accepted[:-1], accepted[-1] = inputs, 1.0
+    for i in range(inputs.shape[0]):  # an assignment of slices would make numba compile what tells of unequal shapes
+        accepted[i] = inputs[i]
+    accepted[inputs.shape[0]] = 1.0
     hour[0], hour[1], hour[2] = inputs[0], inputs[1], 0.0
     if inputs.shape[0] > 2:
         hour[2] = penman_monteith(inputs[1], inputs[2], inputs[3], inputs[4], inputs[5], inputs[6], inputs[7])  # type: ignore[name-defined]  # noqa: F821

@@ -30,8 +30,11 @@ def digest_of(*modules: ModuleType) -> str:
     return digest.hexdigest()[:12]
 
 
-def compiled(function: Callable[..., Any], *, cache: bool = False, fuse: bool = False, inline: bool = False) -> Any:
-    """Compile a function, at its first call.
+def compiled(function: Callable[..., Any], *, fuse: bool = False, inline: bool = False) -> Any:
+    """Compile a function that other compiled functions call, together with the first of them.
+
+    Python must not call it but through :func:`callable_from_python`: what every call from Python needs takes a third of the time of
+    compiling, and almost none of these functions is called so. Kernels are (:func:`compile_kernel`).
 
     Divisions do not look for zero divisors, as in numpy: that would keep loops from being vectorised.
 
@@ -39,8 +42,6 @@ def compiled(function: Callable[..., Any], *, cache: bool = False, fuse: bool = 
     ----------
     function : function
         Plain Python function.
-    cache : bool
-        Whether machine code is kept on disk; functions that only kernels call become part of these and need it not.
     fuse : bool
         Whether a product and a sum may become one operation with one rounding.
     inline : bool
@@ -49,12 +50,21 @@ def compiled(function: Callable[..., Any], *, cache: bool = False, fuse: bool = 
     Returns
     -------
     callable
-        Runs without holding the interpreter lock.
+        For compiled functions.
     """
-    if not cache:
-        function = _named_by_content(function)
     fastmath = {"contract"} if fuse else False
-    return numba.njit(function, cache=cache, fastmath=fastmath, error_model="numpy", nogil=True, forceinline=inline)
+    return _compile(_named_by_content(function), fastmath=fastmath, forceinline=inline, no_cpython_wrapper=True)
+
+
+def callable_from_python(function: Callable[..., Any]) -> Any:
+    """Let Python call a function that :func:`compiled` made, to look at it alone."""
+    return _compile(lambda *arguments: function(*arguments))
+
+
+def _compile(function: Callable[..., Any], **options: Any) -> Any:
+    # C never calls these functions; the types of numba do not know that it can be told.
+    everywhere: Any = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
+    return numba.njit(function, **everywhere, **options)
 
 
 def _named_by_content(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -134,10 +144,10 @@ def compile_kernel(template: Callable[..., Any], name: str, digest: str, **bindi
     copy.__qualname__ = f"{template.__name__}_{name}_{digest}"
     kernel: Callable[..., Any]
     try:
-        cached = compiled(copy, cache=True)
+        cached = _compile(copy, cache=True)
         cached._cache = _ForgivingCache(copy)
         kernel = cached
     except RuntimeError as error:
         _log.warning("compiled code cannot be kept and is made anew at every start (%s); set NUMBA_CACHE_DIR to a writeable folder", error)
-        kernel = compiled(copy)
+        kernel = _compile(copy)
     return kernel

@@ -18,7 +18,7 @@ from dmg_core.compilation import compile_kernel, compiled, digest_of
 from dmg_core.model import DeltaModel
 from dmg_core.networks import activations, tiles
 from dmg_core.networks import kernels as network_kernels
-from dmg_core.networks.kernels import LstmWeights, advance_lstm, lstm_weights, make_workspace
+from dmg_core.networks.kernels import LstmWeights, Workspace, advance_lstm, lstm_weights, make_workspace
 from dmg_core.normalization import LOG_OFFSET
 from dmg_core.parameters import Variant
 from dmg_core.physics import adjoint, columns, equations, hbv, operations, scalars
@@ -32,7 +32,7 @@ from dmg_core.physics.kernels import (
     finish_step,
     group_dtype,
     leave_groups,
-    needed_averages,
+    mark_needed,
     parameter_columns,
     parameter_places,
 )
@@ -95,6 +95,21 @@ class _NetworkRows(NamedTuple):
     fixed: Array
 
 
+class _Room(NamedTuple):
+    """Room for one step of a block of ``b`` catchments, made once: making it takes as long as a step of one catchment."""
+
+    x: Array
+    """What the network sees of the weather, (b, 3)."""
+    network: Workspace
+    """For the network."""
+    groups: Array
+    """All components, of :func:`~dmg_core.physics.kernels.group_dtype`."""
+    outputs: Array
+    """All outputs of one catchment."""
+    needed: Array
+    """Those that are needed, of bool."""
+
+
 @compiled
 def _normalize(weather: Array, inputs: _Inputs, x: Array) -> None:
     """Turn the weather of a block of catchments (b, 3) into network inputs ``x`` (b, 3)."""
@@ -128,6 +143,7 @@ def advance(
     forcing: Array,
     selection: Array,
     results: Array,
+    room: _Room,
     network: _NetworkRows,
     catchments: CatchmentRows,
     dynamic_change: Array,
@@ -138,11 +154,9 @@ def advance(
     dt: float,
     nz: float,
 ) -> None:
-    """Advance rows through a series, of which ``origin`` is the first row; ``step_groups`` and ``GROUP`` are bound in compiling."""
-    most, components = min(BLOCK, last - first), catchments.stores.shape[1]
-    x, room = np.empty((most, forcing.shape[2]), network.h.dtype), make_workspace(most, weights)
-    groups = np.zeros(-(-most * components // LANES), GROUP)  # type: ignore[name-defined]  # noqa: F821
-    outputs, needed = np.zeros(_N_OUTPUTS), needed_averages(selection)
+    """Advance rows through a series, of which ``origin`` is the first row; ``step_groups`` is bound when this is compiled."""
+    components, x, groups = catchments.stores.shape[1], room.x, room.groups
+    mark_needed(selection, room.needed)
     for start in range(first, last, BLOCK):
         stop = min(start + BLOCK, last)
         n, rows = stop - start, slice(start, stop)
@@ -150,20 +164,20 @@ def advance(
         for t in range(forcing.shape[0]):
             weather = forcing[t, start - origin : stop - origin]
             _normalize(weather, inputs, x)
-            advance_lstm(x[:n], network.fixed[rows], network.h[rows], network.c[rows], weights, room)
-            _set_dynamic(room.fractions, dynamic, dynamic_change[rows], components, groups)
+            advance_lstm(x[:n], network.fixed[rows], network.h[rows], network.c[rows], weights, room.network)
+            _set_dynamic(room.network.fractions, dynamic, dynamic_change[rows], components, groups)
             step_groups(weather, components, dt, nz, groups)  # type: ignore[name-defined]  # noqa: F821
             for i in range(n):
-                finish_step(start + i, weather[i], i * components, groups, needed, catchments, outputs)
+                finish_step(start + i, weather[i], i * components, groups, room.needed, catchments, room.outputs)
                 for s in range(selection.shape[0]):
-                    results[s, t, start + i - origin] = outputs[selection[s]]
+                    results[s, t, start + i - origin] = room.outputs[selection[s]]
         leave_groups(catchments, start, stop, places, groups)
 
 
 @cache
 def _compiled_advance(variant: Variant, dtype: str) -> Callable[..., None]:
     """Build the kernel for a member of the family and a precision, one per process."""
-    return compile_kernel(advance, f"{variant.name}_{dtype}", _DIGEST, step_groups=bound_steps(variant), GROUP=group_dtype(variant))
+    return compile_kernel(advance, f"{variant.name}_{dtype}", _DIGEST, step_groups=bound_steps(variant))
 
 
 class CompiledBackend:
@@ -192,6 +206,7 @@ class CompiledBackend:
             np.array([parameter.high for parameter in physics.dynamic_parameters], np.float64),
         )
         self._dt, self._nz = 1.0 / physics.variant.steps_per_day, physics.nearzero
+        self._room = self._make_room()
         self._kernel = _compiled_advance(physics.variant, str(self._weights.out.dtype))
 
     def bind(self, arrays: CatchmentArrays) -> None:
@@ -203,10 +218,21 @@ class CompiledBackend:
 
     def advance(self, first: int, last: int, forcing: Array, selection: Array, results: Array) -> None:
         """Advance rows through a series; see :class:`Backend`."""
-        rest = (first, forcing, selection, results, *self._arguments)
+        series = (first, forcing, selection, results)
         if self._threads == 1 or last - first <= BLOCK:
-            self._kernel(first, last, *rest)
+            self._kernel(first, last, *series, self._room, *self._arguments)
             return
         share = -(-(last - first) // self._threads)
         with ThreadPoolExecutor(self._threads) as pool:
-            list(pool.map(lambda start: self._kernel(start, min(start + share, last), *rest), range(first, last, share)))
+            starts = range(first, last, share)
+            calls = [
+                pool.submit(self._kernel, start, min(start + share, last), *series, self._make_room(), *self._arguments) for start in starts
+            ]
+            for call in calls:
+                call.result()
+
+    def _make_room(self) -> _Room:
+        physics, precision = self._model.physics, self._weights.out.dtype
+        groups = np.zeros(-(-BLOCK * physics.nmul // LANES), group_dtype(physics.variant))
+        outputs, needed = np.zeros(_N_OUTPUTS), np.zeros(_N_OUTPUTS, np.bool_)
+        return _Room(np.zeros((BLOCK, 3), precision), make_workspace(BLOCK, self._weights), groups, outputs, needed)

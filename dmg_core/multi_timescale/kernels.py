@@ -47,9 +47,13 @@ def transfer_weights(network: StackLstmMlpModel) -> TransferWeights:
 def _transfer(state: Array, weights: Array, bias: Array, result: Array) -> None:
     """Take a state (b, H_daily) through a linear layer to (b, H_hourly); the sums need room for whole panels."""
     sums = np.empty((state.shape[0], bias.shape[0]), bias.dtype)
-    sums[:] = bias
+    for i in range(sums.shape[0]):
+        for j in range(sums.shape[1]):
+            sums[i, j] = bias[j]
     add_product(sums, state, weights)
-    result[:] = sums[:, : result.shape[1]]
+    for i in range(result.shape[0]):
+        for j in range(result.shape[1]):
+            result[i, j] = sums[i, j]
 
 
 def transfer_states(first: int, last: int, daily_h: Array, daily_c: Array, h: Array, c: Array, weights: TransferWeights) -> None:

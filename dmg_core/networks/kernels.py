@@ -90,6 +90,12 @@ def _input_layer(network: LstmNetwork) -> tuple[torch.Tensor, torch.Tensor]:
     return torch.eye(inputs).to(network.cell.w_ih), network.cell.w_ih.new_zeros(inputs)
 
 
+def make_workspace(rows: int, weights: LstmWeights) -> Workspace:
+    """Make room for blocks of up to ``rows`` catchments."""
+    columns = (weights.forcing.shape[0] * weights.forcing.shape[2], len(weights.gates_bias), len(weights.out_bias))
+    return Workspace(*(aligned(np.zeros((rows, count), weights.out.dtype)) for count in columns))
+
+
 def _array(tensor: torch.Tensor) -> Array:
     return tensor.detach().cpu().numpy()
 
@@ -103,14 +109,6 @@ def padded_bias(tensor: torch.Tensor) -> Array:
     """Copy a bias (n,) to where a cache line starts, filled up with zeros to whole panels."""
     bias = _array(tensor)
     return aligned(np.pad(bias, (0, padded(len(bias), bias.dtype) - len(bias))))
-
-
-@compiled
-def make_workspace(rows: int, weights: LstmWeights) -> Workspace:
-    """Make room for blocks of up to ``rows`` catchments; zeros, because the padding is multiplied with zeros."""
-    precision, columns = weights.forcing.dtype, weights.forcing.shape[0] * weights.forcing.shape[2]
-    layer, gates = np.zeros((rows, columns), precision), np.zeros((rows, weights.gates_bias.shape[0]), precision)
-    return Workspace(layer, gates, np.zeros((rows, weights.out_bias.shape[0]), precision))
 
 
 @compiled

@@ -149,15 +149,14 @@ def step_groups(weather: Array, components: int, dt: float, nz: float, groups: A
 
 
 @compiled
-def needed_averages(selection: Array) -> Array:
+def mark_needed(selection: Array, needed: Array) -> None:
     """Mark the outputs that are averages over components and are wanted, or needed for others and for the budget."""
-    needed = np.zeros(len(OUTPUTS), np.bool_)
+    needed[:] = False
     for j in selection:
         needed[j] = True
     for j in (_EXCHANGE, _AET, _LEAKED):
         needed[j] = True
     needed[_FIRST_FLUX : _FIRST_FLUX + _N_ROUTED] = True
-    return needed
 
 
 @_inlined
@@ -175,7 +174,7 @@ def finish_step(row: int, weather: Array, place: int, groups: Array, needed: Arr
     groups : ndarray of :func:`group_dtype`
         All components.
     needed : ndarray of bool, shape (len(OUTPUTS),)
-        See :func:`needed_averages`.
+        See :func:`mark_needed`.
     arrays : CatchmentRows
         State and constants of all catchments.
     outputs : ndarray, shape (len(OUTPUTS),)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dmg_core.compilation import compiled
+from dmg_core.compilation import callable_from_python, compiled
 from dmg_core.elementary import FLOAT32, FLOAT64, Precision, build_exponential, build_logarithm
 
 LOGARITHM = build_logarithm()
@@ -20,7 +20,7 @@ def mapped(function: Any) -> Any:
         for i in range(x.shape[0]):
             y[i] = function(x[i])
 
-    return compiled(each)
+    return callable_from_python(compiled(each))
 
 
 def applied(function: Any, x: Any) -> Any:
@@ -55,5 +55,5 @@ def test_powers_are_those_of_the_library() -> None:
     random = np.random.default_rng(0)
     x, exponent = 10.0 ** random.uniform(-8.0, 4.0, 100_000), random.uniform(0.3, 6.0, 100_000)
     y = np.empty_like(x)
-    compiled(power)(x, exponent, y)
+    callable_from_python(compiled(power))(x, exponent, y)
     np.testing.assert_allclose(y, x**exponent, rtol=1e-13)

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmg_core.checkpoint.weights import read_weights
+from dmg_core.compilation import callable_from_python
 from dmg_core.networks import (
     AnnModel,
     DailyHalf,
@@ -145,6 +146,9 @@ def test_dropout_acts_in_training_only() -> None:
         assert torch.equal(network(argument), network(argument))
 
 
+advance = callable_from_python(advance_lstm)
+
+
 def compiled_steps(
     network: LstmNetwork, forcings: npt.NDArray[Any], attributes: npt.NDArray[Any], columns: list[int]
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
@@ -156,7 +160,7 @@ def compiled_steps(
     room = make_workspace(rows, weights)
     fractions = np.empty((len(forcings), rows, len(columns)), forcings.dtype)
     for x, out in zip(forcings, fractions, strict=True):
-        advance_lstm(x, fixed, h, c, weights, room)
+        advance(x, fixed, h, c, weights, room)
         out[...] = room.fractions[:, : len(columns)]
     return fractions, h, c
 

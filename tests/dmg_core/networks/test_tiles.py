@@ -10,11 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dmg_core.compilation import callable_from_python
 from dmg_core.memory import CACHE_LINE
 from dmg_core.networks.tiles import PANELS_OF_ONE, ROWS, add_product, padded, panels_of
 from tests.dmg_core.strategies import seeds
 
 Array = npt.NDArray[Any]
+
+add_in_tiles = callable_from_python(add_product)
 
 DTYPES = [np.dtype(np.float32), np.dtype(np.float64)]
 
@@ -34,7 +37,7 @@ def product(total: Array, values: Array, weights: Array) -> Array:
     """Add in tiles to whole panels of sums; returns the columns asked for."""
     columns = total.shape[1]
     sums = np.pad(total, ((0, 0), (0, padded(columns, total.dtype) - columns)))
-    add_product(sums, values, panels_of(weights))
+    add_in_tiles(sums, values, panels_of(weights))
     assert not sums[:, columns:].any()
     return sums[:, :columns]
 

@@ -13,6 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dmg_core.compilation import callable_from_python
 from dmg_core.physics.pet import hargreaves, hargreaves_equation, penman_monteith, penman_monteith_equation
 from dmg_core.physics.scalars import COMPILED
 from tests.dmg_core.reference import dhbv2_case
@@ -29,7 +30,8 @@ def call(equation: Callable[..., torch.Tensor], *values: float) -> float:
 @cache
 def compiled(build: Callable[..., Callable[..., float]]) -> Callable[..., float]:
     """Compile an equation once."""
-    return build(COMPILED)
+    compiled_equation: Callable[..., float] = callable_from_python(build(COMPILED))
+    return compiled_equation
 
 
 def fao_hour(
