@@ -7,6 +7,7 @@ import logging
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -235,11 +236,20 @@ def refuse_slips(file: Path, keys: Iterable[str], known: Sequence[str]) -> None:
     ConfigError
         If a key is one slip (a letter more, less, changed or two swapped) away from a known one.
     """
+    slip = _first_slip(tuple(keys), tuple(known))
+    if slip is not None:
+        raise ConfigError(f"{file}: unknown key {slip[0]!r}; did you mean {slip[1]!r}?")
+
+
+@lru_cache(maxsize=64)
+def _first_slip(keys: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, str] | None:
+    """Find the first key that is one slip away from a known one, and that one; the files of a domain all have the same keys."""
     for key in keys:
         near = () if key in known else (word for word in known if abs(len(word) - len(key)) <= 1)
         meant = next((word for word in near if one_slip_apart(key, word)), None)
         if meant is not None:
-            raise ConfigError(f"{file}: unknown key {key!r}; did you mean {meant!r}?")
+            return key, meant
+    return None
 
 
 def _warn_of_unknown(file: Path, keys: Iterable[str], known: Sequence[str]) -> None:

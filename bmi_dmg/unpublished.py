@@ -32,10 +32,9 @@ def state_variables(stepper: Stepper) -> dict[str, Unpublished]:
     """Give stores (mm) and network state as variables to read and set, and the counts of missing forcing."""
     catchment = stepper.catchment
     variables: dict[str, Unpublished] = {}
-    stores = store_names(catchment.engine.model.physics.variant)
+    stores, precision = store_names(catchment.engine.model.physics.variant), str(catchment.engine.arrays.h.dtype)
     for name in (*stores, *NETWORK):
-        dtype = str(read_state(catchment, name).dtype)
-        units = "mm" if name in stores else "1"
+        units, dtype = ("mm", "float64") if name in stores else ("1", precision)
         variables[STATE + name] = Settable(units, dtype, partial(read_state, catchment, name), partial(set_state, catchment, name))
     variables[MISSING_HOURS] = ReadOnly("h", "float64", lambda: stepper.weather.missing_hours)
     return variables
