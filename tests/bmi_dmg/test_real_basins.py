@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import math
 import shutil
 from collections.abc import Sequence
@@ -20,8 +18,8 @@ from bmi_dmg.driver.run import run
 from bmi_dmg.run_folder.writing import FORCING, Period, write_forcing, write_realization
 from bmi_dmg.variables import OUTPUTS
 from dmg_core import Engine
-from dmg_core.checkpoint import read_checkpoint
 from dmg_core.physics.pet import hargreaves, penman_monteith
+from tests.bmi_dmg.juniata import demand_all_digits, read_attributes
 
 START = datetime(2000, 1, 1)
 RUNOFF = "land_surface_water__runoff_volume_flux"
@@ -30,14 +28,6 @@ SOURCES = {variable.name: variable.source for variable in OUTPUTS}
 
 #: Half the distance from a day's lowest to its highest temperature, °C: the real series gives daily means only.
 DIURNAL_RANGE = 6.0
-
-
-def read_attributes(shared: Path) -> dict[str, dict[str, float]]:
-    """Give the attributes the model needs, by divide of the Juniata catchments."""
-    names = read_checkpoint(shared / "parity" / "bmi_dhbv_2" / "model").settings.attributes
-    with (shared / "data" / "juniata" / "attributes.csv").open() as stream:
-        rows = list(csv.DictReader(stream))
-    return {row["divide_id"]: {name: float(row[name]) for name in names} for row in rows}
 
 
 def juniata_weather(shared: Path, days: int) -> dict[str, np.ndarray]:
@@ -60,14 +50,6 @@ def write_config(folder: Path, catchment: str, attributes: dict[str, float], met
     path = folder / "config" / "cat_config" / "dhbv2" / f"{catchment}.yml"
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump({**attributes, **settings, "latitude": latitude}))
-
-
-def demand_all_digits(folder: Path) -> None:
-    """Make the realization write numbers that read back as they were."""
-    path = folder / "config" / "realization.json"
-    content = json.loads(path.read_text())
-    content["output"] = {"root": content.pop("output_root"), "precision": 17}
-    path.write_text(json.dumps(content))
 
 
 def juniata_folder(shared: Path, folder: Path, catchments: Sequence[str], days: int) -> Path:
