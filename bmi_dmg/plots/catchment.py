@@ -91,7 +91,7 @@ def _read(results: RunResults, catchment: str, observed: str | os.PathLike[str] 
         flows = read_observed(observed, axis, results.ids, results.area)
         series |= {OBSERVED: flows[catchment]} if catchment in flows else {}
     area = None if results.area is None else float(results.area[rows[0]])
-    return _Catchment(catchment, area, axis, series, water_budget(summaries))
+    return _Catchment(catchment, area, axis, series, water_budget(summaries, results.budget_table(rows)))
 
 
 def _draw(shown: _Catchment) -> Any:

@@ -69,7 +69,7 @@ def gather(run_folder: Path, observed: Path | None) -> Content:
         summaries = summarize(results, range(len(results.ids)), axis)
         skill = None if flows is None else _skill(results.means(RUNOFF, range(len(results.ids)), days), flows)
         settings = run_settings(run_folder, results)
-    budget = water_budget(summaries)
+        budget = water_budget(summaries, results.budget_table(range(len(results.ids))))
     whole = _Whole(results.area if results.area is not None else np.ones(len(results.ids)))
     series = _series(summaries, whole)
     if flows is not None:
@@ -77,7 +77,7 @@ def gather(run_folder: Path, observed: Path | None) -> Content:
     facts: dict[str, Any] = {
         "title": run_folder.resolve().name,
         "written": datetime.now(timezone.utc).isoformat(timespec="minutes"),
-        "period": _period(results),
+        "period": _period(results, budget),
         "axis": {"start": int(axis.start.replace(tzinfo=timezone.utc).timestamp()), "step": 3600 * axis.step, "n": axis.n},
         "catchments": {"ids": results.ids, "areas": None if results.area is None else figures(results.area)},
         "map": draw_divides(run_folder, results.ids),
@@ -150,16 +150,17 @@ def _series(summaries: Mapping[str, Summary], whole: _Whole) -> dict[str, Array]
     }
 
 
-def _period(results: RunResults) -> dict[str, Any]:
-    """Tell the days of the run, and those of its budgets: they begin where the first step has ended."""
+def _period(results: RunResults, budget: WaterBudget) -> dict[str, Any]:
+    """Tell the days of the run, and those of its budgets: they begin with the run, or where the first step has ended."""
     end = results.start + timedelta(hours=results.hours)
     finest = results.finest
-    counted = finest.start + timedelta(hours=finest.step)
+    counted = results.start if budget.whole else finest.start + timedelta(hours=finest.step)
+    counted_to = end if budget.whole else finest.start + timedelta(hours=finest.hours)
     return {
         "start": results.start.isoformat(),
         "end": end.isoformat(),
         "budgetStart": counted.isoformat(),
-        "budgetEnd": (finest.start + timedelta(hours=finest.hours)).isoformat(),
+        "budgetEnd": counted_to.isoformat(),
         "byDay": results.by_day,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -13,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bmi_dmg.driver.outputs import NETCDF_CHUNK
+from bmi_dmg.driver.outputs import BUDGET_TABLE, NETCDF_CHUNK
 from bmi_dmg.driver.run import DATASET
 from bmi_dmg.results.quantities import PRECIPITATION, RUNOFF, Kind, Quantity, precipitation, quantity
 from bmi_dmg.results.time_axis import TimeAxis, changes_by_day
@@ -166,6 +167,19 @@ class RunResults:
         """Read a quantity of some catchments as means over steps of time; shape (len(rows), axis.n)."""
         by_day = self.by_day and role != PRECIPITATION
         return np.vstack([axis.means(self.hourly(role, rows[part]), by_day=by_day) for part in blocks(len(rows))])
+
+    def budget_table(self, rows: Sequence[int]) -> dict[str, Array] | None:
+        """Read the terms that the run itself has counted, mm, each of shape (len(rows),), by their names; None if it has not."""
+        table = self.source.with_name(BUDGET_TABLE)
+        if not table.is_file():
+            return None
+        with table.open(encoding="utf-8", newline="") as stream:
+            lines = {line["catchment"]: line for line in csv.DictReader(stream)}
+        wanted = [self.ids[row] for row in rows]
+        if not lines.keys() >= set(wanted):
+            return None
+        terms = [name for name in next(iter(lines.values())) if name.endswith("[mm]")]
+        return {name.removesuffix("[mm]"): np.array([float(lines[catchment][name]) for catchment in wanted]) for name in terms}
 
     def rows_of(self, catchments: Sequence[str]) -> list[int]:
         """Find catchments.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +19,18 @@ FLUXES: Final = {PRECIPITATION: True, "regional_exchange": True, "aet": False, R
 STORES: Final = ("swe", "meltwater", "soil_moisture", "upper_zone", "lower_zone")
 UNROUTED: Final = "unrouted_streamflow"
 IN_TRANSIT: Final = "On the way to the outlet"
+
+#: Terms that a run counts itself (:class:`bmi_dmg.mass_balance.WaterBudget`), and whether they bring water; the last is what is stored.
+COUNTED: Final = {
+    "precipitation": (LABELS[PRECIPITATION], True),
+    "regional_exchange": (LABELS["regional_exchange"], True),
+    "increments": ("Put into stores from outside", True),
+    "reanchoring": ("Re-anchoring", True),
+    "aet": (LABELS["aet"], False),
+    "runoff": (LABELS[RUNOFF], False),
+    "leaked": ("Not simulated", False),
+    "storage_change": ("Water stored", False),
+}
 
 
 @dataclass(frozen=True)
@@ -55,21 +67,29 @@ class WaterBudget:
         Gains less all else, mm; None if precipitation is not known.
     missing : tuple of str
         Terms that the run does not tell; they are in the residual.
+    whole : bool
+        Whether it counts from the first hour of the run; otherwise from the end of its first step, when stores are told first.
     """
 
     terms: tuple[Term, ...]
     residual: Array | None
     missing: tuple[str, ...]
+    whole: bool = False
 
 
-def water_budget(summaries: Mapping[str, Summary]) -> WaterBudget:
+def water_budget(summaries: Mapping[str, Summary], counted: Mapping[str, Array] | None = None) -> WaterBudget:
     """Add up a run.
 
     Parameters
     ----------
     summaries : Mapping[str, Summary]
         Role -> summary.
+    counted : Mapping[str, NDArray[np.float64]], optional
+        What the run has counted itself. It is told instead where a multi-timescale model was re-anchored: no result shows how much water
+        that puts into the stores.
     """
+    if counted is not None and counted.get("reanchoring", np.zeros(1)).any():
+        return _budget_of_run(counted)
     terms = [Term(LABELS[role], gain, False, summaries[role].total) for role, gain in FLUXES.items() if role in summaries]
     terms += [Term(LABELS[role], False, True, summaries[role].change) for role in STORES if role in summaries]
     missing = [LABELS[role] for role in (*FLUXES, *STORES) if role not in summaries]
@@ -79,5 +99,18 @@ def water_budget(summaries: Mapping[str, Summary]) -> WaterBudget:
         missing.append(IN_TRANSIT)
     if PRECIPITATION not in summaries:
         return WaterBudget(tuple(terms), None, tuple(missing))
-    residual = np.sum([term.values if term.gain else -term.values for term in terms], axis=0)
-    return WaterBudget(tuple(terms), residual, tuple(missing))
+    return WaterBudget(tuple(terms), _residual(terms), tuple(missing))
+
+
+def _budget_of_run(counted: Mapping[str, Array]) -> WaterBudget:
+    terms = [
+        Term(label, gain, name == "storage_change", counted[name])
+        for name, (label, gain) in COUNTED.items()
+        if counted[name].any() or name not in ("increments", "leaked")
+    ]
+    return WaterBudget(tuple(terms), _residual(terms), (), whole=True)
+
+
+def _residual(terms: Sequence[Term]) -> Array:
+    residual: Array = np.sum([term.values if term.gain else -term.values for term in terms], axis=0)
+    return residual

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bmi_dmg.driver.run import run
 from bmi_dmg.results.quantities import PRECIPITATION
 from bmi_dmg.results.reading import RunResults
 from bmi_dmg.results.summary import summarize
 from bmi_dmg.results.water_budget import water_budget
+from bmi_dmg.run_folder.writing import BUDGET_COLUMNS, Period, write_realization
+from tests.bmi_dmg.conftest import MTS
 
 
 def test_a_complete_budget_closes(finished: Any) -> None:
@@ -41,3 +47,36 @@ def test_without_precipitation_nothing_can_be_left_over(finished: Any) -> None:
     assert budget.residual is None
     assert budget.missing == ("Precipitation",)
     assert PRECIPITATION not in {term.label for term in budget.terms}
+
+
+def test_jumps_of_re_anchoring_are_a_term(make_own_run: Callable[..., Path]) -> None:
+    """The budget of a multi-timescale run is the one it has counted itself, with what re-anchoring put into the stores, and closes."""
+    start, ids = datetime(2001, 2, 3), ("cat-1", "cat-2")
+    folder = make_own_run(start, 12, start, 12 * 24, ids=ids, physics=MTS, warmup={"cycle_days": 1})
+    write_realization(folder, Period(start, start + timedelta(hours=12 * 24 - 1)), BUDGET_COLUMNS)
+    run(folder, progress=False)
+    with RunResults(folder) as results:
+        summaries, counted = summarize(results, range(2), results.finest), results.budget_table(range(2))
+        rain = results.hourly(PRECIPITATION, range(2)).sum(axis=1) / 24.0
+    budget = water_budget(summaries, counted)
+    values = {term.label: term.values for term in budget.terms}
+    assert (np.abs(values["Re-anchoring"]) > 1.0).all()
+    np.testing.assert_allclose(values["Precipitation"], rain, rtol=1e-6)
+    np.testing.assert_allclose(budget.residual, 0.0, atol=1e-6)
+    assert budget.whole
+    assert budget.missing == ()
+
+
+def test_without_re_anchoring_the_stores_are_told_one_by_one(make_own_run: Callable[..., Path]) -> None:
+    """What the run has counted is not told where its results say more; a NetCDF file alone has no such table."""
+    start = datetime(2001, 2, 3)
+    folder = make_own_run(start, 3, start, 72, ids=("cat-1",))
+    run(folder, progress=False)
+    with RunResults(folder) as results:
+        summaries, counted = summarize(results, [0], results.days), results.budget_table([0])
+    assert counted is not None
+    assert not counted["reanchoring"].any()
+    assert [term.label for term in water_budget(summaries, counted).terms] == [term.label for term in water_budget(summaries).terms]
+    (folder / "outputs" / "budget.csv").unlink()
+    with RunResults(folder / "outputs" / "catchments.nc") as results:
+        assert results.budget_table([0]) is None
