@@ -24,11 +24,13 @@ help:
 	@echo "make lock   pin the newest versions that fit in requirements-dev.lock"
 	@echo "make clean  remove the virtual environment and all that was made"
 
+# Tests are shared out among the cores, one thread each; those that `make slow` runs need the machine for themselves.
 # The packages' folders must not shadow the installed ones: pytest leaves sys.path alone, and safe-path keeps the working folder off it.
 test slow: export PYTHONSAFEPATH := 1
 test slow: export DMG_TEST_INSTALLED := 1
+test: export OMP_NUM_THREADS := 1
 test: $(VENV)/installed
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses auto $(ARGS)
 slow: $(VENV)/installed
 	$(BIN)/pytest -m slow $(ARGS)
 

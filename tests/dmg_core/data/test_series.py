@@ -90,7 +90,6 @@ def test_dimensions_may_come_in_any_order(dataset: xr.Dataset, tmp_path: Path) -
 
 def test_zarr_is_read_alike(dataset: xr.Dataset, tmp_path: Path) -> None:
     """A Zarr folder gives the same as a NetCDF file."""
-    pytest.importorskip("zarr")
     dataset.to_zarr(tmp_path / "data.zarr", zarr_format=2)
     np.testing.assert_array_equal(read_series(tmp_path / "data.zarr", READY).forcing, read(dataset, tmp_path, READY).forcing)
 
