@@ -1,7 +1,8 @@
 """How well a simulated flow follows an observed one.
 
-Every function takes ``simulated`` and ``observed`` of shape (T,) or (T, B), in the same unit, and gives one number per column. Times at
-which either is not finite are left out. NaN means that the number is not defined: fewer than two times, or observations that do not vary.
+Every function takes ``simulated`` and ``observed``, array-like of shape (T,) or (T, B), in the same unit, and gives one number per column,
+a float or an array (B,), without unit where it does not say otherwise. Times at which either is not finite are left out. NaN means that the
+number is not defined: fewer than two times, or observations that do not vary.
 
 Four look at simulated flows of unobserved times all the same, because the public framework whose figures are met here does: ``bias_rel``,
 ``rmse_ub``, ``rmse_fdc`` and ``d_max`` (with ``d_max_rel``). With complete observations that makes no difference; with gaps, do not

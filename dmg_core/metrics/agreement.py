@@ -1,4 +1,7 @@
-"""How closely a simulated flow follows an observed one in time: efficiencies and correlations."""
+"""How closely a simulated flow follows an observed one in time: efficiencies and correlations.
+
+Arguments and results are those of :mod:`dmg_core.metrics`.
+"""
 
 from __future__ import annotations
 
@@ -11,70 +14,26 @@ from dmg_core.metrics.columns import Array, by_column, defined, finite_pair, mea
 
 
 def nse(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Nash–Sutcliffe efficiency: 1 is perfect, 0 is no better than the mean of the observations.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        Without unit.
-    """
+    """Nash–Sutcliffe efficiency: 1 is perfect, 0 is no better than the mean of the observations."""
     simulated, observed = paired(simulated, observed)
     with np.errstate(divide="ignore", invalid="ignore"):
         return defined(1.0 - total((simulated - observed) ** 2) / total((observed - mean(observed)) ** 2))
 
 
 def r2(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Coefficient of determination about the 1:1 line, which is the Nash–Sutcliffe efficiency by its statistical name.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        Without unit.
-    """
+    """Coefficient of determination about the 1:1 line, which is the Nash–Sutcliffe efficiency by its statistical name."""
     return nse(simulated, observed)
 
 
 def kge(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Kling–Gupta efficiency (2009): distance from perfect correlation, variability and mean; 1 is perfect.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        Without unit.
-    """
+    """Kling–Gupta efficiency (2009): distance from perfect correlation, variability and mean; 1 is perfect."""
     simulated, observed = paired(simulated, observed)
     with np.errstate(divide="ignore", invalid="ignore"):
         return _kling_gupta(_correlation(simulated, observed), _spread(simulated) / _spread(observed), mean(simulated) / mean(observed))
 
 
 def kge_12(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Kling–Gupta efficiency (2012): as of 2009, with the ratio of coefficients of variation for that of standard deviations.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        Without unit.
-    """
+    """Kling–Gupta efficiency (2012): as of 2009, with the ratio of coefficients of variation for that of standard deviations."""
     simulated, observed = paired(simulated, observed)
     with np.errstate(divide="ignore", invalid="ignore"):
         mean_ratio = mean(simulated) / mean(observed)
@@ -83,36 +42,14 @@ def kge_12(simulated: ArrayLike, observed: ArrayLike) -> Any:
 
 
 def corr(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Pearson correlation.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        Without unit.
-    """
+    """Pearson correlation."""
     simulated, observed = paired(simulated, observed)
     with np.errstate(divide="ignore", invalid="ignore"):
         return defined(_correlation(simulated, observed))
 
 
 def corr_spearman(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Spearman rank correlation; equal flows share the mean of their ranks.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        Without unit.
-    """
+    """Spearman rank correlation; equal flows share the mean of their ranks."""
     return by_column(_rank_correlation, simulated, observed)
 
 

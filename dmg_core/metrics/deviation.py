@@ -1,4 +1,7 @@
-"""How far a simulated flow is from an observed one, over all times."""
+"""How far a simulated flow is from an observed one, over all times.
+
+Arguments and results are those of :mod:`dmg_core.metrics`.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +20,6 @@ def bias(simulated: ArrayLike, observed: ArrayLike) -> Any:
     """Mean of the absolute errors relative to the observed flow of their time.
 
     Times of hardly any flow dominate it; see :func:`pbias` for the bias of the volume.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        Without unit.
     """
     simulated, observed = paired(simulated, observed)
     return defined(mean(np.abs(simulated - observed) / (observed + RELATIVE_OFFSET)))
@@ -36,16 +29,6 @@ def bias_rel(simulated: ArrayLike, observed: ArrayLike) -> Any:
     """Sum of all simulated flows over that of all observed flows, less 1.
 
     Simulated flows count where nothing was observed too, so that gaps in the observations enlarge it; :func:`pbias` leaves them out.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        Without unit.
     """
     _, known = paired(simulated, observed)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -53,36 +36,15 @@ def bias_rel(simulated: ArrayLike, observed: ArrayLike) -> Any:
 
 
 def rmse(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Root of the mean squared error.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        In the unit of the flows.
-    """
+    """Root of the mean squared error, in the unit of the flows."""
     simulated, observed = paired(simulated, observed)
     return defined(np.sqrt(mean((simulated - observed) ** 2)))
 
 
 def rmse_ub(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Root of the mean squared error of the anomalies, which no constant bias affects.
+    """Root of the mean squared error of the anomalies, which no constant bias affects, in the unit of the flows.
 
     Anomalies are taken from the mean of all simulated flows, those of unobserved times among them.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        In the unit of the flows.
     """
     _, known = paired(simulated, observed)
     flows = finite(simulated)
@@ -91,53 +53,20 @@ def rmse_ub(simulated: ArrayLike, observed: ArrayLike) -> Any:
 
 
 def mae(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Mean absolute error.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        In the unit of the flows.
-    """
+    """Mean absolute error, in the unit of the flows."""
     simulated, observed = paired(simulated, observed)
     return defined(mean(np.abs(simulated - observed)))
 
 
 def pbias(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Bias of the volume in percent of the observed volume; positive where too much is simulated.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        Percent.
-    """
+    """Bias of the volume in percent of the observed volume; positive where too much is simulated."""
     simulated, observed = paired(simulated, observed)
     with np.errstate(divide="ignore", invalid="ignore"):
         return defined(100.0 * total(simulated - observed) / total(observed))
 
 
 def pbias_abs(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Sum of the absolute errors in percent of the observed volume.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        Percent.
-    """
+    """Sum of the absolute errors in percent of the observed volume."""
     simulated, observed = paired(simulated, observed)
     with np.errstate(divide="ignore", invalid="ignore"):
         return defined(100.0 * total(np.abs(simulated - observed)) / total(observed))

@@ -2,6 +2,8 @@
 
 Low, middle and high flows are parts of the flow-duration curve: simulated and observed flows of the same times are each sorted, and the
 flows of the same rank compared, whatever their dates (Yilmaz et al. 2008). Low are the lowest 30 %, high the highest 2 %.
+
+Arguments and results are those of :mod:`dmg_core.metrics`.
 """
 
 from __future__ import annotations
@@ -30,198 +32,68 @@ PEAK_DAYS: Final = 10
 
 
 def flv(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Bias of the low flows in percent of their observed sum.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        Percent.
-    """
+    """Bias of the low flows in percent of their observed sum."""
     return by_column(partial(_part_bias, LOW, np.asarray, LOW_OFFSET), simulated, observed)
 
 
 def fhv(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Bias of the high flows in percent of their observed sum.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        Percent.
-    """
+    """Bias of the high flows in percent of their observed sum."""
     return by_column(partial(_part_bias, HIGH, np.asarray, 0.0), simulated, observed)
 
 
 def pbias_mid(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Bias of the middle flows in percent of their observed sum.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        Percent.
-    """
+    """Bias of the middle flows in percent of their observed sum."""
     return by_column(partial(_part_bias, MIDDLE, np.asarray, 0.0), simulated, observed)
 
 
 def flv_abs(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Sum of the absolute errors of the low flows in percent of their observed sum.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        Percent.
-    """
+    """Sum of the absolute errors of the low flows in percent of their observed sum."""
     return by_column(partial(_part_bias, LOW, np.abs, LOW_OFFSET), simulated, observed)
 
 
 def fhv_abs(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Sum of the absolute errors of the high flows in percent of their observed sum.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        Percent.
-    """
+    """Sum of the absolute errors of the high flows in percent of their observed sum."""
     return by_column(partial(_part_bias, HIGH, np.abs, 0.0), simulated, observed)
 
 
 def pbias_abs_mid(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Sum of the absolute errors of the middle flows in percent of their observed sum.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        Percent.
-    """
+    """Sum of the absolute errors of the middle flows in percent of their observed sum."""
     return by_column(partial(_part_bias, MIDDLE, np.abs, 0.0), simulated, observed)
 
 
 def rmse_low(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Root of the mean squared error of the low flows.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        In the unit of the flows.
-    """
+    """Root of the mean squared error of the low flows, in the unit of the flows."""
     return by_column(partial(_part_rmse, LOW), simulated, observed)
 
 
 def rmse_mid(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Root of the mean squared error of the middle flows.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        In the unit of the flows.
-    """
+    """Root of the mean squared error of the middle flows, in the unit of the flows."""
     return by_column(partial(_part_rmse, MIDDLE), simulated, observed)
 
 
 def rmse_high(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Root of the mean squared error of the high flows.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        In the unit of the flows.
-    """
+    """Root of the mean squared error of the high flows, in the unit of the flows."""
     return by_column(partial(_part_rmse, HIGH), simulated, observed)
 
 
 def rmse_fdc(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Root of the mean squared error between flow-duration curves, at the exceedance probabilities 0, 1, … 99 %.
+    """Root of the mean squared error between flow-duration curves, at the exceedance probabilities 0, 1, … 99 %, in the unit of the flows.
 
     The simulated curve is that of all simulated flows, those of unobserved times among them.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        In the unit of the flows.
     """
     return by_column(_duration_curve_rmse, simulated, observed)
 
 
 def d_max(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Compare peaks: simulated less observed peak of the largest observed flood.
+    """Compare peaks: simulated less observed peak of the largest observed flood, in the unit of the flows.
 
     The simulated peak is the largest flow at most ten times before or after the observed one, observed or not.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        In the unit of the flows.
     """
     return by_column(_peak_error, simulated, observed)
 
 
 def d_max_rel(simulated: ArrayLike, observed: ArrayLike) -> Any:
-    """Error of the peak (:func:`d_max`) in percent of the observed peak.
-
-    Parameters
-    ----------
-    simulated, observed : array_like, shape (T,) or (T, B)
-        Flows.
-
-    Returns
-    -------
-    float or NDArray[np.float64], shape (B,)
-        Percent.
-    """
+    """Error of the peak (:func:`d_max`) in percent of the observed peak."""
     return by_column(_relative_peak_error, simulated, observed)
 
 
