@@ -6,9 +6,11 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numba import types
+from numba.experimental import structref
 
 from dmg_core import calibration, compilation, elementary, memory, normalization, parameters
 from dmg_core.arrays import CatchmentArrays
@@ -136,25 +138,40 @@ def _set_dynamic(fractions: Array, dynamic: _Dynamic, change: Array, components:
                 groups[place // LANES].parameters[dynamic.places[d], place % LANES] = min(max(value, low), high)
 
 
-def advance(
-    first: int,
-    last: int,
-    origin: int,
-    forcing: Array,
-    selection: Array,
-    results: Array,
-    room: _Room,
-    network: _NetworkRows,
-    catchments: CatchmentRows,
-    dynamic_change: Array,
-    weights: LstmWeights,
-    inputs: _Inputs,
-    dynamic: _Dynamic,
-    places: Array,
-    dt: float,
-    nz: float,
-) -> None:
+@structref.register
+class _BoundType(types.StructRef):
+    """Numba's type of :class:`_Bound`."""
+
+
+class _Bound(structref.StructRefProxy):
+    """All that :func:`advance` works on but the weather, held by compiled code; made by :func:`_bind`.
+
+    Handing over an array from Python takes a quarter of a microsecond, and there are forty of them.
+    """
+
+    room: _Room
+    network: _NetworkRows
+    catchments: CatchmentRows
+    dynamic_change: Array
+    weights: LstmWeights
+    inputs: _Inputs
+    dynamic: _Dynamic
+    places: Array
+    dt: float
+    nz: float
+
+
+structref.define_proxy(_Bound, _BoundType, list(_Bound.__annotations__))  # type: ignore[no-untyped-call]  # numba has no types here
+
+
+def _bind(*parts: Any) -> _Bound:
+    return _Bound(*parts)  # type: ignore[no-untyped-call]  # nor here
+
+
+def advance(bound: _Bound, first: int, last: int, origin: int, forcing: Array, selection: Array, results: Array) -> None:
     """Advance rows through a series, of which ``origin`` is the first row; ``step_groups`` is bound when this is compiled."""
+    room, network, catchments, dynamic_change = bound.room, bound.network, bound.catchments, bound.dynamic_change
+    weights, inputs, dynamic, places, dt, nz = bound.weights, bound.inputs, bound.dynamic, bound.places, bound.dt, bound.nz
     components, x, groups = catchments.stores.shape[1], room.x, room.groups
     mark_needed(selection, room.needed)
     for start in range(first, last, BLOCK):
@@ -178,6 +195,12 @@ def advance(
 def _compiled_advance(variant: Variant, dtype: str) -> Callable[..., None]:
     """Build the kernel for a member of the family and a precision, one per process."""
     return compile_kernel(advance, f"{variant.name}_{dtype}", _DIGEST, step_groups=bound_steps(variant))
+
+
+@cache
+def _compiled_bind(variant: Variant, dtype: str) -> Callable[..., _Bound]:
+    """Build what makes the object that the kernel works on, for the same."""
+    return compile_kernel(_bind, f"{variant.name}_{dtype}", _DIGEST)
 
 
 class CompiledBackend:
@@ -206,8 +229,8 @@ class CompiledBackend:
             np.array([parameter.high for parameter in physics.dynamic_parameters], np.float64),
         )
         self._dt, self._nz = 1.0 / physics.variant.steps_per_day, physics.nearzero
-        self._room = self._make_room()
         self._kernel = _compiled_advance(physics.variant, str(self._weights.out.dtype))
+        self._bind = _compiled_bind(physics.variant, str(self._weights.out.dtype))
 
     def bind(self, arrays: CatchmentArrays) -> None:
         """Take the arrays anew, after they were allocated or have grown."""
@@ -215,21 +238,21 @@ class CompiledBackend:
         catchments = CatchmentRows(arrays.stores, arrays.parameters, arrays.site, arrays.hydrograph, arrays.in_transit, arrays.budget)
         constants = (self._weights, self._inputs, self._dynamic, self._places, self._dt, self._nz)
         self._arguments = (network, catchments, arrays.dynamic_change, *constants)
+        self._bound = self._bind(self._make_room(), *self._arguments)
 
     def advance(self, first: int, last: int, forcing: Array, selection: Array, results: Array) -> None:
         """Advance rows through a series; see :class:`Backend`."""
-        series = (first, forcing, selection, results)
         if self._threads == 1 or last - first <= BLOCK:
-            self._kernel(first, last, *series, self._room, *self._arguments)
+            self._kernel(self._bound, first, last, first, forcing, selection, results)
             return
+
+        def advance_share(start: int) -> None:
+            bound = self._bind(self._make_room(), *self._arguments)
+            self._kernel(bound, start, min(start + share, last), first, forcing, selection, results)
+
         share = -(-(last - first) // self._threads)
         with ThreadPoolExecutor(self._threads) as pool:
-            starts = range(first, last, share)
-            calls = [
-                pool.submit(self._kernel, start, min(start + share, last), *series, self._make_room(), *self._arguments) for start in starts
-            ]
-            for call in calls:
-                call.result()
+            list(pool.map(advance_share, range(first, last, share)))
 
     def _make_room(self) -> _Room:
         physics, precision = self._model.physics, self._weights.out.dtype
