@@ -29,7 +29,7 @@ COUNTED: Final = {
     "aet": (LABELS["aet"], False),
     "runoff": (LABELS[RUNOFF], False),
     "leaked": ("Not simulated", False),
-    "storage_change": ("Water stored", False),
+    "storage_change": ("All stores", False),
 }
 
 

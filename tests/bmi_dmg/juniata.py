@@ -9,9 +9,9 @@ from pathlib import Path
 from dmg_core.checkpoint import read_checkpoint
 
 
-def read_attributes(shared: Path) -> dict[str, dict[str, float]]:
-    """Give the attributes the model needs, by divide of the Juniata catchments."""
-    names = read_checkpoint(shared / "parity" / "bmi_dhbv_2" / "model").settings.attributes
+def read_attributes(shared: Path, *others: str) -> dict[str, dict[str, float]]:
+    """Give the attributes that the model of the reference figures needs, and others, by divide."""
+    names = (*read_checkpoint(shared / "parity" / "bmi_dhbv_2" / "model").settings.attributes, *others)
     with (shared / "data" / "juniata" / "attributes.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     return {row["divide_id"]: {name: float(row[name]) for name in names} for row in rows}

@@ -27,7 +27,7 @@ LEAD_IN = 358
 def write_configs(folder: Path, attributes: dict[str, dict[str, float]], warmup: dict[str, int]) -> None:
     """BMI configs in NGIAB's dialect; a divide's channel is as long as Hack's law has it (1.4 A^0.6, miles)."""
     for catchment, values in attributes.items():
-        area = values["uparea"]
+        area = values.pop("areasqkm")
         size = {"catchsize": area, "lengthkm": 1.4 * 1.609 * (area / 2.59) ** 0.6}
         settings = {"catchment_id": catchment, "model_dir": "./model", "time_step": "1 hour", "start_time": START, "warmup": warmup}
         path = folder / BMI_CONFIGS / f"{catchment}.yml"
@@ -50,7 +50,7 @@ def aorc_weather(shared: Path, days: int, count: int) -> dict[str, np.ndarray]:
 
 def flood_folder(shared: Path, folder: Path, catchments: Sequence[str], days: int, warmup: dict[str, int]) -> Path:
     """A run folder of Juniata catchments with the multi-timescale model of the reference figures."""
-    known = read_attributes(shared)
+    known = read_attributes(shared, "areasqkm")
     write_configs(folder, {catchment: known[catchment] for catchment in catchments}, warmup)
     write_forcing(folder, catchments, START, aorc_weather(shared, days, len(catchments)))
     write_realization(folder, Period(START, START + timedelta(days=days, hours=-1)), COLUMNS)
