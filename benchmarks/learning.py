@@ -22,7 +22,7 @@ from torch import Tensor
 
 from dmg_core.checkpoint import ModelSettings
 from dmg_core.model import DeltaModel
-from dmg_core.physics.hbv import Hbv11p
+from dmg_core.physics.members import Hbv11p
 from dmg_core.training.denormals import denormals_as_zero
 from dmg_core.training.new_model import new_model
 

@@ -7,13 +7,13 @@ import logging
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 import yaml
 
+from bmi_dmg.slips import refuse_slips
 from bmi_dmg.variables import INPUTS
 from dmg_core.backends import BACKENDS
 from dmg_core.errors import ConfigError
@@ -228,46 +228,12 @@ def read_config(path: str | Path) -> BmiConfig:
     return config
 
 
-def refuse_slips(file: Path, keys: Iterable[str], known: Sequence[str]) -> None:
-    """Refuse keys that look like a slip of the pen.
-
-    Raises
-    ------
-    ConfigError
-        If a key is one slip (a letter more, less, changed or two swapped) away from a known one.
-    """
-    slip = _first_slip(tuple(keys), tuple(known))
-    if slip is not None:
-        raise ConfigError(f"{file}: unknown key {slip[0]!r}; did you mean {slip[1]!r}?")
-
-
-@lru_cache(maxsize=64)
-def _first_slip(keys: tuple[str, ...], known: tuple[str, ...]) -> tuple[str, str] | None:
-    """Find the first key that is one slip away from a known one, and that one; the files of a domain all have the same keys."""
-    for key in keys:
-        near = () if key in known else (word for word in known if abs(len(word) - len(key)) <= 1)
-        meant = next((word for word in near if one_slip_apart(key, word)), None)
-        if meant is not None:
-            return key, meant
-    return None
-
-
 def _warn_of_unknown(file: Path, keys: Iterable[str], known: Sequence[str]) -> None:
     """Warn of keys that mean nothing to this model, once per key in a process."""
     for key in keys:
         if key not in known and key not in _warned:
             _warned.add(key)
             warnings.warn(f"{file}: key {key!r} means nothing to this model and is ignored (here and in other files)", stacklevel=3)
-
-
-def one_slip_apart(a: str, b: str) -> bool:
-    """Whether two words differ by one letter added, left out or changed, or by two neighbours swapped."""
-    if abs(len(a) - len(b)) > 1 or a == b:
-        return False
-    start = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-    rest_a, rest_b = a[start:], b[start:]
-    swapped = len(rest_a) > 1 and rest_a[1::-1] + rest_a[2:] == rest_b
-    return swapped or rest_a[1:] == rest_b[1:] or rest_a[1:] == rest_b or rest_a == rest_b[1:]
 
 
 def _read_yaml(file: Path) -> dict[str, Any]:

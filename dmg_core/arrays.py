@@ -6,13 +6,16 @@ keeps a reference to an array must fetch it again after :meth:`CatchmentArrays.g
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from dmg_core.model import DeltaModel
+from dmg_core.networks.kernels import input_layer_of
 from dmg_core.physics.equations import INITIAL_STORE, stores_of
 from dmg_core.physics.hbv import ROUTED
 from dmg_core.physics.kernels import SITE_DTYPE, STEP_BUDGET, parameter_columns, stores_dtype
@@ -111,6 +114,28 @@ class CatchmentArrays:
             array[:present] = getattr(self, name)
             setattr(self, name, array)
 
+    def place(self, model: DeltaModel, rows: slice, attributes: Mapping[str, npt.NDArray[np.float64]]) -> None:
+        """Note what network and equations need to know of catchments besides their parameters.
+
+        Parameters
+        ----------
+        model : DeltaModel
+            The model.
+        rows : slice
+            N catchments that start from nothing.
+        attributes : mapping of str to ndarray (N,)
+            All that the model needs.
+        """
+        values = np.stack([attributes[name] for name in model.settings.attributes], axis=-1)
+        traits = model.normalize_attributes(torch.from_numpy(values)).to(model.dtype)
+        self.attributes[rows], self.fixed[rows] = values, input_layer_of(model.lstm, traits.numpy())
+        if model.static_from_series:
+            return
+        area, height = (torch.from_numpy(attributes[name]) for name in (model.settings.upstream_area, model.settings.elevation))
+        site = model.physics.site(len(area), torch.empty(0, dtype=torch.float64), area, height)
+        for name, column in site._asdict().items():
+            self.site[name][rows] = column[:, 0].numpy()
+
     def named_stores(self, model: DeltaModel) -> Array:
         """Structured view (N, nmul) of the stores."""
         return self.stores.view(stores_dtype(model.physics.variant))[..., 0]
@@ -119,3 +144,8 @@ class CatchmentArrays:
         """Water held by each of ``rows``, under way included, mm."""
         held: npt.NDArray[np.float64] = self.stores[rows].sum(-1).mean(-1) + self.in_transit[rows].sum((1, 2))
         return held
+
+    def water(self, rows: slice) -> dict[str, npt.NDArray[np.float64]]:
+        """Give the running sums of the budget of each of ``rows``, and the change of storage since they were zero, mm."""
+        sums = dict(zip(BUDGET, self.budget[rows].T.copy(), strict=True))
+        return {**sums, "storage_change": self.storage(rows) - self.initial_storage[rows]}

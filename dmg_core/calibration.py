@@ -11,8 +11,9 @@ import numpy as np
 from dmg_core.arrays import CatchmentArrays
 from dmg_core.errors import ConfigError
 from dmg_core.parameters import Parameter
-from dmg_core.physics.hbv import Hbv, SequenceHbv
+from dmg_core.physics.hbv import Hbv
 from dmg_core.physics.kernels import parameter_columns
+from dmg_core.physics.members import SequenceHbv
 
 #: Places in the array of changes to dynamic parameters: ``factor * network's value + offset``.
 FACTOR, OFFSET = range(2)

@@ -16,18 +16,16 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dmg_core.arrays import BUDGET, SERIES_FIELDS, STATE_FIELDS, CatchmentArrays
+from dmg_core.arrays import SERIES_FIELDS, STATE_FIELDS, CatchmentArrays
 from dmg_core.attributes import attribute_table, needed_attributes, require_finite
 from dmg_core.backends import make_backend
 from dmg_core.calibration import Calibration
 from dmg_core.catchment import Catchment
-from dmg_core.checkpoint import stamp_of
-from dmg_core.errors import AttributeTableError, CheckpointError, ConfigError, StateError
+from dmg_core.errors import AttributeTableError
 from dmg_core.forcing import require_series
 from dmg_core.identity import Identity, identity_of
-from dmg_core.model import DeltaModel, load_model
-from dmg_core.networks.kernels import input_layer_of
-from dmg_core.physics.hbv import OUTPUTS
+from dmg_core.model import DeltaModel, load_model, model_reader
+from dmg_core.physics.hbv import OUTPUTS, output_places
 from dmg_core.state import require_like
 from dmg_core.static_parameters import StaticParameters
 
@@ -115,14 +113,8 @@ class Engine:
         keep_static_network : bool
             Keep the weights behind static parameters in memory; worth it where catchments are added now and then.
         """
-        read = stamp_of(folder)
-
-        def reload() -> DeltaModel:
-            if stamp_of(folder) != read:
-                raise CheckpointError(f"{folder}: the model folder has changed since it was read; start anew to use what it holds now")
-            return load_model(folder, dtype)
-
-        return cls(load_model(folder, dtype), device, backend, threads, reload=None if keep_static_network else reload)
+        reload = None if keep_static_network else model_reader(folder, dtype)
+        return cls(load_model(folder, dtype), device, backend, threads, reload)
 
     def __len__(self) -> int:
         """Return the number of catchments."""
@@ -156,8 +148,7 @@ class Engine:
             If attributes are missing, of different lengths or non-finite. Nothing is added then.
         """
         values = attribute_table(attributes, self.attribute_names)
-        count = len(values)
-        first = len(self)
+        count, first = len(values), len(self)
         names = [str(name) for name in ids] if ids is not None else [str(row) for row in range(first, first + count)]
         if len(names) != count:
             raise AttributeTableError(f"{len(names)} ids for {count} catchments")
@@ -165,7 +156,7 @@ class Engine:
         if first + count > self.arrays.capacity:
             self.arrays.grow(self.model, max(first + count, 2 * self.arrays.capacity))
             self._backend.bind(self.arrays)
-        self._place(slice(first, first + count), values)
+        self.arrays.place(self.model, slice(first, first + count), dict(zip(self.attribute_names, values.T, strict=True)))
         self._ids += names
         self._unsettled = True
         return [Catchment(self, row) for row in range(first, first + count)]
@@ -209,7 +200,7 @@ class Engine:
         series = np.ascontiguousarray(forcing, np.float64)[None]
         require_series(series, self._ids)
         self._settle(slice(0, len(self)))
-        return {name: values[0] for name, values in self._advance(0, len(self), series, OUTPUTS).items()}
+        return {name: values[0] for name, values in self._advance(0, len(self), series, ALL_OUTPUTS).items()}
 
     def run(self, forcing: npt.ArrayLike, outputs: Sequence[str] = OUTPUTS) -> dict[str, FloatArray]:
         """Advance all catchments through a series, going on from their current state; see :meth:`run_rows`."""
@@ -244,14 +235,12 @@ class Engine:
         """
         series = np.ascontiguousarray(forcing, np.float64)
         require_series(series, self._ids[rows])
-        unknown = [name for name in outputs if name not in OUTPUTS]
-        if unknown:
-            raise ConfigError(f"unknown outputs {', '.join(unknown)}; there are {', '.join(OUTPUTS)}")
+        selection = output_places(outputs)
         if self.model.static_from_series:
             self.settle_from_series(rows, series)
         else:
             self._settle(rows, more_to_come=rows != slice(0, len(self)))
-        return self._advance(rows.start, rows.stop, series, outputs)
+        return self._advance(rows.start, rows.stop, series, selection)
 
     def advance(self, row: int, precipitation: float, temperature: float, pet: float) -> FloatArray:
         """Advance one catchment by one step; the fast path under :meth:`Catchment.step`.
@@ -280,9 +269,8 @@ class Engine:
         """
         rows = slice(0, len(self))
         self.catch_up(rows)
-        budget = dict(zip(BUDGET, self.arrays.budget[rows].T.copy(), strict=True))
+        budget = self.arrays.water(rows)
         budget["reanchoring"] = self.reanchored(rows)
-        budget["storage_change"] = self.arrays.storage(rows) - self.arrays.initial_storage[rows]
         gained = budget["precipitation"] + budget["regional_exchange"] + budget["increments"] + budget["reanchoring"]
         budget["residual"] = gained - budget["aet"] - budget["streamflow"] - budget["leaked"] - budget["storage_change"]
         return budget
@@ -349,22 +337,6 @@ class Engine:
         if self.model.static_from_series:
             self.arrays.settled[row] = True
 
-    def _place(self, rows: slice, values: FloatArray) -> None:
-        """Note what network and equations need to know of new catchments besides their parameters."""
-        arrays = self.arrays
-        arrays.attributes[rows] = values[:, : arrays.attributes.shape[1]]
-        traits = self.model.normalize_attributes(torch.from_numpy(arrays.attributes[rows])).to(self.model.dtype)
-        arrays.fixed[rows] = input_layer_of(self.model.lstm, traits.numpy())
-        if self.model.static_from_series:
-            return
-        area = values[:, self.attribute_names.index(self.model.settings.upstream_area)]
-        height = values[:, self.attribute_names.index(self.model.settings.elevation)]
-        columns = self.model.physics.site(
-            len(values), torch.empty(0, dtype=torch.float64), torch.from_numpy(area), torch.from_numpy(height)
-        )
-        for name, column in columns._asdict().items():
-            arrays.site[name][rows] = column[:, 0].numpy()
-
     def _settle(self, rows: slice, *, more_to_come: bool = False) -> None:
         """Make sure that ``rows`` have their static parameters; with more rows to come, the network for it is kept till then.
 
@@ -372,7 +344,7 @@ class Engine:
         """
         waiting = self._waiting()
         if self.model.static_from_series:
-            self._require_settled(rows)
+            self._static_parameters.require_settled(self.arrays, rows, self._ids)
             self._unsettled = len(waiting) > 0
             return
         self._static_parameters.from_attributes(self.arrays, waiting, keep_network=more_to_come)
@@ -399,31 +371,20 @@ class Engine:
         places = np.flatnonzero(~self.arrays.settled[rows])
         if not len(places):
             return
-        if not len(series):
-            raise StateError(f"a series without steps cannot give the static parameters of {self.model.settings.physics}")
         waiting = rows.start + places
         self._static_parameters.from_series(self.arrays, waiting, series[:, places])
         self.calibration.apply(self.arrays, waiting)
         _log.info("static parameters of %d catchments are fixed by the end of a series of %d steps", len(waiting), len(series))
         self._unsettled = len(self._waiting()) > 0
 
-    def _require_settled(self, rows: slice) -> None:
-        waiting = [self._ids[row] for row in range(rows.start, rows.stop) if not self.arrays.settled[row]]
-        if waiting:
-            raise StateError(
-                f"static parameters of {self.model.settings.physics} are the network's outputs at the end of a series: "
-                f"run a spin-up series first (Engine.run); waiting: {', '.join(waiting[:5])}{' …' if len(waiting) > 5 else ''}"
-            )
-
     def _waiting(self) -> npt.NDArray[np.int64]:
         return np.flatnonzero(~self.arrays.settled[: len(self)])
 
-    def _advance(self, first: int, last: int, series: FloatArray, outputs: Sequence[str]) -> dict[str, FloatArray]:
-        selection = np.array([OUTPUTS.index(name) for name in outputs], np.int64)
+    def _advance(self, first: int, last: int, series: FloatArray, selection: npt.NDArray[np.int64]) -> dict[str, FloatArray]:
         results = np.empty((len(selection), len(series), last - first))
         if len(series) and last > first:
             self._advance_rows(first, last, series, selection, results)
-        return dict(zip(outputs, results, strict=True))
+        return {OUTPUTS[place]: values for place, values in zip(selection, results, strict=True)}
 
     def _advance_rows(self, first: int, last: int, series: FloatArray, selection: npt.NDArray[np.int64], results: FloatArray) -> None:
         """Advance rows whose static parameters are known; see :meth:`dmg_core.backends.Backend.advance`."""

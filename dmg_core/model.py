@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dmg_core.checkpoint import Checkpoint, ModelSettings, read_checkpoint
-from dmg_core.errors import AttributeTableError
+from dmg_core.checkpoint import Checkpoint, ModelSettings, read_checkpoint, stamp_of
+from dmg_core.errors import AttributeTableError, CheckpointError
 from dmg_core.networks import AnnModel, LstmMlpModel, LstmModel, LstmNetwork, LstmState
 from dmg_core.normalization import Normalizer
 from dmg_core.physics.equations import Site
-from dmg_core.physics.hbv import PHYSICS, Fractions, Hbv20, HbvState, SequenceHbv
+from dmg_core.physics.hbv import Fractions, HbvState
+from dmg_core.physics.members import PHYSICS, Hbv20, SequenceHbv
 
 
 class DeltaModel(nn.Module):
@@ -293,6 +295,21 @@ def load_model(folder: str | Path, dtype: str | torch.dtype = "float32") -> Delt
         If a file is missing or the files do not fit together.
     """
     return build_model(read_checkpoint(folder), dtype)
+
+
+def model_reader(folder: str | Path, dtype: str | torch.dtype = "float32") -> Callable[[], DeltaModel]:
+    """Give a function that reads a model folder as long as it holds what it holds now.
+
+    The function raises a :class:`~dmg_core.errors.CheckpointError` if the folder has changed.
+    """
+    now = stamp_of(folder)
+
+    def read() -> DeltaModel:
+        if stamp_of(folder) != now:
+            raise CheckpointError(f"{folder}: the model folder has changed since it was read; start anew to use what it holds now")
+        return load_model(folder, dtype)
+
+    return read
 
 
 def _build_network(settings: ModelSettings, physics: SequenceHbv | Hbv20) -> LstmModel | LstmMlpModel:

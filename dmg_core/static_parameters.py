@@ -6,7 +6,7 @@ afterwards. In 1.0 and 1.1p they are the LSTM's outputs at the end of a series.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 
 from dmg_core.arrays import CatchmentArrays
+from dmg_core.errors import StateError
 from dmg_core.model import DeltaModel
 from dmg_core.networks import LstmMlpModel
 from dmg_core.physics.kernels import parameter_columns
@@ -62,10 +63,33 @@ class StaticParameters:
         self._write(arrays, rows, static[:count], None if routing is None else routing[:count])
 
     def from_series(self, arrays: CatchmentArrays, rows: Rows, forcing: npt.NDArray[np.float64]) -> None:
-        """Take the parameters of the N ``rows`` from the end of their series, ``forcing`` (T, N, 3)."""
+        """Take the parameters of the N ``rows`` from the end of their series, ``forcing`` (T, N, 3).
+
+        Raises
+        ------
+        StateError
+            If the series has no steps.
+        """
+        if not len(forcing):
+            raise StateError(f"a series without steps cannot give the static parameters of {self._model.settings.physics}")
         with _one_torch_thread(), torch.inference_mode():
             for start in range(0, len(rows), BLOCK):
                 self._compute_block(arrays, rows[start : start + BLOCK], forcing[:, start : start + BLOCK])
+
+    def require_settled(self, arrays: CatchmentArrays, rows: slice, ids: Sequence[str]) -> None:
+        """Make sure that a series has given the parameters of ``rows``; ``ids`` are the names of all.
+
+        Raises
+        ------
+        StateError
+            If some wait for one; they are named.
+        """
+        waiting = [ids[row] for row in range(rows.start, rows.stop) if not arrays.settled[row]]
+        if waiting:
+            raise StateError(
+                f"static parameters of {self._model.settings.physics} are the network's outputs at the end of a series: "
+                f"run a spin-up series first (Engine.run); waiting: {', '.join(waiting[:5])}{' …' if len(waiting) > 5 else ''}"
+            )
 
     def _write(self, arrays: CatchmentArrays, rows: Rows, static: torch.Tensor, routing: torch.Tensor | None) -> None:
         physics = self._model.physics

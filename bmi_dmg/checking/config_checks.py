@@ -11,8 +11,9 @@ import attrs
 
 from bmi_dmg.checking.findings import Findings, Severity, Subject, listing
 from bmi_dmg.checking.model_facts import ModelFacts, read_model_facts
-from bmi_dmg.config import SETTINGS, WITHOUT_EFFECT, BmiConfig, read_config, refuse_slips
+from bmi_dmg.config import SETTINGS, WITHOUT_EFFECT, BmiConfig, read_config
 from bmi_dmg.run_folder.realization import Formulation, Realization
+from bmi_dmg.slips import refuse_slips
 from bmi_dmg.startup import check_time_step
 from dmg_core.errors import DmgError
 

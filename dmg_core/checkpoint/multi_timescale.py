@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import torch
 
@@ -25,20 +25,15 @@ from dmg_core.checkpoint.config import (
 from dmg_core.checkpoint.folder import check_files, settings_of, warn_of_differences, write_files
 from dmg_core.checkpoint.node import Node
 from dmg_core.checkpoint.spellings import DAILY_NETWORKS, HOURLY_NETWORKS, MULTI_TIMESCALE
+from dmg_core.checkpoint.stack import DAILY, HOURLY, as_in_files, check_stack, input_layer
 from dmg_core.checkpoint.statistics import STATISTICS_NAME, read_statistics
 from dmg_core.checkpoint.weights import (
     Sizes,
-    check_finite,
-    check_names,
-    check_shapes,
-    components_of,
     find_weight_file,
-    linear,
     read_weights,
     weight_file_name,
 )
 from dmg_core.errors import CheckpointError
-from dmg_core.parameters import VARIANTS
 
 #: Windows the published model was trained with, and what they are called in ``config.yaml``.
 DEFAULT_DAYS: Final = 351
@@ -46,24 +41,6 @@ DEFAULT_HOURS: Final = 168
 
 HOURS_PER_DAY: Final = 24
 
-
-class _Half(NamedTuple):
-    """What a half is called in the config and in the weights, and its MLP for static parameters."""
-
-    config: str
-    network: str
-    mlp: str
-
-
-_DAILY: Final = _Half("lof_model", "lstm_mlp", "ann")
-_HOURLY: Final = _Half("hif_model", "lstm_mlp2", "ann1")
-
-#: Outputs of the MLP for routing: route_a, route_b, route_tau.
-_ROUTING_OUTPUTS: Final = 3
-#: Layers of an MLP that have weights.
-_MLP_LAYERS: Final = (0, 3, 6, 9)
-#: Our spelling of the tensors of an LSTM layer, and that of the files.
-_LSTM_SPELLINGS: Final = {"w_ih": "weight_ih_l0", "w_hh": "weight_hh_l0", "b_ih": "bias_ih_l0", "b_hh": "bias_hh_l0"}
 
 #: Lists of statistics.
 _LISTS: Final = ("dyn_input_daily", "dyn_input", "static_input", "rout_static_input")
@@ -152,7 +129,7 @@ def read_multi_timescale(folder: str | Path) -> MultiTimescaleCheckpoint:
     daily, hourly, routing_attributes, days, hours = read_halves(folder / CONFIG_NAME)
     weight_file, epoch = find_weight_file(folder, MULTI_TIMESCALE, daily.test_epoch)
     weights = read_weights(weight_file)
-    sizes = _check_weights(weights, daily, hourly, len(routing_attributes), str(weight_file))
+    sizes = check_stack(weights, daily, hourly, len(routing_attributes), str(weight_file))
     for config, of_half in ((daily, sizes.daily), (hourly, sizes.hourly)):
         warn_of_differences(config, of_half, weight_file)
     settings = MultiTimescaleSettings(
@@ -167,8 +144,8 @@ def read_multi_timescale(folder: str | Path) -> MultiTimescaleCheckpoint:
     )
     statistics_file = folder / STATISTICS_NAME
     statistics = _statistics(read_statistics(statistics_file), settings, statistics_file)
-    for half, config in ((_DAILY, daily), (_HOURLY, hourly)):
-        layer = _input_layer(half.network, use_in_proj=sizes.use_in_proj)
+    for half, config in ((DAILY, daily), (HOURLY, hourly)):
+        layer = input_layer(half.network, use_in_proj=sizes.use_in_proj)
         weights[layer] = weights[layer][:, [*config.forcing_columns, *range(3, weights[layer].shape[1])]]
     statistics = replace(statistics, daily=_ordered(statistics.daily, daily), hourly=_ordered(statistics.hourly, hourly))
     return MultiTimescaleCheckpoint(folder, settings, statistics, weights)
@@ -210,12 +187,12 @@ def write_multi_timescale(
     _require_windows(settings.days, settings.hours, "settings")
     document = statistics_document(statistics)
     _statistics(document, settings, statistics_file)
-    sizes = _check_weights(weights, settings.daily, settings.hourly, len(settings.routing_attributes), str(weight_file))
+    sizes = check_stack(weights, settings.daily, settings.hourly, len(settings.routing_attributes), str(weight_file))
     for half, of_half in ((settings.daily, sizes.daily), (settings.hourly, sizes.hourly)):
         said = Sizes(half.nmul, half.routing, half.hidden_size, half.mlp_hidden_size)
         if said != of_half:
             raise CheckpointError(f"{weight_file}: not written, the settings of {half.physics} say {said}, the tensors {of_half}")
-    write_files(folder, weight_file, _as_in_files(weights), document, _config_document(settings, epoch))
+    write_files(folder, weight_file, as_in_files(weights), document, _config_document(settings, epoch))
 
 
 def statistics_document(statistics: MultiTimescaleStatistics) -> dict[str, object]:
@@ -249,11 +226,11 @@ def read_halves(file: Path) -> tuple[ModelConfig, ModelConfig, tuple[str, ...], 
     phy, nn = model.require("phy", "phy_model"), model.require("nn", "nn_model")
     daily, hourly = (
         _half(root, phy.require(half), nn.require(half), networks)
-        for half, networks in ((_DAILY.config, DAILY_NETWORKS), (_HOURLY.config, HOURLY_NETWORKS))
+        for half, networks in ((DAILY.config, DAILY_NETWORKS), (HOURLY.config, HOURLY_NETWORKS))
     )
     _require_fit(daily, hourly, str(file))
-    routing_attributes = nn.require(_HOURLY.config).require("attributes2").names()
-    days, hours = phy.require(_DAILY.config).find("window_size"), phy.require(_HOURLY.config).find("train_warmup")
+    routing_attributes = nn.require(HOURLY.config).require("attributes2").names()
+    days, hours = phy.require(DAILY.config).find("window_size"), phy.require(HOURLY.config).find("train_warmup")
     windows = days.whole_number() if days else DEFAULT_DAYS, hours.whole_number() if hours else DEFAULT_HOURS
     _require_windows(*windows, str(file))
     return daily, hourly, routing_attributes, *windows
@@ -275,7 +252,7 @@ def _require_fit(daily: ModelConfig | ModelSettings, hourly: ModelConfig | Model
         of_daily, of_hourly = getattr(daily, what), getattr(hourly, what)
         if of_daily != of_hourly:
             named = "dynamic parameters" if what == "dynamic" else what
-            found = f"{_DAILY.config} has {', '.join(of_daily)}; {_HOURLY.config} has {', '.join(of_hourly)}"
+            found = f"{DAILY.config} has {', '.join(of_daily)}; {HOURLY.config} has {', '.join(of_hourly)}"
             raise CheckpointError(
                 f"{where}: the halves differ in their {named}: {found}; "
                 "expected the same in the same order, because they share parameters and statistics"
@@ -284,98 +261,9 @@ def _require_fit(daily: ModelConfig | ModelSettings, hourly: ModelConfig | Model
 
 def _require_windows(days: int, hours: int, where: str) -> None:
     if days < 1:
-        raise CheckpointError(f"{where}: {_DAILY.config}.window_size is {days}, expected at least one day")
+        raise CheckpointError(f"{where}: {DAILY.config}.window_size is {days}, expected at least one day")
     if hours < 0 or hours % HOURS_PER_DAY:
-        raise CheckpointError(
-            f"{where}: {_HOURLY.config}.train_warmup is {hours}, expected whole days, a multiple of {HOURS_PER_DAY} hours"
-        )
-
-
-@dataclass(frozen=True)
-class _StackSizes:
-    """What the tensors say."""
-
-    daily: Sizes
-    hourly: Sizes
-    routing_hidden_size: int
-    use_in_proj: bool
-    use_transfer: bool
-
-
-def _check_weights(
-    weights: Mapping[str, torch.Tensor],
-    daily: ModelConfig | ModelSettings,
-    hourly: ModelConfig | ModelSettings,
-    routing_attributes: int,
-    where: str,
-) -> _StackSizes:
-    """Check every tensor of the stacked network and work out its sizes."""
-    use_in_proj, use_transfer = (any(part in name for name in weights) for part in (".in_proj.", "_transfer."))
-    mlps = {"ann": _DAILY.network, "ann1": _HOURLY.network, "ann2": _HOURLY.network}
-    layout = {**_lstm_layout(_DAILY.network, use_in_proj=use_in_proj), **_lstm_layout(_HOURLY.network, use_in_proj=use_in_proj)}
-    for name, network in mlps.items():
-        layout |= _mlp_layout(f"{network}.{name}")
-    if use_transfer:
-        for name in ("h_transfer", "c_transfer"):
-            layout |= linear(name, f"{_HOURLY.network} hidden", f"{_DAILY.network} hidden")
-    check_names(weights, layout, where)
-
-    models = ((_DAILY, daily), (_HOURLY, hourly))
-    sizes = [_sizes_of_half(weights, half, model, where) for half, model in models]
-    if sizes[0].nmul != sizes[1].nmul:
-        found = " and ".join(f"{half.network} has nmul {of_half.nmul}" for (half, _), of_half in zip(models, sizes, strict=True))
-        raise CheckpointError(f"{where}: {found}; expected the same, because stores are handed over")
-    lengths = {"inputs": 3 + len(daily.attributes), "attributes": len(daily.attributes), "routing attributes": routing_attributes}
-    for (half, model), of_half in zip(models, sizes, strict=True):
-        dynamic, static = VARIANTS[model.physics].split(model.dynamic)
-        lengths |= {f"{half.network} hidden": of_half.hidden_size, f"{half.network} gates": 4 * of_half.hidden_size}
-        lengths |= {f"{half.network} outputs": of_half.nmul * len(dynamic), f"{half.mlp} outputs": of_half.nmul * len(static)}
-    lengths["ann2 outputs"] = _ROUTING_OUTPUTS
-    lengths |= {f"{name} hidden": weights[f"{network}.{name}.3.weight"].shape[1] for name, network in mlps.items()}
-    check_shapes(weights, layout, lengths, where, len(daily.attributes))
-    check_finite(weights, where)
-    return _StackSizes(sizes[0], sizes[1], lengths["ann2 hidden"], use_in_proj, use_transfer)
-
-
-def _lstm_layout(half: str, *, use_in_proj: bool) -> dict[str, tuple[str, ...]]:
-    hidden, gates = f"{half} hidden", f"{half} gates"
-    return {
-        **(linear(f"{half}.in_proj", hidden, "inputs") if use_in_proj else {}),
-        f"{half}.lstm_inv.w_ih": (gates, hidden if use_in_proj else "inputs"),
-        f"{half}.lstm_inv.w_hh": (gates, hidden),
-        f"{half}.lstm_inv.b_ih": (gates,),
-        f"{half}.lstm_inv.b_hh": (gates,),
-        **linear(f"{half}.linear_out", f"{half} outputs", hidden),
-    }
-
-
-def _mlp_layout(mlp: str) -> dict[str, tuple[str, ...]]:
-    name = mlp.rpartition(".")[2]
-    hidden = f"{name} hidden"
-    widths = ("routing attributes" if name == "ann2" else "attributes", hidden, hidden, hidden, f"{name} outputs")
-    layers = [linear(f"{mlp}.{place}", widths[i + 1], widths[i]) for i, place in enumerate(_MLP_LAYERS)]
-    return {key: dims for layer in layers for key, dims in layer.items()}
-
-
-def _sizes_of_half(weights: Mapping[str, torch.Tensor], half: _Half, model: ModelConfig | ModelSettings, where: str) -> Sizes:
-    output = f"{half.network}.linear_out.weight"
-    nmul = components_of(weights[output].shape[0], model.dynamic, f"{where}: {output}")
-    hidden, mlp_hidden = weights[f"{half.network}.lstm_inv.w_hh"].shape[1], weights[f"{half.network}.{half.mlp}.3.weight"].shape[1]
-    return Sizes(nmul, False, hidden, mlp_hidden)
-
-
-def _input_layer(half: str, *, use_in_proj: bool) -> str:
-    """Name of the tensor whose columns are the forcings, then the attributes."""
-    return f"{half}.in_proj.weight" if use_in_proj else f"{half}.lstm_inv.w_ih"
-
-
-def _as_in_files(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Spell the names of tensors as δMG does."""
-    named = {}
-    for name, tensor in weights.items():
-        parent, _, last = name.rpartition(".")
-        named[f"{parent}.{_LSTM_SPELLINGS.get(last, last)}"] = tensor
-    return named
+        raise CheckpointError(f"{where}: {HOURLY.config}.train_warmup is {hours}, expected whole days, a multiple of {HOURS_PER_DAY} hours")
 
 
 def _statistics(document: Mapping[str, object], settings: MultiTimescaleSettings, file: Path) -> MultiTimescaleStatistics:
@@ -414,12 +302,12 @@ def _config_document(settings: MultiTimescaleSettings, epoch: int) -> dict[str, 
     hourly_phy, hourly_nn = model_parts(settings.hourly)
     phy = {
         "name": [MULTI_TIMESCALE],
-        _HOURLY.config: {**hourly_phy, "train_warmup": settings.hours},
-        _DAILY.config: {**daily_phy, "window_size": settings.days},
+        HOURLY.config: {**hourly_phy, "train_warmup": settings.hours},
+        DAILY.config: {**daily_phy, "window_size": settings.days},
     }
     hourly_nn |= {"mlp2_hidden_size": settings.routing_hidden_size, "attributes2": list(settings.routing_attributes)}
     return {
         "test": {"test_epoch": epoch},
-        "model": {"phy": phy, "nn": {_HOURLY.config: hourly_nn, _DAILY.config: daily_nn}, "use_log_norm": []},
+        "model": {"phy": phy, "nn": {HOURLY.config: hourly_nn, DAILY.config: daily_nn}, "use_log_norm": []},
         "observations": observations(settings.daily),
     }

@@ -15,7 +15,8 @@ from dmg_core.model import DeltaModel, torch_dtype
 from dmg_core.networks import DailyHalf, HourlyHalf, LstmMlpModel, MlpModel, StackLstmMlpModel
 from dmg_core.normalization import Normalizer
 from dmg_core.parameters import VARIANTS
-from dmg_core.physics.hbv import PHYSICS, HbvState
+from dmg_core.physics.hbv import HbvState
+from dmg_core.physics.members import PHYSICS
 
 
 class MultiTimescaleModel(nn.Module):

@@ -14,7 +14,7 @@ from dmg_core.errors import ConfigError
 from dmg_core.model import DeltaModel
 from dmg_core.networks import AnnModel, LstmMlpModel, LstmModel
 from dmg_core.normalization import Normalizer
-from dmg_core.physics.hbv import PHYSICS, Hbv20, SequenceHbv
+from dmg_core.physics.members import PHYSICS, Hbv20, SequenceHbv
 from dmg_core.registry import Registry
 from dmg_core.training.experiment import Experiment
 from dmg_core.training.statistics import FORCING_NAMES

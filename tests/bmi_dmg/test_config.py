@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from bmi_dmg import config as config_module
-from bmi_dmg.config import BmiConfig, CheckpointSettings, SpinUpSettings, one_slip_apart, read_config
+from bmi_dmg.config import BmiConfig, CheckpointSettings, SpinUpSettings, read_config
+from bmi_dmg.slips import one_slip_apart
 from dmg_core.errors import ConfigError
 
 Writer = Callable[..., Path]

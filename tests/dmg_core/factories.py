@@ -15,7 +15,8 @@ from dmg_core.checkpoint import Checkpoint, ModelSettings, write_checkpoint
 from dmg_core.model import build_model
 from dmg_core.networks import AnnModel, LstmMlpModel, LstmModel
 from dmg_core.parameters import VARIANTS
-from dmg_core.physics.hbv import PHYSICS, Fractions, Hbv, HbvState
+from dmg_core.physics.hbv import Fractions, Hbv, HbvState
+from dmg_core.physics.members import PHYSICS
 
 FloatArray = npt.NDArray[np.float64]
 

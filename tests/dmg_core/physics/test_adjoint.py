@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from dmg_core.physics.equations import Site
-from dmg_core.physics.hbv import Hbv, Hbv10, Hbv11p, Hbv20, Hbv20Hourly, Hbv21Hourly
+from dmg_core.physics.hbv import Hbv
+from dmg_core.physics.members import Hbv10, Hbv11p, Hbv20, Hbv20Hourly, Hbv21Hourly
 
 DYNAMIC = ("parBETA", "parK0", "parBETAET")
 #: Parameters whose bounds the equations have kinks for.
