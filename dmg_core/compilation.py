@@ -33,8 +33,8 @@ def digest_of(*modules: ModuleType) -> str:
 def compiled(function: Callable[..., Any], *, fuse: bool = False, inline: bool = False) -> Any:
     """Compile a function that other compiled functions call, together with the first of them.
 
-    Python must not call it but through :func:`callable_from_python`: what every call from Python needs takes a third of the time of
-    compiling, and almost none of these functions is called so. Kernels are (:func:`compile_kernel`).
+    Python must call it through :func:`callable_from_python` alone: without, the process crashes. What calls from Python need takes a third
+    of the time of compiling, and almost none of these functions is called so. Kernels are (:func:`compile_kernel`).
 
     Divisions do not look for zero divisors, as in numpy: that would keep loops from being vectorised.
 
@@ -62,7 +62,7 @@ def callable_from_python(function: Callable[..., Any]) -> Any:
 
 
 def _compile(function: Callable[..., Any], **options: Any) -> Any:
-    # C never calls these functions; the types of numba do not know that it can be told.
+    # No C code calls any of them, which saves a part of compiling; the hints of numba's types lack the option that says so.
     everywhere: Any = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
     return numba.njit(function, **everywhere, **options)
 

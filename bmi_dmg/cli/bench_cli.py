@@ -16,7 +16,7 @@ BENCH_HELP = """Measure what stepping and batches cost on this machine.
 
 Models of the published size (LSTM 64, MLP 7 x 4096, 4 components, 28 attributes; seeded weights) and catchments are made in a temporary
 folder: about 500 MB; TMPDIR says where. Each measurement runs in a process of its own, with one thread where it does not say otherwise,
-and is repeated. Takes about ten minutes, in which the machine should have nothing else to do.
+and is repeated. Takes a quarter of an hour, in which the machine should have nothing else to do.
 
 \b
   startup         from 'import torch' to the end of the first day, without compiled code on disk and with it

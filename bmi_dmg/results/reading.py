@@ -169,7 +169,13 @@ class RunResults:
         return np.vstack([axis.means(self.hourly(role, rows[part]), by_day=by_day) for part in blocks(len(rows))])
 
     def budget_table(self, rows: Sequence[int]) -> dict[str, Array] | None:
-        """Read the terms that the run itself has counted, mm, each of shape (len(rows),), by their names; None if it has not."""
+        """Read the terms that the run itself has counted, mm, each of shape (len(rows),), by their names; None if it has not.
+
+        Raises
+        ------
+        ConfigError
+            If the table has been damaged.
+        """
         table = self.source.with_name(BUDGET_TABLE)
         if not table.is_file():
             return None
@@ -178,8 +184,11 @@ class RunResults:
         wanted = [self.ids[row] for row in rows]
         if not lines.keys() >= set(wanted):
             return None
-        terms = [name for name in next(iter(lines.values())) if name.endswith("[mm]")]
-        return {name.removesuffix("[mm]"): np.array([float(lines[catchment][name]) for catchment in wanted]) for name in terms}
+        terms = [name for name in next(iter(lines.values())) if name is not None and name.endswith("[mm]")]
+        try:
+            return {name.removesuffix("[mm]"): np.array([float(lines[catchment][name]) for catchment in wanted]) for name in terms}
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"{table}: {error}; expected a number for each catchment and term, as the run has written them") from error
 
     def rows_of(self, catchments: Sequence[str]) -> list[int]:
         """Find catchments.

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from bmi_dmg.driver.run import run
 from bmi_dmg.results.quantities import PRECIPITATION
@@ -13,6 +14,7 @@ from bmi_dmg.results.reading import RunResults
 from bmi_dmg.results.summary import summarize
 from bmi_dmg.results.water_budget import water_budget
 from bmi_dmg.run_folder.writing import BUDGET_COLUMNS, Period, write_realization
+from dmg_core.errors import ConfigError
 from tests.bmi_dmg.conftest import MTS
 
 
@@ -68,7 +70,7 @@ def test_jumps_of_re_anchoring_are_a_term(make_own_run: Callable[..., Path]) -> 
 
 
 def test_without_re_anchoring_the_stores_are_told_one_by_one(make_own_run: Callable[..., Path]) -> None:
-    """What the run has counted is not told where its results say more; a NetCDF file alone has no such table."""
+    """What the run has counted is not told where its results say more; a damaged table is refused, and a NetCDF file alone has none."""
     start = datetime(2001, 2, 3)
     folder = make_own_run(start, 3, start, 72, ids=("cat-1",))
     run(folder, progress=False)
@@ -77,6 +79,10 @@ def test_without_re_anchoring_the_stores_are_told_one_by_one(make_own_run: Calla
     assert counted is not None
     assert not counted["reanchoring"].any()
     assert [term.label for term in water_budget(summaries, counted).terms] == [term.label for term in water_budget(summaries).terms]
-    (folder / "outputs" / "budget.csv").unlink()
+    table = folder / "outputs" / "budget.csv"
+    table.write_text(table.read_text(encoding="utf-8").replace("cat-1,", "cat-1,x"), encoding="utf-8")
+    with RunResults(folder) as results, pytest.raises(ConfigError, match=r"budget\.csv: .*'x.*; expected a number for each catchment"):
+        results.budget_table([0])
+    table.unlink()
     with RunResults(folder / "outputs" / "catchments.nc") as results:
         assert results.budget_table([0]) is None
