@@ -90,6 +90,7 @@ def test_the_driver_refuses_what_the_check_calls_an_error(folder: Path, name: st
     assert not (folder / "outputs" / "catchments.nc").exists()
 
 
+@pytest.mark.filterwarnings("ignore:.*means nothing to this model")
 @pytest.mark.parametrize("name", ["gaps that are mended", "config of no divide", "main output per hour", "key without meaning"])
 def test_the_driver_runs_what_has_no_error(folder: Path, name: str) -> None:
     """Warnings and notes do not keep a folder from being run."""
