@@ -77,5 +77,6 @@ def started_ranks() -> Iterator[Ranks]:
     dist.init_process_group("gloo")
     try:
         yield Ranks(dist.get_rank(), dist.get_world_size())
+        dist.barrier()  # all leave together: what one of them meets in leaving must not end another that is still writing
     finally:
         dist.destroy_process_group()

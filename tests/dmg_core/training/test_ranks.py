@@ -50,6 +50,7 @@ def launch(tmp_path: Path, out: Path, *more: str) -> None:
     assert result.returncode == 0, result.stderr[-3000:]
 
 
+@pytest.mark.slow  # on a busy machine torch aborts some of its processes when they end
 def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
     """Each takes half of the basins of a batch; the weights come out as those of one process, to rounding."""
     train(make_experiment(**PLAIN), tmp_path / "alone")
@@ -60,6 +61,7 @@ def test_two_processes_learn_what_one_does(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "together" / "versions.json").read_text())["torch"] == torch.__version__
 
 
+@pytest.mark.slow  # on a busy machine torch aborts some of its processes when they end
 def test_as_many_processes_must_go_on(tmp_path: Path) -> None:
     """A checkpoint of two processes cannot be gone on with by one."""
     launch(tmp_path, tmp_path / "together")
