@@ -29,3 +29,21 @@ class ForcingError(DmgError):
 
 class StateError(DmgError):
     """Raise if a state does not belong to the model or catchment it is given to, or the model is not ready to step."""
+
+
+class WriteError(OSError, DmgError):
+    """Raise if a file cannot be written: the disk is full or read-only, or permission is missing.
+
+    Parameters
+    ----------
+    errno : int or None
+        Number of the system's error.
+    strerror : str
+        What the system says.
+    filename : str
+        The file that was to be written.
+    """
+
+    def __str__(self) -> str:
+        """Name the file and what the system says."""
+        return f"{self.filename}: cannot be written: {self.strerror}"
