@@ -17,6 +17,7 @@ from bmipy import Bmi
 from bmi_dmg.checking.config_checks import inspect_configs
 from bmi_dmg.checking.findings import Finding, Findings, Severity, Subject, listing
 from bmi_dmg.checking.forcing_checks import KNOWN, Source, inspect_coverage, inspect_values
+from bmi_dmg.checking.period_checks import inspect_period, inspect_start
 from bmi_dmg.driver.lifecycle import Constructor, Variable, describe, finalize_all, initialized, interface_of, load_class
 from bmi_dmg.model import BmiDeltaModel
 from bmi_dmg.run_folder.forcings import ForcingReader, open_forcing
@@ -224,12 +225,15 @@ def _plan(catchments: Catchments, realization: Realization, findings: Findings, 
     if is_own(construct):
         inspected = inspect_configs(realization, configured, findings)
         sound, mended = inspected.sound, inspected.mended
+        inspect_start(realization, inspected.cold, findings)
     if construct is None or not sound:
         return None
     model = findings.attempt(Subject("module", path, MODULE_REMEDY), initialized, construct, formulation, sound[0])
     if model is None:
         return None
     opened.callback(finalize_all, [(sound[0], model)])
+    if isinstance(model, BmiDeltaModel):
+        inspect_period(realization, model, findings)
     exchange = _exchange(model, realization, forcing, findings)
     if forcing is None or exchange is None:
         return None

@@ -25,6 +25,8 @@ from bmi_dmg.run_folder.realization import STEP_SECONDS, TIME_FORMAT
 from dmg_core.errors import WriteError
 from dmg_core.files import write_errors
 
+#: The results of all catchments, in a run folder.
+DATASET = Path("outputs") / "catchments.nc"
 #: Catchments and hours that share a piece of the NetCDF file: whole hydrographs and whole maps both stay quick to read.
 NETCDF_CHUNK = (64, 720)
 #: Table of water budgets, beside the NetCDF file.

@@ -15,14 +15,12 @@ from pathlib import Path
 from bmi_dmg.checking.preflight import RunPlan, check_run, is_own
 from bmi_dmg.driver.claim import claimed
 from bmi_dmg.driver.lifecycle import RunError, finalize_all, interface_of, working_in
-from bmi_dmg.driver.outputs import OutputSettings, RunOutputs
+from bmi_dmg.driver.outputs import DATASET, OutputSettings, RunOutputs
 from bmi_dmg.driver.parallel import run_parts
 from bmi_dmg.driver.resume import Resumption, find_resumption
 from bmi_dmg.driver.stepping import Example, Passage, chunk_of, run_catchments
 from bmi_dmg.run_folder.realization import read_realization
 from dmg_core.errors import ConfigError
-
-DATASET = Path("outputs") / "catchments.nc"
 
 
 @dataclass(frozen=True)

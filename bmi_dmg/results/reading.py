@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmi_dmg.driver.claim import settle
-from bmi_dmg.driver.outputs import BUDGET_TABLE, NETCDF_CHUNK
-from bmi_dmg.driver.run import DATASET
+from bmi_dmg.driver.outputs import BUDGET_TABLE, DATASET, NETCDF_CHUNK
 from bmi_dmg.results.quantities import PRECIPITATION, RUNOFF, Kind, Quantity, precipitation, quantity
 from bmi_dmg.results.time_axis import TimeAxis, changes_by_day
 from bmi_dmg.run_folder.aorc import WELL_KNOWN
