@@ -25,6 +25,7 @@ from bmi_dmg.run_folder.hydrofabric import Catchments, find_catchments
 from bmi_dmg.run_folder.realization import Formulation, Realization
 from bmi_dmg.run_folder.units import Converter, converter
 from bmi_dmg.run_folder.weather_source import source_of
+from bmi_dmg.variables import PRECIPITATION
 from dmg_core.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -106,6 +107,13 @@ class Exchange:
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
     main_output: str
+
+    @property
+    def place_of_precipitation(self) -> int | None:
+        """Which of the inputs is precipitation in mm/h; None if none is, as far as is known."""
+        known = PRECIPITATION.name, PRECIPITATION.units
+        places = [place for place, given in enumerate(self.inputs) if (given.variable.name, given.variable.units) == known]
+        return places[0] if places else None
 
     @property
     def known_sources(self) -> list[Source]:

@@ -16,7 +16,9 @@ from bmi_dmg.cli.cli_errors import clean_errors
 from bmi_dmg.cli.evaluate_cli import EVALUATE_HELP, evaluate_command
 from bmi_dmg.cli.state_cli import SPINUP_HELP, spinup_command, state_app
 from bmi_dmg.cli.train_cli import TRAIN_HELP, TUNE_HELP, train_command, tune_command
-from bmi_dmg.driver.run import DATASET, run
+from bmi_dmg.driver.cf import DAILY_NAME
+from bmi_dmg.driver.outputs import DATASET
+from bmi_dmg.driver.run import run
 
 if TYPE_CHECKING:
     from bmi_dmg.preparing.adopt import Adopted
@@ -63,8 +65,9 @@ The realization must name one 'bmi_python' module, alone or inside a 'bmi_multi'
 folder is checked first, and everything that is wrong with it is listed at once.
 
 Results: cat-*.csv in the realization's output folder (NGIAB: outputs/ngen), in ngen's own form, and {DATASET} with all catchments,
-whose path is printed; and the water budget of each catchment in outputs/budget.csv. They appear when the run has ended well. The
-realization's 'mass_balance' is checked as ngen does.
+whose path is printed; the same by calendar day, with precipitation and flow in m3/s, in outputs/{DAILY_NAME}; and the water
+budget of each catchment in outputs/budget.csv. They appear together when the run has ended well. The realization's 'mass_balance' is
+checked as ngen does.
 
 With --workers, each process takes a part of the catchments; results are the same, and appear only if all parts have ended well. Restart
 files then are one for each process.

@@ -124,7 +124,9 @@ class RunResults:
 
     @cached_property
     def by_day(self) -> bool:
-        """Whether the model steps by the day, as a look at the runoff of the first catchments tells."""
+        """Whether the model steps by the day, as the file or else a look at the runoff of the first catchments tells."""
+        if "steps_per_day" in self.attributes:
+            return self.attributes["steps_per_day"] == "1"
         return changes_by_day(self.hourly(RUNOFF, range(min(len(self.ids), BLOCK))), self.start)
 
     @cached_property
