@@ -34,7 +34,7 @@ def evaluation() -> Evaluation:
 
 
 def test_flow_is_written_by_gauge_and_time(evaluation: Evaluation, tmp_path: Path) -> None:
-    """``simulation.nc`` has simulated and observed flow by gauge and time in mm/d, with dates and places, and gives it back."""
+    """``simulation.nc`` gives simulated and observed flow in mm/d back, by gauge and time, with dates and places."""
     write_evaluation(tmp_path, evaluation, "a model", {})
     with xr.open_dataset(tmp_path / "simulation.nc") as written:
         assert written.streamflow.dims == ("gauge_id", "time")
