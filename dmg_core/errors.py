@@ -29,3 +29,7 @@ class ForcingError(DmgError):
 
 class StateError(DmgError):
     """Raise if a state does not belong to the model or catchment it is given to, or the model is not ready to step."""
+
+
+class CatchmentError(DmgError, IndexError, ValueError):
+    """Raise if an engine has no such catchment, not any more, or another of that name; what a list or numpy would raise as well."""
