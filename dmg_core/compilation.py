@@ -123,12 +123,9 @@ def compile_kernel(template: Callable[..., Any], name: str, digest: str, **bindi
     """
     copy = rebind(template, **bindings)
     copy.__qualname__ = f"{template.__name__}_{name}_{digest}_{FORMAT}"
-    kernel: Callable[..., Any]
+    kernel = _compile(copy)
     try:
-        cached = _compile(copy, cache=True)
-        cached._cache = CodeCache(copy)
-        kernel = cached
+        kernel._cache = CodeCache(copy)
     except RuntimeError as error:
         _log.warning("compiled code cannot be kept and is made anew at every start (%s); set NUMBA_CACHE_DIR to a writeable folder", error)
-        kernel = _compile(copy)
-    return kernel
+    return kernel  # type: ignore[no-any-return]  # numba has no types here
