@@ -69,14 +69,14 @@ def find_resumption(realization: Realization, ids: Sequence[str]) -> Resumption:
     for folder in {folder: None for folder, _ in places.values()}:
         for time, files in holdings_of(restart_files(folder)).items():
             holdings.setdefault(time, {}).update({(folder, name): file for name, file in files.items()})
-    time = newest_complete(holdings, places.values())
-    if time is None:
+    hour = newest_complete(holdings, places.values())
+    if hour is None:
         newest = max(holdings)
         folder, name = next(place for place in places.values() if place not in holdings[newest])
         raise StateError(
             f"{folder}: no restart file of {newest} has a state of {name}, and there is no earlier hour of which all catchments have one"
         )
-    return _resumption(realization, {catchment: (place[1], holdings[time][place]) for catchment, place in places.items()})
+    return _resumption(realization, {catchment: (place[1], holdings[hour][place]) for catchment, place in places.items()})
 
 
 def _place_of(path: Path) -> _Place:
