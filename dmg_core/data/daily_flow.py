@@ -157,7 +157,7 @@ def without_impossible(flow: FloatArray, area: FloatArray, ids: Sequence[str], d
         series = FlowSeries(f"{where}: {ids[basin]}", dates, flow[:, basin], "mm/d")
         _require_possible(flow[:, basin], faults[:, basin], series)
         example = f"{flow[days[0], basin]:g} mm/d"
-        LOGGER.warning("%s: %d days cannot be flow (%s) and count as missing: %s", series.where, len(days), example, named(dates[days]))
+        LOGGER.warning("%s: values cannot be flow (%s); days left out: %s", series.where, example, named(dates[days]))
     return np.where(faults, np.nan, flow)
 
 
@@ -165,14 +165,14 @@ def tell(flow: DailyFlow, where: str, first: np.datetime64, last: np.datetime64)
     """Log which days from a first to a last one do not count, and why."""
     within = (flow.days >= first) & (flow.days <= last)
     reasons = {
-        f"have values that cannot be flow{f' ({flow.example})' if flow.example else ''}": flow.impossible,
-        "have two different values for one time": flow.contradictory,
-        "are not covered evenly by their values (gaps, or another interval)": flow.uneven,
+        f"values cannot be flow{f' ({flow.example})' if flow.example else ''}": flow.impossible,
+        "two different values stand for one time": flow.contradictory,
+        "values do not cover the day evenly (gaps, or another interval)": flow.uneven,
     }
     for reason, days in reasons.items():
         chosen = flow.days[days & within]
         if len(chosen):
-            LOGGER.warning("%s: %d days %s and do not count: %s", where, len(chosen), reason, named(chosen))
+            LOGGER.warning("%s: %s; days left out: %s", where, reason, named(chosen))
 
 
 def named(days: Sequence[Any] | Dates) -> str:

@@ -64,7 +64,7 @@ def test_a_repeated_time_costs_its_day_alone(caplog: pytest.LogCaptureFixture) -
     flow = means([*steps(0, 60), *steps(1, 60), (twice[0], 99.0), *steps(2, 60)])
     np.testing.assert_allclose(flow.values, [11.5, np.nan, 11.5])
     tell(flow, "flow.csv: cat-1", DAY, DAY + 2)
-    assert caplog.messages == ["flow.csv: cat-1: 1 days have two different values for one time and do not count: 2020-02-29"]
+    assert caplog.messages == ["flow.csv: cat-1: two different values stand for one time; days left out: 2020-02-29"]
 
 
 @pytest.mark.parametrize("marker", [-999999.0, -9999.0, -999.0, -1e-3, np.inf, -np.inf, 9.96921e36, 1e20, 99999.0])
@@ -76,9 +76,7 @@ def test_markers_of_missing_values_are_no_flow(marker: float, caplog: pytest.Log
     np.testing.assert_allclose(flow.values, [11.5, np.nan, 11.5])
     tell(flow, "flow.csv: cat-1", DAY, DAY + 2)
     (message,) = caplog.messages
-    assert message == (
-        f"flow.csv: cat-1: 1 days have values that cannot be flow ({marker:g} m3 s-1 at 2020-02-29T03:00:00) and do not count: 2020-02-29"
-    )
+    assert message == f"flow.csv: cat-1: values cannot be flow ({marker:g} m3 s-1 at 2020-02-29T03:00:00); days left out: 2020-02-29"
 
 
 def test_days_outside_a_run_are_not_told(caplog: pytest.LogCaptureFixture) -> None:
@@ -124,8 +122,8 @@ def test_daily_series_lose_impossible_days(caplog: pytest.LogCaptureFixture) -> 
     found = without_impossible(flow, np.array([100.0, 200.0]), ("g1", "g2"), dates, "data.nc")
     np.testing.assert_array_equal(found, [[1.0, 2.0], [np.nan, np.nan], [3.0, np.nan], [np.nan, 4.0]])
     assert caplog.messages == [
-        "data.nc: g1: 2 days cannot be flow (-999 mm/d) and count as missing: 2020-02-29, 2020-03-02",
-        "data.nc: g2: 1 days cannot be flow (100000 mm/d) and count as missing: 2020-03-01",
+        "data.nc: g1: values cannot be flow (-999 mm/d); days left out: 2020-02-29, 2020-03-02",
+        "data.nc: g2: values cannot be flow (100000 mm/d); days left out: 2020-03-01",
     ]
     with pytest.raises(ForcingError, match=r"data.nc: g2: flow is 900000 mm/d at 2020-02-28, and so are most"):
         without_impossible(np.full((4, 2), [1.0, 9e5]), np.array([100.0, 200.0]), ("g1", "g2"), dates, "data.nc")

@@ -117,7 +117,7 @@ def test_flow_that_is_none_counts_as_missing(dataset: xr.Dataset, tmp_path: Path
     dataset["Q"][1, [3, 7]] = -9999.0
     expected[[3, 7], 1] = np.nan
     np.testing.assert_array_equal(read(dataset, tmp_path, READY).flow, expected)
-    assert "b22: 2 days cannot be flow (-9999 mm/d) and count as missing: 2001-01-04, 2001-01-08" in caplog.text
+    assert "b22: values cannot be flow (-9999 mm/d); days left out: 2001-01-04, 2001-01-08" in caplog.text
 
 
 def test_calendars_without_leap_days_are_told(dataset: xr.Dataset, tmp_path: Path) -> None:
