@@ -31,6 +31,10 @@ class StateError(DmgError):
     """Raise if a state does not belong to the model or catchment it is given to, or the model is not ready to step."""
 
 
+class CatchmentError(DmgError, IndexError, ValueError):
+    """Raise if an engine has no such catchment, not any more, or another of that name; what a list or numpy would raise as well."""
+
+
 class WriteError(OSError, DmgError):
     """Raise if a file cannot be written: the disk is full or read-only, or permission is missing.
 
