@@ -189,8 +189,11 @@ class RunResults:
             return None
         try:
             with table.open(encoding="utf-8", newline="") as stream:
-                lines = {line["catchment"]: line for line in csv.DictReader(stream)}
-        except (OSError, UnicodeDecodeError, csv.Error, KeyError) as error:
+                reader = csv.DictReader(stream)
+                if "catchment" not in (reader.fieldnames or ()):
+                    raise ValueError("it has no column 'catchment'")
+                lines = {line["catchment"]: line for line in reader}
+        except (OSError, ValueError, csv.Error) as error:
             raise ConfigError(f"{table}: not readable as a table of water budgets: {error}; run the folder again, or remove it") from error
         wanted = [self.ids[row] for row in rows]
         if not lines.keys() >= set(wanted):
