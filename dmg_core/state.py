@@ -136,7 +136,7 @@ class States:
             with written_whole(path) as stream:
                 stream.write(self.to_bytes())
         except OSError as error:
-            raise StateError(f"{path}: the state cannot be written: {error}") from error
+            raise StateError(f"{path}: the state cannot be written: {error.strerror or error}") from error
 
     @classmethod
     def read(cls, path: Path) -> States:

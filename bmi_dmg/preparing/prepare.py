@@ -40,6 +40,7 @@ from bmi_dmg.run_folder.writing import (
 )
 from bmi_dmg.shipped import CONUS_DAILY, copy_shipped_model, shipped_model
 from bmi_dmg.variables import INPUTS
+from dmg_core.attribute_ranges import far_outside
 from dmg_core.errors import ConfigError, ForcingError
 from dmg_core.files import path_written_whole
 
@@ -153,6 +154,8 @@ def prepare(
         period, notes = _period(forcing, catchments.ids, start, end, earlier)
         table = None if attributes is None else Path(attributes)
         found = collect_attributes(facts.attributes, catchments, table=table, geopackage=geopackage, forcing=forcing)
+    far = far_outside(facts.training_ranges, found.values, catchments.ids)
+    found = replace(found, notes=(*found.notes, *(facts.training_ranges[name].tell(name, entries) for name, entries in far.items())))
     notes += _bring_into_layout(kind, geopackage, settings, catchments.ids)
     if model is None:
         facts = replace(facts, folder=copy_shipped_model(folder / MODELS / CONUS_DAILY))

@@ -101,7 +101,7 @@ class CatchmentMajor:
         """Give values by catchment, or by catchment and time."""
         rows, steps = key if isinstance(key, tuple) else (key, slice(None))
         if self._of_time_alone:
-            values: Any = np.ma.masked_array(self._variable[steps])
+            values = self._variable[steps]
             return np.ma.repeat(values[None], len(range(*rows.indices(self.shape[0]))), axis=0) if isinstance(rows, slice) else values
         return self._variable[steps, rows].T if self._time_first else self._variable[rows, steps]
 
