@@ -317,9 +317,18 @@ Exit status:
   1  warnings: the run works, but its results may not be what they seem
   2  errors: the run would fail, or be wrong without a word
 
+With --ngen, what that ngen would do otherwise than 'bmi-dmg run' is looked at as well: blocks about states that it passes over without a
+word, so that a run to be resumed would start from nothing, and layouts of hydrofabric and forcing that it does not read.
+
 \b
-Example:
+  stock   NOAA-OWP's main branch, and NGIAB's
+  pr957   the same with its pull request 957, which reads 'serialization'
+  ngwpc   NGWPC's operational fork, which reads 'state_saving'
+
+\b
+Examples:
   bmi-dmg check ./my_run && bmi-dmg run ./my_run
+  bmi-dmg check ./my_run --ngen stock
 """
 
 
@@ -327,12 +336,15 @@ Example:
 def check_command(
     run_folder: RunFolder,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    ngen: Annotated[
+        Ngen | None, typer.Option("--ngen", help="Which ngen is to run the folder. [default: none, 'bmi-dmg run' is]", show_default=False)
+    ] = None,
 ) -> None:
     """Print what is wrong with a run folder."""
     with clean_errors(leaves="A check writes nothing."):
         from bmi_dmg.checking.check import check_folder
 
-        result = check_folder(run_folder)
+        result = check_folder(run_folder, ngen=None if ngen is None else ngen.value)
     typer.echo(json.dumps(result.as_json(), indent=2) if as_json else result.as_text())
     raise typer.Exit(result.status)
 

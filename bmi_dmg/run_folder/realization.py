@@ -22,6 +22,7 @@ ID_TOKEN = "{{id}}"
 #: What names a catchment in NGWPC's fork, where the token becomes a number.
 FORK_TOKEN = "cat-{{id}}"
 PROVIDERS = ("NetCDF", "CsvPerFeature")
+GROUPINGS = ("per_feature", "per_formulation")
 DEFAULT_OUTPUT_ROOT = "./outputs/ngen"
 ONLY_NGEN = ("catchments", "layers", "serialization", "state_saving")
 OUTPUT_KEYS = frozenset({"output_variables", "output_header_fields"})
@@ -133,6 +134,8 @@ class Realization:
         Folder of the catchment CSV files.
     precision : int
         Significant digits in them.
+    tables : {"per_feature", "per_formulation", "none"}
+        Whether there is a CSV file for each catchment, one for all, or none.
     """
 
     path: Path
@@ -142,6 +145,7 @@ class Realization:
     end: datetime
     output_root: Path
     precision: int
+    tables: str = "per_feature"
 
     @property
     def n_steps(self) -> int:
@@ -203,6 +207,7 @@ def read_realization(run_folder: Path, *, by_ngen: bool = False) -> Realization:
         end=end,
         output_root=folder / root,
         precision=output.get("precision", int, 9),
+        tables=_tables(top, output),
     )
 
 
@@ -235,6 +240,17 @@ class _Section:
         if len(entries) != 1:
             raise ConfigError(f"{self.where(key)} has {len(entries)} entries; only exactly one can be run without ngen")
         return _Section(self.path, f"{self.place}.{key}[0]", entries[0])
+
+
+def _tables(top: _Section, output: _Section) -> str:
+    """How ngen is to write the catchments' CSV files."""
+    if "output" not in top.content:
+        return "none" if top.get("disable_catchment_output", bool, False) else GROUPINGS[0]
+    catchment = output.section("catchment") if "catchment" in output.content else _Section(top.path, "output.catchment", {})
+    grouping: str = catchment.get("grouping", str, GROUPINGS[0])
+    if grouping not in GROUPINGS:
+        raise ConfigError(f"{catchment.where('grouping')} is {grouping!r}; known are {' and '.join(GROUPINGS)}")
+    return grouping if catchment.get("enable", bool, True) else "none"
 
 
 def _times(time: _Section) -> tuple[datetime, datetime]:

@@ -129,6 +129,19 @@ def folder_of_stock(tmp_path: Path, table: Path, make_model: Callable[..., Path]
     return folder
 
 
+LAYOUT_KINDS = {"ngen-configs", "ngen-hydrofabric", "ngen-forcing"}
+
+
+def test_the_check_knows_which_ngen_reads_a_folder(prepared: Path, folder_of_stock: Path) -> None:
+    """Each layout has nothing to object to for the ngen that reads it, and errors for hydrofabric, forcing and configs for the other."""
+    for folder, ngen in ((prepared, "ngwpc"), (folder_of_stock, "stock"), (folder_of_stock, "pr957")):
+        assert {finding.severity for finding in check_folder(folder, ngen=ngen).findings} <= {Severity.NOTE}
+    for folder, ngen in ((prepared, "stock"), (prepared, "pr957"), (folder_of_stock, "ngwpc")):
+        found = [finding for finding in check_folder(folder, ngen=ngen).findings if finding.severity is not Severity.NOTE]
+        assert {finding.kind for finding in found} == LAYOUT_KINDS
+        assert {finding.severity for finding in found} == {Severity.ERROR}
+
+
 def module_of(folder: Path) -> dict[str, Any]:
     """Parameters of the module in the realization of a folder."""
     module: dict[str, Any] = json.loads((folder / REALIZATION).read_text())["global"]["formulations"][0]["params"]["modules"][0]["params"]
