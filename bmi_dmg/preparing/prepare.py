@@ -324,7 +324,7 @@ def _write_configs(
             latitude=latitude,
             time_step=time_step,
             pet_method=method,
-            choices=None if before is None else before.choices(folder, model_dir),
+            choices=None if before is None else before.choices(folder, model_dir, values),
         )
         contents[folder / BMI_CONFIGS / f"{catchment}.yml"] = content
         replaced.append([] if before is None else before.replaced(content))
