@@ -94,7 +94,8 @@ RUN_LEAVES = (
 
 OBSERVED_HELP = (
     "Observed flow: CSV with a column 'time' and columns headed cat-7[mm d-1] or cat-7[m3 s-1], or NetCDF with one variable over time and "
-    "catchment_id. It must be the flow that a catchment itself yields."
+    "catchment_id. It must be the flow that a catchment itself yields. In a report, columns may also be headed by a gauge that the "
+    "hydrofabric names, 01563500[m3 s-1]: flow of all that drains to it."
 )
 
 PLOT_HELP = """Draw a folder that has been run.
@@ -112,8 +113,9 @@ Examples:
 
 REPORT_HELP = """Write report.html into a folder that has been run: one page for people.
 
-A map of the divides coloured by any result, click one for its hydrograph and water budget; totals, findings of the check, settings and
-versions. The page holds all it needs and works without a network, so it can be sent by mail.
+A map of the divides coloured by any result, click one for its hydrograph, flow at its outlet in m3/s, gauge and water budget; totals as
+the run has counted them, findings of the check, settings and versions. The page holds all it needs and works without a network, so it
+can be sent by mail.
 
 \b
 Example:
