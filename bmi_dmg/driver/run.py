@@ -110,6 +110,7 @@ def run(
             precision=realization.precision,
             outputs=plan.exchange.outputs,
             attributes={"source": realization.formulation.python_type, "main_output_variable": plan.exchange.main_output},
+            tables=realization.tables,
         )
         advance_bar = opened.enter_context(_progress_bar(progress, realization.n_steps))
         passage = Passage(fast, chunk_of(len(plan.catchments.ids)), advance_bar)
