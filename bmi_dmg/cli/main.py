@@ -70,8 +70,9 @@ The realization must name one 'bmi_python' module, alone or inside a 'bmi_multi'
 folder is checked first, and everything that is wrong with it is listed at once.
 
 Results: cat-*.csv in the realization's output folder (NGIAB: outputs/ngen), in ngen's own form, and
-outputs/catchments.nc with all catchments, whose path is printed; and the water budget of each catchment in
-outputs/budget.csv. They appear when the run has ended well. The realization's 'mass_balance' is checked as ngen does.
+outputs/catchments.nc with all catchments, whose path is printed; the same by calendar day, with precipitation and
+flow in m3/s, in outputs/catchments_daily.nc; and the water budget of each catchment in outputs/budget.csv. They appear
+together when the run has ended well. The realization's 'mass_balance' is checked as ngen does.
 
 With --workers, each process takes a part of the catchments; results are the same, and appear only if all parts have ended well. Restart
 files then are one for each process.
