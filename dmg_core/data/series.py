@@ -87,7 +87,10 @@ class SeriesNames:
         missing = sorted({"precipitation", "flow", "area", "elevation", "latitude"} - mapping.keys())
         unknown = sorted(mapping.keys() - known)
         if missing or unknown:
-            raise ConfigError(f"names of series: missing are {missing}, unknown are {unknown}; known are {', '.join(sorted(known))}")
+            raise ConfigError(
+                f"names of series: missing are {missing}, unknown are {unknown}; known are {', '.join(sorted(known))}. "
+                "Say what the variables are called beside the reader's name in the experiment, or by --data-option precipitation=NAME"
+            )
         names = cls(**{**mapping, "attributes": tuple(mapping.get("attributes", ()))})
         if (names.lowest_temperature is None) != (names.highest_temperature is None):
             raise ConfigError("names of series: lowest_temperature and highest_temperature go together, only one of them is given")
