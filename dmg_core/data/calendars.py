@@ -64,8 +64,7 @@ def moments(values: Any, attributes: Mapping[str, Any], where: str) -> Dates:
     if calendar not in GREGORIAN | WITHOUT_LEAP_DAYS:
         known = ", ".join(sorted(GREGORIAN | WITHOUT_LEAP_DAYS))
         raise ForcingError(f"{where} is in the calendar '{calendar}', whose days are not those of the weather; expected one of {known}")
-    whole = values.astype(np.float64).filled(np.nan) if isinstance(values, np.ma.MaskedArray) else values
-    numbers = np.asarray(whole, np.float64)
+    numbers = np.asarray(values.astype(np.float64).filled(np.nan) if hasattr(values, "mask") else values, np.float64)
     if not np.isfinite(numbers).all():
         raise ForcingError(f"{where} has no value at place {int(np.flatnonzero(~np.isfinite(numbers))[0]) + 1}")
     seconds = np.rint(numbers * _SECONDS[match["unit"].lower()]).astype(np.int64)
