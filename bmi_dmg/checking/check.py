@@ -19,7 +19,9 @@ import numpy as np
 from bmi_dmg.checking.findings import Finding, Findings, Severity, Subject, listing
 from bmi_dmg.checking.ngen_checks import inspect_for_ngen
 from bmi_dmg.checking.preflight import NO_CATCHMENTS, RunPlan, inspect_run
+from bmi_dmg.driver.claim import leftovers, running
 from bmi_dmg.driver.lifecycle import finalize_all, working_in
+from bmi_dmg.driver.outputs import DATASET
 from bmi_dmg.run_folder.hydrofabric import Catchments
 from bmi_dmg.run_folder.ngen_kinds import NgenKind
 from bmi_dmg.run_folder.realization import ID_TOKEN, Realization, read_realization
@@ -99,6 +101,7 @@ def _inspect(folder: Path, realization: Realization, findings: Findings, kind: N
             _close(inspection.plan)
         _check_strays(inspection.catchments, realization, findings)
         _check_leftovers(inspection.catchments, realization, findings)
+        _check_unfinished(folder, realization, findings)
         _check_routing(folder, realization, findings)
         if kind is not None:
             inspect_for_ngen(kind, folder, realization, findings)
@@ -152,6 +155,22 @@ def _check_leftovers(catchments: Catchments, realization: Realization, findings:
             "none needed; the next run replaces them",
             catchments=old,
         )
+
+
+def _check_unfinished(run_folder: Path, realization: Realization, findings: Findings) -> None:
+    """Note a run that is going on, and what killed ones have left."""
+    for folder in dict.fromkeys([realization.output_root, (run_folder / DATASET).parent]):
+        busy, left = running(folder), leftovers(folder)
+        if busy is not None:
+            findings.note("running", f"{folder}: a run ({busy}) is writing its results there", folder, "wait for it")
+        elif left:
+            names = ", ".join(path.name for path in left)
+            findings.warning(
+                "unfinished",
+                f"{folder}: a run that was ended before it was complete has left {names}; the results there may be of a run before it",
+                folder,
+                "run again, which puts this in order",
+            )
 
 
 def _check_routing(folder: Path, realization: Realization, findings: Findings) -> None:

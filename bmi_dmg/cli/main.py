@@ -70,8 +70,9 @@ The realization must name one 'bmi_python' module, alone or inside a 'bmi_multi'
 folder is checked first, and everything that is wrong with it is listed at once.
 
 Results: cat-*.csv in the realization's output folder (NGIAB: outputs/ngen), in ngen's own form, and
-outputs/catchments.nc with all catchments, whose path is printed; and the water budget of each catchment in
-outputs/budget.csv. They appear when the run has ended well. The realization's 'mass_balance' is checked as ngen does.
+outputs/catchments.nc with all catchments, whose path is printed; the same by calendar day, with precipitation and
+flow in m3/s, in outputs/catchments_daily.nc; and the water budget of each catchment in outputs/budget.csv. They appear
+together when the run has ended well. The realization's 'mass_balance' is checked as ngen does.
 
 With --workers, each process takes a part of the catchments; results are the same, and appear only if all parts have ended well. Restart
 files then are one for each process.
@@ -102,7 +103,8 @@ RUN_LEAVES = (
 
 OBSERVED_HELP = (
     "Observed flow: CSV with a column 'time' and columns headed cat-7[mm d-1] or cat-7[m3 s-1], or NetCDF with one variable over time and "
-    "catchment_id. It must be the flow that a catchment itself yields."
+    "catchment_id. It must be the flow that a catchment itself yields. In a report, columns may also be headed by a gauge that the "
+    "hydrofabric names, 01563500[m3 s-1]: flow of all that drains to it."
 )
 
 PLOT_HELP = """Draw a folder that has been run.
@@ -120,8 +122,9 @@ Examples:
 
 REPORT_HELP = """Write report.html into a folder that has been run: one page for people.
 
-A map of the divides coloured by any result, click one for its hydrograph and water budget; totals, findings of the check, settings and
-versions. The page holds all it needs and works without a network, so it can be sent by mail.
+A map of the divides coloured by any result, click one for its hydrograph, flow at its outlet in m3/s, gauge and water budget; totals as
+the run has counted them, findings of the check, settings and versions. The page holds all it needs and works without a network, so it
+can be sent by mail.
 
 \b
 Example:
