@@ -93,8 +93,8 @@ RUN_LEAVES = (
 
 
 OBSERVED_HELP = (
-    "Observed flow: CSV with a column 'time' and columns headed cat-7[mm d-1] or cat-7[m3 s-1], or NetCDF with one variable over time and "
-    "catchment_id. It must be the flow that a catchment itself yields."
+    "Observed flow: CSV with a column 'time' and columns headed cat-7[mm d-1] or cat-7[m3 s-1] (or any unit of flow), or NetCDF with one variable "
+    "over time and catchment_id. It must be the flow that a catchment itself yields."
 )
 
 PLOT_HELP = """Draw a folder that has been run.
