@@ -21,7 +21,7 @@ All basins of the data are run, with or without observed flow, unless --basins n
 
 \b
   OUT/
-    simulation.nc      streamflow(gauge_id, time), mm/d over the area that the data give
+    simulation.nc      streamflow and streamflow_observed(gauge_id, time), mm/d over the area that the data give
     scores.csv         all scores of each basin
     scores.png         distribution of NSE over basins, beside those of --published
     map.png            NSE of each basin

@@ -35,9 +35,9 @@ def inputs(model: DeltaModel, steps: int, catchments: int) -> tuple[torch.Tensor
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_loaded_model_equals_the_public_implementation(dtype: str, shared: Path) -> None:
+def test_loaded_model_equals_the_public_implementation(dtype: str, parity: Path) -> None:
     """A batched run of the reference folder gives the reference's series, with nothing but the folder's weights and the attributes."""
-    case = dhbv2_case(shared)
+    case = dhbv2_case(parity)
     model = load_model(case.folder, dtype)
     attributes = torch.tensor([[case.attributes[name] for name in model.settings.attributes]], dtype=torch.float64)
     with torch.no_grad():
