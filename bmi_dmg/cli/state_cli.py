@@ -79,8 +79,8 @@ class Until(str, Enum):
 SPINUP_HELP = """Run all catchments up to the start of a run, from nothing, and write their states: a warm start.
 
 The weather is that of the run's forcing before the start time. Where it does not reach back far enough, its first year is repeated in
-front of what there is. With --until steady one year is repeated, that before the start or else the first, until storage changes by less
-than the tolerance per year in every catchment.
+front of what there is; forcing of less than a year is repeated as far as it goes. With --until steady one year is repeated, that before
+the start or else the first, until storage changes by less than the tolerance per year in every catchment.
 
 The file holds the states of all catchments at the start time, state/warm_<start>.safetensors in the run folder unless --out says
 otherwise. With --use every BMI config gets the line 'initial_state: <file>', and 'bmi-dmg run' or ngen starts from it. Sums of the water

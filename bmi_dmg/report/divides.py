@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmi_dmg.run_folder.hydrofabric import find_geopackage
+from bmi_dmg.run_folder.layouts import in_standard_names
 from dmg_core.errors import ConfigError
 
 #: Longer side of the drawing, in its own unit.
@@ -76,7 +77,7 @@ def _layer(geopackage: Path, name: str) -> Any:
     import geopandas
 
     try:
-        return geopandas.read_file(geopackage, layer=name)
+        return in_standard_names(geopackage, name, geopandas.read_file(geopackage, layer=name))
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(f"{geopackage}: the layer '{name}' cannot be read: {error}") from error
 

@@ -36,7 +36,7 @@ def evaluation() -> Evaluation:
 
 
 def test_flow_is_written_by_gauge_and_time(evaluation: Evaluation, tmp_path: Path) -> None:
-    """``simulation.nc`` has streamflow(gauge_id, time) in mm/d with gauges, dates and places, and comes back as it was."""
+    """``simulation.nc`` gives simulated and observed flow in mm/d back, by gauge and time, with dates and places."""
     write_evaluation(tmp_path, evaluation, "a model", {})
     with xr.open_dataset(tmp_path / "simulation.nc") as written:
         assert written.streamflow.dims == ("gauge_id", "time")
@@ -44,6 +44,9 @@ def test_flow_is_written_by_gauge_and_time(evaluation: Evaluation, tmp_path: Pat
         assert list(written.gauge_id.values) == list(evaluation.basins.ids)
         np.testing.assert_array_equal(written.time.values.astype("datetime64[D]"), evaluation.basins.dates)
         np.testing.assert_allclose(written.streamflow.values.T, evaluation.simulated, rtol=1e-6)
+        np.testing.assert_array_equal(written.streamflow_observed.values.T, evaluation.basins.flow.astype(np.float32))
+        assert np.isnan(written.streamflow_observed.values[1]).all()
+        assert written.streamflow_observed.attrs["cell_methods"] == "time: mean"
         np.testing.assert_array_equal(written.latitude.values, evaluation.basins.latitude)
         assert written.attrs["Conventions"] == "CF-1.8"
 
