@@ -203,8 +203,9 @@ is there, once, as realization.json.before-prepare.
 Without --model, the daily model that comes with this package is copied to RUN_FOLDER/models/conus-daily. It was trained on basins of the
 conterminous United States, with attributes that hydrofabric and forcing give; its README.md says how good it is, and where not to trust it.
 
-Attributes come from the table, keyed by divide_id. What it lacks is computed as far as possible: climate indices from the forcing,
-elevation, slope, area and upstream area from the hydrofabric. Soil, vegetation and geology need the table.
+Attributes come from the table, keyed by divide_id. What it lacks, column, row or cell, is computed as far as possible: climate indices
+from the forcing, elevation, slope, area and upstream area from the hydrofabric. Soil, vegetation and geology need the table. A forcing of
+less than a year has no climate: --climate names a table of it, or a longer forcing.
 
 A model folder inside the run folder is named by its relative path, so the whole can be moved, into a container for example; copy it there.
 
@@ -232,6 +233,15 @@ def prepare_command(
     attributes: Annotated[
         Path | None, typer.Option(help="Table of attributes: *.parquet, *.csv or *.nc, with divide_id.", exists=True, dir_okay=False)
     ] = None,
+    climate: Annotated[
+        Path | None,
+        typer.Option(
+            help="Climate indices: a table like that of --attributes, or a longer forcing (NetCDF, or a folder of CSV files) to compute "
+            "them from. [default: the forcing of the run]",
+            exists=True,
+            show_default=False,
+        ),
+    ] = None,
     start: Annotated[datetime | None, typer.Option(help="First hour, UTC. [default: as the forcing]", show_default=False)] = None,
     end: Annotated[datetime | None, typer.Option(help="Last hour, UTC. [default: as the forcing]", show_default=False)] = None,
     form: Annotated[RealizationForm, typer.Option(help="Form of the realization.")] = RealizationForm.BMI_MULTI,
@@ -254,7 +264,16 @@ def prepare_command(
             from bmi_dmg.preparing.prepare import prepare
 
             method = None if pet is None else pet.value
-            result = prepare(run_folder, model, attributes=attributes, start=start, end=end, form=form.value, pet_method=method)
+            result = prepare(
+                run_folder,
+                model,
+                attributes=attributes,
+                climate=climate,
+                start=start,
+                end=end,
+                form=form.value,
+                pet_method=method,
+            )
     typer.echo(result.summary(), err=True)
     typer.echo(result.realization)
 

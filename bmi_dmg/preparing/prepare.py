@@ -11,24 +11,28 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from bmi_dmg.checking.findings import listing
 from bmi_dmg.checking.model_facts import ModelFacts, read_model_facts
 from bmi_dmg.config import TIME_STEPS
 from bmi_dmg.preparing.attributes import Attributes, collect_attributes
+from bmi_dmg.preparing.climate_source import CSV_PATTERN, opened_climate
 from bmi_dmg.run_folder.forcings import ForcingReader, open_forcing
 from bmi_dmg.run_folder.hydrofabric import Catchments, find_geopackage, read_divides
-from bmi_dmg.run_folder.realization import ID_TOKEN, ForcingSettings, find_realization
+from bmi_dmg.run_folder.realization import ForcingSettings, find_realization
 from bmi_dmg.run_folder.writing import BUDGET_COLUMNS, FORCING, REALIZATION, Form, Period, write_bmi_config, write_realization
 from bmi_dmg.shipped import CONUS_DAILY, copy_shipped_model, shipped_model
 from bmi_dmg.variables import INPUTS
 from dmg_core.errors import ConfigError, ForcingError
 from dmg_core.files import path_written_whole
 
-CSV_PATTERN: Final = f".*{ID_TOKEN}.*.csv"
+#: What NGIAB's preprocessor leaves beside the forcing: the grid it has cut it out of.
+DOWNLOAD_CACHE: Final = "raw_gridded_data.nc"
 #: Where in a run folder a shipped model is put.
 MODELS: Final = "models"
 
@@ -70,7 +74,7 @@ class Prepared:
         """Say what was written, and from what."""
         sources = Counter(self.attributes.sources.values())
         came_from = ", ".join(f"{n} from {source}" for source, n in sources.items())
-        computed = [name for name, source in self.attributes.sources.items() if source in {"hydrofabric", "forcing"}]
+        computed = [name for name, source in self.attributes.sources.items() if {"hydrofabric", "forcing"} & set(source.split(" and "))]
         n = len(self.catchments)
         lines = [
             f"{n} catchment{'' if n == 1 else 's'}, {self.period.start} to {self.period.end}, {self.variant}, PET by {self.pet_method}",
@@ -87,6 +91,7 @@ def prepare(
     model: str | os.PathLike[str] | None = None,
     *,
     attributes: str | os.PathLike[str] | None = None,
+    climate: str | os.PathLike[str] | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
     form: Form = "bmi_multi",
@@ -104,6 +109,9 @@ def prepare(
     attributes : path, optional
         Table of attributes; see :func:`bmi_dmg.preparing.attribute_tables.read_attribute_table`. What it lacks is computed as far as
         possible.
+    climate : path, optional
+        Table of climate indices, or hourly weather to compute them from instead of the forcing of the run: a NetCDF file, or a folder of
+        CSV files.
     start, end : datetime, optional
         First and last hour of the run; by default all that the forcing has for all catchments.
     form : {"bmi_multi", "bmi_python"}
@@ -122,11 +130,13 @@ def prepare(
     if geopackage is None:
         raise ConfigError(f"{folder / 'config'}: no geopackage; put the hydrofabric of the catchments there")
     catchments, settings = read_divides(geopackage), _find_forcing(folder)
-    with closing(open_forcing(settings, catchments.ids)) as forcing:
+    weather = None if climate is None else Path(climate)
+    with closing(open_forcing(settings, catchments.ids)) as forcing, opened_climate(weather, catchments.ids) as indices:
         method = _pet_method(pet_method, facts, forcing, catchments)
         period = _period(forcing, catchments.ids, start, end)
         table = None if attributes is None else Path(attributes)
-        found = collect_attributes(facts.attributes, catchments, table=table, geopackage=geopackage, forcing=forcing)
+        found = collect_attributes(facts.attributes, catchments, table=table, geopackage=geopackage, forcing=forcing, climate=indices)
+        columns = {variable.name: forcing.column(variable.name) for variable in INPUTS[method]}
     if model is None:
         facts = replace(facts, folder=copy_shipped_model(folder / MODELS / CONUS_DAILY))
     place, kept = _keep_realization(folder)
@@ -138,6 +148,7 @@ def prepare(
         pet_method=method,
         form=form,
         forcing=_forcing_block(folder, settings),
+        columns=columns,
         name=place.relative_to(folder),
     )
     return Prepared(folder, place, kept, catchments.ids, period, facts.variant.name, method, found)
@@ -151,15 +162,18 @@ def _usable_model(folder: Path) -> ModelFacts:
 
 
 def _find_forcing(folder: Path) -> ForcingSettings:
-    """Take the one NetCDF file in ``forcings``, or else its CSV files."""
+    """Take ``forcings.nc`` in ``forcings``, or the one other NetCDF file there, or else its CSV files."""
     place = folder / FORCING.parent
-    files = sorted(place.glob("*.nc"))
+    if (folder / FORCING).is_file():
+        return ForcingSettings("NetCDF", folder / FORCING, None)
+    files = sorted(path for path in place.glob("*.nc") if path.name != DOWNLOAD_CACHE)
     if len(files) > 1:
-        raise ConfigError(f"{place}: expected one NetCDF file, found {', '.join(path.name for path in files)}")
+        raise ConfigError(f"{place}: expected {FORCING.name} or one NetCDF file, found {', '.join(path.name for path in files)}")
     if files:
         return ForcingSettings("NetCDF", files[0], None)
     if not any(place.glob("*.csv")):
-        raise ConfigError(f"{place}: no forcing; put {FORCING.name}, or one CSV file per catchment, there")
+        cache = f" ({DOWNLOAD_CACHE} is the preprocessor's download, not the forcing)" if (place / DOWNLOAD_CACHE).is_file() else ""
+        raise ConfigError(f"{place}: no forcing{cache}; put {FORCING.name}, or one CSV file per catchment, there")
     return ForcingSettings("CsvPerFeature", place, CSV_PATTERN)
 
 
@@ -181,8 +195,11 @@ def _pet_method(wanted: str | None, facts: ModelFacts, forcing: ForcingReader, c
         raise ForcingError(f"{forcing.source}: {method} needs {', '.join(missing[method])}; the forcing has {', '.join(forcing.units)}")
     if method == "hargreaves" and facts.variant.steps_per_day > 1:
         raise ConfigError(f"hargreaves is daily; the hourly model {facts.variant.name} needs penman_monteith")
-    if method == "hargreaves" and catchments.latitude is None:
-        raise ConfigError("hargreaves needs latitudes, but the hydrofabric's divides have no coordinate system")
+    if method == "hargreaves" and (catchments.latitude is None or np.isnan(catchments.latitude).any()):
+        raise ConfigError(
+            "hargreaves needs latitudes, but the hydrofabric's divides have no coordinate system, or no geometry; mend it, or take "
+            "penman_monteith (--pet)"
+        )
     return method
 
 
@@ -191,6 +208,9 @@ def _period(forcing: ForcingReader, ids: Sequence[str], start: datetime | None, 
     without = [catchment for catchment in ids if catchment not in forcing.catchments]
     if without:
         raise ForcingError(f"{forcing.source}: no forcing for {listing(without)}")
+    aware = next((time for time in (start, end) if time is not None and time.tzinfo is not None), None)
+    if aware is not None:
+        raise ConfigError(f"a run goes by UTC without saying so; give {aware} as {aware.astimezone(timezone.utc).replace(tzinfo=None)}")
     coverage = [forcing.coverage(catchment) for catchment in ids]
     first, last = max(begin for begin, _ in coverage), min(finish for _, finish in coverage)
     period = Period(first if start is None else start, last if end is None else end)
@@ -231,5 +251,5 @@ def _write_configs(folder: Path, facts: ModelFacts, catchments: Catchments, peri
     time_step = next(text for text, steps in TIME_STEPS.items() if steps == facts.variant.steps_per_day)
     for i, catchment in enumerate(catchments.ids):
         values: Mapping[str, float] = {name: float(column[i]) for name, column in found.values.items()}
-        latitude = None if catchments.latitude is None else float(catchments.latitude[i])
+        latitude = None if catchments.latitude is None or np.isnan(catchments.latitude[i]) else float(catchments.latitude[i])
         write_bmi_config(folder, catchment, period, values, model_dir=model_dir, latitude=latitude, time_step=time_step, pet_method=method)

@@ -50,6 +50,8 @@ MASS_BALANCE: Final = {"check": True, "tolerance": 1e-6, "fatal": False, "freque
 #: The two forms of a realization.
 Form = Literal["bmi_multi", "bmi_python"]
 
+#: Input -> its name in forcing files that NGIAB writes.
+AORC_NAMES: Final = {known.csdms: known.file_names[0] for known in WELL_KNOWN}
 #: Name in forcing files -> unit that NGIAB writes.
 FORCING_UNITS: Final = {known.file_names[0]: known.units for known in WELL_KNOWN} | {"APCP_surface": "mm h^-1"}
 
@@ -158,6 +160,7 @@ def write_realization(
     pet_method: str = "penman_monteith",
     form: Form = "bmi_multi",
     forcing: Mapping[str, Any] | None = None,
+    columns: Mapping[str, str] | None = None,
     name: Path = REALIZATION,
 ) -> None:
     """Write a realization with :class:`bmi_dmg.BmiDeltaModel` as the one module.
@@ -176,6 +179,8 @@ def write_realization(
         The module inside a ``bmi_multi``, as NGIAB has it, or alone.
     forcing : mapping, optional
         ngen's ``forcing`` block; by default the NetCDF file of :func:`write_forcing`.
+    columns : mapping of str to str, optional
+        Name in the forcing of each input; by default AORC's.
     name : Path
         The file, relative to the run folder.
 
@@ -183,7 +188,7 @@ def write_realization(
     -----
     Where the folder has a configuration of t-route, ngen is told to run it.
     """
-    params = {**_params(form, pet_method), "output_variables": list(output_variables)}
+    params = {**_params(form, pet_method, columns or AORC_NAMES), "output_variables": list(output_variables)}
     content = {
         "global": {
             "formulations": [{"name": form, "params": params}],
@@ -201,8 +206,8 @@ def write_realization(
         stream.write((json.dumps(content, indent=2) + "\n").encode())
 
 
-def _params(form: Form, pet_method: str) -> dict[str, Any]:
-    module = _module(pet_method)
+def _params(form: Form, pet_method: str, columns: Mapping[str, str]) -> dict[str, Any]:
+    module = _module(pet_method, columns)
     if form == "bmi_python":
         return module
     return {
@@ -215,8 +220,7 @@ def _params(form: Form, pet_method: str) -> dict[str, Any]:
     }
 
 
-def _module(pet_method: str) -> dict[str, Any]:
-    file_name = {known.csdms: known.file_names[0] for known in WELL_KNOWN}
+def _module(pet_method: str, columns: Mapping[str, str]) -> dict[str, Any]:
     return {
         "model_type_name": "bmi_dmg",
         "python_type": "bmi_dmg.BmiDeltaModel",
@@ -224,7 +228,7 @@ def _module(pet_method: str) -> dict[str, Any]:
         "allow_exceed_end_time": True,
         "main_output_variable": RUNOFF_DEPTH,
         "uses_forcing_file": False,
-        "variables_names_map": {variable.name: file_name[variable.name] for variable in INPUTS[pet_method]},
+        "variables_names_map": {variable.name: columns[variable.name] for variable in INPUTS[pet_method]},
         "mass_balance": MASS_BALANCE,
     }
 

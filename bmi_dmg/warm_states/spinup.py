@@ -20,7 +20,8 @@ import numpy.typing as npt
 from bmi_dmg.batch import HoursToSteps
 from bmi_dmg.config import BmiConfig, SpinUpSettings
 from bmi_dmg.daily import FLOW, HOURS_PER_DAY, NOT_SIMULATED, STREAMFLOW
-from bmi_dmg.run_folder.forcings import STEP, CsvForcing, ForcingReader, NetCDFForcing
+from bmi_dmg.run_folder.csv_forcing import CsvForcing
+from bmi_dmg.run_folder.forcings import STEP, ForcingReader, NetCDFForcing
 from bmi_dmg.run_folder.weather_source import WeatherSource
 from bmi_dmg.stepper import Stepper
 from bmi_dmg.variables import INPUTS

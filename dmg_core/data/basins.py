@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -180,8 +181,11 @@ def rows_of(wanted: Sequence[str], ids: Sequence[str], where: str) -> NDArray[np
     Raises
     ------
     ConfigError
-        Naming all that are not there.
+        Naming all that are not there, or one that is there twice.
     """
+    twice = next((gauge for gauge, count in Counter(ids).items() if count > 1), None)
+    if twice is not None:
+        raise ConfigError(f"{where}: {twice} stands there twice; each basin must stand there once")
     places = {gauge: row for row, gauge in enumerate(ids)}
     unknown = [gauge for gauge in wanted if gauge not in places]
     if unknown:

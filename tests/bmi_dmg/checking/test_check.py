@@ -252,7 +252,9 @@ def test_a_folder_of_ngiabs_has_nothing_to_object_to(shared: Path, tmp_path: Pat
 
 def test_packages_of_other_versions_are_told(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An installed package that is too old for this project is a warning; those of extras do not count."""
-    monkeypatch.setattr("bmi_dmg.checking.check.metadata.requires", lambda name: ["numpy>=99", "torch", "typer>=99; extra == 'tools'"])
+    monkeypatch.setattr(
+        "bmi_dmg.checking.package_checks.metadata.requires", lambda name: ["numpy>=99", "torch", "typer>=99; extra == 'tools'"]
+    )
     found = [finding for finding in check_folder(good).findings if finding.kind == "package"]
     assert [(finding.severity, finding.variable) for finding in found] == [(WARNING, "numpy")]
     assert "needs numpy>=99" in found[0].message

@@ -209,7 +209,8 @@ def nothing(folder: Path) -> None:
 
 
 def second_forcing(folder: Path) -> None:
-    """Put another forcing beside the first."""
+    """Leave two files of which neither has the name of the forcing."""
+    (folder / FORCING).rename(folder / FORCING.parent / "another.nc")
     (folder / FORCING.parent / "other.nc").write_bytes(b"")
 
 
@@ -218,9 +219,14 @@ Refused = tuple[Callable[[Path], object], dict[str, object], type[DmgError], str
 REFUSED: dict[str, Refused] = {
     "no geopackage": (lambda folder: (folder / "config" / "basin.gpkg").unlink(), {}, ConfigError, "no geopackage"),
     "no forcing": (lambda folder: (folder / FORCING).unlink(), {}, ConfigError, "no forcing; put forcings.nc"),
-    "two forcings": (second_forcing, {}, ConfigError, "expected one NetCDF file, found forcings.nc, other.nc"),
+    "two forcings": (second_forcing, {}, ConfigError, "expected forcings.nc or one NetCDF file, found another.nc, other.nc"),
     "a divide without forcing": (shorter, {}, ForcingError, "no forcing for cat-3"),
-    "no table": (nothing, {"attributes": None}, MissingAttributesError, r"- aridity, meanP: all catchments \(no value in forcing\)"),
+    "no table": (
+        nothing,
+        {"attributes": None},
+        MissingAttributesError,
+        r"- aridity, meanP: all catchments \(climate indices need a year of forcing; forcings.nc has 3 complete days\)",
+    ),
     "no pressure": (without_pressure, {"pet_method": "penman_monteith"}, ForcingError, "penman_monteith needs land_surface_air__pressure"),
     "too early": (nothing, {"start": START - timedelta(hours=1)}, ForcingError, "the forcing goes from 2019-05-01 00:00:00 to"),
     "too late": (nothing, {"end": START + timedelta(hours=HOURS)}, ForcingError, "the forcing goes from"),
