@@ -14,6 +14,7 @@ from dmg_core.arrays import BUDGET
 from dmg_core.catchment import Catchment
 from dmg_core.parameters import Variant
 from dmg_core.physics.equations import stores_of
+from dmg_core.remembered import ROUNDING
 
 Array = npt.NDArray[Any]
 
@@ -34,10 +35,6 @@ STORES: Final = {
 NETWORK: Final = {"network_hidden": "h", "network_cell": "c"}
 
 
-#: A store that was emptied may be less than nothing by the rounding of what it held, mm; less is refused.
-_ROUNDING: Final = 1e-12
-
-
 def store_names(variant: Variant) -> tuple[str, ...]:
     """Give the names of the stores that a member of the family has, of those in :data:`STORES`."""
     present = stores_of(variant)._fields
@@ -52,7 +49,8 @@ def read_state(catchment: Catchment, name: str) -> Array:
     KeyError
         If ``name`` is neither one of :func:`store_names` nor in :data:`NETWORK`.
     """
-    return _view(catchment, name).copy()
+    with catchment.engine.lock:
+        return _view(catchment, name).copy()
 
 
 def set_state(catchment: Catchment, name: str, values: Array) -> None:
@@ -65,27 +63,37 @@ def set_state(catchment: Catchment, name: str, values: Array) -> None:
     name : str
         See :func:`read_state`.
     values : ndarray
-        Of the same shape as the present ones; stores not negative, but for rounding.
+        Of the same shape as the present ones; stores not negative. What is below 0 by rounding alone, to 1e-12 mm, is set to 0.
 
     Raises
     ------
     ValueError
         If a value is not finite or a store would be negative, or the shape is another; nothing is changed then.
     """
-    present = _view(catchment, name)
+    with catchment.engine.lock:
+        present = _view(catchment, name)
+        values = _accepted(catchment, name, values, present)
+        if name in STORES:
+            catchment.engine.arrays.budget[catchment.row, _INCREMENTS] += float((values - present).mean())
+        present[...] = values
+
+
+def _accepted(catchment: Catchment, name: str, values: Array, present: Array) -> Array:
+    """Give values that may take the place of the present ones, in their precision."""
     with np.errstate(over="ignore"):  # what is too large for the precision becomes infinite, and is refused as such
         values = np.asarray(values).astype(present.dtype)
     if values.shape != present.shape:
         raise ValueError(f"catchment {catchment.id}: {name} has {present.shape[0]} values, {values.shape} were given")
-    if not np.isfinite(values).all() or (name in STORES and (values < -_ROUNDING).any()):
+    if not np.isfinite(values).all() or (name in STORES and (values < -ROUNDING).any()):
         wanted = "numbers not below 0 mm" if name in STORES else "finite numbers"
         raise ValueError(f"catchment {catchment.id}: {name} cannot be set to {values.tolist()}, expected {wanted}")
-    if name in STORES:
-        catchment.engine.arrays.budget[catchment.row, _INCREMENTS] += float((values - present).mean())
-    present[...] = values
+    if name in STORES:  # rounding below 0 is 0, unless a step has left it there: setting what is there changes nothing
+        values[(values < 0.0) & (values != present)] = 0.0
+    return values
 
 
 def _view(catchment: Catchment, name: str) -> Array:
+    catchment.require_present()
     arrays, model = catchment.engine.arrays, catchment.engine.model
     catchment.engine.catch_up(slice(catchment.row, catchment.row + 1))
     if name in NETWORK:

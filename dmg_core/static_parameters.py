@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -25,6 +26,9 @@ Rows = npt.NDArray[np.int64]
 #: Catchments whose parameters are computed in one pass. The pass always has this many rows, so that a catchment gets the same numbers
 #: whichever others wait with it.
 BLOCK: Final = 128
+
+#: How many threads torch uses is a setting of the process: engines in several threads change it in turn.
+_setting_torch_threads: Final = Lock()
 
 
 class StaticParameters:
@@ -127,9 +131,10 @@ class StaticParameters:
 @contextmanager
 def _one_torch_thread() -> Iterator[None]:
     """Keep torch to one thread, so that sums do not depend on how many there are, nor many ranks on one machine get in each other's way."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    with _setting_torch_threads:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
