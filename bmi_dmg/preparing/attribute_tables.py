@@ -70,10 +70,10 @@ def read_attribute_table(path: Path, ids: Sequence[str], names: Iterable[str]) -
     if reader is None:
         raise AttributeTableError(f"{path}: attribute tables are files *.parquet, *.csv or *.nc")
     try:
-        table = reader(path)
+        table = reader(path, ids)
     except (OSError, ValueError, ImportError, csv.Error) as error:
         raise AttributeTableError(f"{path}: the attribute table cannot be read: {str(error).splitlines()[0]}") from error
-    _refuse_bare_ids(table, ids)
+    _refuse_foreign_ids(table, ids)
     names = tuple(names)
     _refuse_other_spellings(path, tuple(table.columns), names)
 
@@ -84,16 +84,24 @@ def read_attribute_table(path: Path, ids: Sequence[str], names: Iterable[str]) -
     return AttributeTable(values, converted, tuple(table.columns))
 
 
-def _refuse_bare_ids(table: KeyedTable, ids: Sequence[str]) -> None:
-    """Refuse numbers that would be the ids wanted with a prefix: whether they are meant cannot be known."""
-    bare = {name.rpartition("-")[2]: name for name in ids}
+def _refuse_foreign_ids(table: KeyedTable, ids: Sequence[str]) -> None:
+    """Refuse ids that are those wanted but for a prefix or the case of letters: whether they are meant cannot be known.
+
+    And a table that has none of the ids: nothing in it would be used.
+    """
     there = set(table.ids)
-    for row, name in enumerate(table.ids):
-        if name in bare and bare[name] not in there and bare[name] != name:
+    without = [name for name in ids if name not in there]
+    bare = {name.rpartition("-")[2]: name for name in without} | {name.lower(): name for name in without}
+    for row, name in enumerate(table.ids if without else ()):
+        meant = bare.get(name.lower())
+        if meant is not None:
             place = f"row {row + 1}" if table.rows is None else table.rows[row]
             raise AttributeTableError(
-                f"{table.where}: {KEY} is {name} in {place}, but the hydrofabric has {bare[name]}; write ids in full, with their prefix"
+                f"{table.where}: {KEY} is {name} in {place}, but the hydrofabric has {meant}; write ids in full, with their prefix"
             )
+    if len(without) == len(ids):
+        example = f"its ids are such as {table.ids[0]}" if table.ids else "it has no rows"
+        raise AttributeTableError(f"{table.where}: none of the catchments has a row in the table; {example}, theirs such as {ids[0]}")
 
 
 def _refuse_other_spellings(path: Path, columns: Sequence[str], names: Sequence[str]) -> None:
@@ -119,7 +127,7 @@ def _require_once(path: Path, names: Iterable[Any]) -> None:
         raise AttributeTableError(f"{path}: the column '{twice[0]}' stands there twice; keep one of them")
 
 
-def _read_parquet(path: Path) -> KeyedTable:
+def _read_parquet(path: Path, _: Iterable[str]) -> KeyedTable:
     import pandas as pd
 
     _require_pyarrow()
@@ -144,7 +152,7 @@ def _require_pyarrow() -> None:
         raise ImportError(f"{error}: parquet needs pyarrow; {remedy}, or give the table as CSV") from error
 
 
-def _read_csv(path: Path) -> KeyedTable:
+def _read_csv(path: Path, ids: Iterable[str]) -> KeyedTable:
     """Read a CSV file as text, so that ids stay as they are written."""
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -155,22 +163,41 @@ def _read_csv(path: Path) -> KeyedTable:
     if not header:
         raise ValueError("it is empty")
     _require_once(path, (name for name in header if name))
-    rows, records = [], []
+    place, wanted = (header.index(KEY) if KEY in header else 0), set(ids)
+    rows: list[str] = []
+    keys: list[str] = []
+    records: list[Sequence[str]] = []
     for record in lines:
-        if not any(field.strip() for field in record):
-            continue
         if len(record) != len(header):
+            if not any(map(str.strip, record)):
+                continue
             raise AttributeTableError(
                 f"{path}: line {lines.line_num} has {len(record)} fields, the header {len(header)}; fields are separated by commas, and "
                 "numbers have a decimal point"
             )
+        key = record[place].strip()
+        if not key and not any(map(str.strip, record)):
+            continue
         rows.append(f"line {lines.line_num}")
-        records.append([field.strip() for field in record])
-    columns = list(zip(*records, strict=True)) if records else [()] * len(header)
-    return _table(path, dict(zip(header, columns, strict=True)), rows)
+        keys.append(key)
+        records.append(record if key in wanted else ())  # a table may have a hundred times the rows that are wanted
+    return _table(path, {name: keys if name == KEY else _Column(records, i) for i, name in enumerate(header)}, rows)
 
 
-def _read_netcdf(path: Path) -> KeyedTable:
+class _Column(Sequence[str]):
+    """A column of records that are kept as they are."""
+
+    def __init__(self, records: Sequence[Sequence[str]], place: int) -> None:
+        self._records, self._place = records, place
+
+    def __getitem__(self, row: Any) -> Any:
+        return self._records[row][self._place].strip()
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+
+def _read_netcdf(path: Path, _: Iterable[str]) -> KeyedTable:
     """Read the variables along the dimension of ``divide_id``, which may be strings or characters."""
     import netCDF4
 

@@ -102,6 +102,13 @@ def test_words_are_no_attributes(tmp_path: Path) -> None:
         ("a.csv", "divide_id,NDVI,NDVI\ncat-1,1,2\n", "the column 'NDVI' stands there twice"),
         ("a.csv", "divide_id,NDVI\ncat-1,1\n,2\n", "divide_id, line 3: the id is missing"),
         ("a.csv", "divide_id,NDVI\n../../cat-1,1\n", "line 2: '../../cat-1' is no legal id; an id has letters"),
+        (
+            "a.csv",
+            "divide_id,NDVI\nwb-1,1\n",
+            "none of the catchments has a row in the table; its ids are such as wb-1, theirs such as cat-1",
+        ),
+        ("a.csv", "divide_id,NDVI\n", "none of the catchments has a row in the table; it has no rows"),
+        ("a.csv", "divide_id,NDVI\nCAT-1,1\n", "divide_id is CAT-1 in line 2, but the hydrofabric has cat-1"),
         ("a.csv", "divide_id,NDVI\n1,1\n", "divide_id is 1 in line 2, but the hydrofabric has cat-1; write ids in full"),
         ("a.csv", "divide_id,ndvi [-]\ncat-1,1\n", r"the column 'ndvi \[-\]' must be called 'NDVI'"),
         ("a.csv", "divide_id,NDVI\ncat-1,1\ncat-1,2\n", "must name each catchment once, but cat-1 stands in line 2 and line 3"),

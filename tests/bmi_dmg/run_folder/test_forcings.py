@@ -411,3 +411,18 @@ def test_an_empty_unit_is_the_default(tmp_path: Path, write_netcdf: Callable[...
     reader = NetCDFForcing(path)
     assert reader.units["land_surface_air__temperature"] == "K"
     reader.close()
+
+
+def test_packed_values_are_refused(tmp_path: Path, write_netcdf: Callable[..., None]) -> None:
+    """Values that only scale_factor makes right would be others in ngen, which reads them as they stand."""
+    import netCDF4
+
+    path = tmp_path / "f.nc"
+    write_netcdf(path, ["cat-1"], {"precip_rate": ("mm s^-1", np.zeros((1, 2))), "T2D": ("K", np.full((1, 2), 280.0))})
+    with netCDF4.Dataset(str(path), "a") as dataset:
+        dataset["precip_rate"].scale_factor = 0.1
+    reader = NetCDFForcing(path)
+    with pytest.raises(ForcingError, match=r"f\.nc: precip_rate is packed \(scale_factor\), which ngen passes over"):
+        reader.read("precip_rate", ["cat-1"], 0, 2)
+    assert reader.read("T2D", ["cat-1"], 0, 2).tolist() == [[280.0], [280.0]]
+    reader.close()
