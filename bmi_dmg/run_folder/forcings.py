@@ -212,7 +212,8 @@ class NetCDFForcing(ForcingReader):
         lowest = int(rows.min())
         packed = {"scale_factor", "add_offset"} & set(self._dataset.variables[column].ncattrs())
         if packed:
-            raise ForcingError(f"{self.source}: {column} is packed ({', '.join(sorted(packed))}), which ngen passes over; write plain values")
+            names = ", ".join(sorted(packed))
+            raise ForcingError(f"{self.source}: {column} is packed ({names}), which ngen passes over; write plain values")
         # One slab and a selection in memory: netCDF reads a list of rows one by one.
         slab = self._dataset.variables[column][lowest : int(rows.max()) + 1, begin : begin + n_steps]
         return np.ascontiguousarray(with_nan(slab)[rows - lowest].T)

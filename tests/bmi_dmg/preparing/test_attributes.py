@@ -18,6 +18,7 @@ from bmi_dmg.demo.synthetic_weather import Places, synthesize_weather
 from bmi_dmg.preparing.attribute_tables import read_attribute_table
 from bmi_dmg.preparing.attributes import MissingAttributesError, collect_attributes, daily_weather
 from bmi_dmg.preparing.climate_source import opened_climate
+from bmi_dmg.preparing.hydrofabric_attributes import hydrofabric_attributes
 from bmi_dmg.run_folder.forcings import ForcingReader, NetCDFForcing
 from bmi_dmg.run_folder.hydrofabric import Catchments, read_divides
 from bmi_dmg.run_folder.writing import FORCING, write_forcing
@@ -386,3 +387,22 @@ def test_a_pyarrow_that_cannot_be_imported_is_told(tmp_path: Path, monkeypatch: 
         AttributeTableError, match=r"requires NumPy 2\.0 or newer, found 1\.26\.4: parquet needs pyarrow; install .*pyarrow"
     ):
         read_attribute_table(tmp_path / "a.parquet", ["cat-1"], ["NDVI"])
+
+
+def test_a_hole_of_the_real_hydrofabric_is_filled(shared: Path, tmp_path: Path, forcing: ForcingReader) -> None:
+    """The one divide of the Juniata without terrain gets it from δHBV's own table; all others keep the hydrofabric's."""
+    folder = shared / "data" / "juniata"
+    geopackage = folder / "jrb_hydrofabric_v2.2.gpkg"
+    catchments, names = read_divides(geopackage), ["elev_mean", "slope_mean", "uparea"]
+    with pytest.raises(MissingAttributesError) as caught:
+        collect_attributes(names, catchments, table=None, geopackage=geopackage, forcing=forcing)
+    assert caught.value.missing == {"elev_mean": ("cat-87639",), "slope_mean": ("cat-87639",)}
+    header, *rows = (folder / "attributes.csv").read_text().splitlines()
+    (tmp_path / "hole.csv").write_text("\n".join([header, *(row for row in rows if row.startswith("cat-87639,"))]) + "\n")
+    found = collect_attributes(names, catchments, table=tmp_path / "hole.csv", geopackage=geopackage, forcing=forcing)
+    hole = catchments.ids.index("cat-87639")
+    assert found.values["elev_mean"][hole] == pytest.approx(274.125)
+    assert found.values["slope_mean"][hole] == pytest.approx(1000.0 * np.tan(np.radians(9.126097)), rel=1e-6)
+    of_hydrofabric = hydrofabric_attributes(geopackage, catchments.ids, names)
+    for name in names:
+        np.testing.assert_array_equal(np.delete(found.values[name], hole), np.delete(of_hydrofabric[name], hole))
