@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from bmi_dmg.run_folder.aorc import WELL_KNOWN
 from bmi_dmg.run_folder.forcing_times import hourly_axis, with_nan
+from bmi_dmg.run_folder.layouts import by_catchment
 from bmi_dmg.run_folder.realization import STEP_SECONDS, ForcingSettings
 from dmg_core.errors import ForcingError
 from dmg_core.ids import legal_ids
@@ -182,7 +183,7 @@ class NetCDFForcing(ForcingReader):
             raise
 
     def _read_axes(self, path: Path) -> None:
-        variables = self._dataset.variables
+        variables = self._variables = by_catchment(self._dataset.variables)
         if "ids" not in variables or "Time" not in variables or variables["Time"].ndim != 2:
             raise ForcingError(f"{path}: a forcing file needs the variables ids(catchment-id) and Time(catchment-id, time)")
         shape = variables["Time"].shape
@@ -210,12 +211,12 @@ class NetCDFForcing(ForcingReader):
         rows = np.array([self._row_of[catchment] for catchment in ids])
         begin = (first - self.start) // STEP
         lowest = int(rows.min())
-        packed = {"scale_factor", "add_offset"} & set(self._dataset.variables[column].ncattrs())
+        packed = {"scale_factor", "add_offset"} & set(self._variables[column].ncattrs())
         if packed:
             names = ", ".join(sorted(packed))
             raise ForcingError(f"{self.source}: {column} is packed ({names}), which ngen passes over; write plain values")
         # One slab and a selection in memory: netCDF reads a list of rows one by one.
-        slab = self._dataset.variables[column][lowest : int(rows.max()) + 1, begin : begin + n_steps]
+        slab = self._variables[column][lowest : int(rows.max()) + 1, begin : begin + n_steps]
         return np.ascontiguousarray(with_nan(slab)[rows - lowest].T)
 
     def close(self) -> None:

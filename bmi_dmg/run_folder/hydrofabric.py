@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bmi_dmg.run_folder.layouts import in_standard_names
 from bmi_dmg.run_folder.realization import ID_TOKEN
 from bmi_dmg.run_folder.tables import KeyedTable, columns_of
 from dmg_core.errors import ConfigError
@@ -90,7 +91,7 @@ def read_divides(geopackage: Path) -> Catchments:
         divides = geopandas.read_file(geopackage, layer="divides")
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(f"{geopackage}: the layer 'divides' cannot be read: {error}") from error
-    table = keyed_layer(geopackage, "divides", divides, "divide_id")
+    table = keyed_layer(geopackage, "divides", in_standard_names(geopackage, "divides", divides), "divide_id")
     if "areasqkm" not in table.columns:
         raise ConfigError(f"{geopackage}: the layer 'divides' has no column areasqkm")
     if not table.ids:
@@ -129,7 +130,7 @@ def read_layer(geopackage: Path, layer: str, key: str) -> KeyedTable | None:
         frame = pyogrio.read_dataframe(geopackage, layer=layer, read_geometry=False)
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(f"{geopackage}: the layer '{layer}' cannot be read: {error}") from error
-    return keyed_layer(geopackage, layer, frame, key)
+    return keyed_layer(geopackage, layer, in_standard_names(geopackage, layer, frame), key)
 
 
 def keyed_layer(geopackage: Path, layer: str, frame: Any, key: str) -> KeyedTable:
