@@ -16,7 +16,9 @@ import yaml
 from bmi_dmg.slips import refuse_slips
 from bmi_dmg.variables import INPUTS
 from dmg_core.backends import BACKENDS
+from dmg_core.documents import load_yaml
 from dmg_core.errors import ConfigError
+from dmg_core.ids import legal_id
 from dmg_core.multi_timescale.coupling import LEAD_INS, Coupling
 
 _log = logging.getLogger(__name__)
@@ -58,15 +60,6 @@ DTYPES: Final = ("float32", "float64")
 WARMUP: Final = ("cycle_days", "daily_mode", "daily_warmup_days", "hourly_mode", "hourly_warmup_hours")
 _TIME_FORMATS: Final = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H", "%Y-%m-%d")
 
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C parser where PyYAML was built with it
-    """Leaves times as they are written, so that an error can quote them."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
 
 _warned: set[str] = set()
 
@@ -200,7 +193,7 @@ def read_config(path: str | Path) -> BmiConfig:
     values = _read_yaml(file)
     # A setting that is not there may have been misspelled; one that is there may have a neighbour among the attributes.
     refuse_slips(file, (key for key in values if key not in SETTINGS), known=[key for key in SETTINGS if key not in values])
-    catchment_id = str(_required(file, values, "catchment_id"))
+    catchment_id = legal_id(_required(file, values, "catchment_id"), f"{file}: catchment_id", ConfigError)
     latitude = values.get("latitude")
     config = BmiConfig(
         path=file,
@@ -241,7 +234,7 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: cannot be read as a BMI configuration: {error}") from error
     try:
-        values = yaml.load(text, Loader=_Loader)  # a safe loader in both forms
+        values = load_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{file}: is not YAML: {error}") from error
     if not isinstance(values, Mapping):
@@ -266,8 +259,8 @@ def _choice(file: Path, values: Mapping[str, Any], key: str, default: str, choic
 
 def _number(file: Path, key: str, value: Any) -> float:
     try:
-        if isinstance(value, bool):
-            raise ValueError("a truth value")
+        if isinstance(value, bool) or "_" in str(value):  # Python reads 1_0 as 10
+            raise ValueError("a truth value, or digits in groups")
         return float(value)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{file}: {key} is {value!r}, expected a number") from error
