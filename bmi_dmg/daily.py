@@ -89,6 +89,10 @@ class DailyStepper(Stepper):
         """Arrays that must survive a restart besides the engine's; live."""
         return {**super().own_state(), "day": self._day, "day_sums": self._sums}
 
+    def settings(self) -> dict[str, Array]:
+        """Give the latitude in degrees, where potential evapotranspiration depends on it."""
+        return {} if self.latitude is None else {"latitude": np.array([math.degrees(self.latitude)])}
+
     def step(self) -> npt.NDArray[np.float64] | None:
         """Take in one hour; see :meth:`bmi_dmg.stepper.Stepper.step`."""
         if self._hour_of_day == HOURS_PER_DAY - 1:

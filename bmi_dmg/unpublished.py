@@ -6,6 +6,9 @@
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -16,13 +19,17 @@ from bmi_dmg.protocols import ReadOnly, Settable, Unpublished
 from bmi_dmg.stepper import Stepper
 from dmg_core import Catchment
 from dmg_core.assimilation import NETWORK, read_state, set_state, store_names
-from dmg_core.calibration import FACTOR, OFFSET
+from dmg_core.errors import ConfigError
 
 #: Prefix of the variables that are the state of a catchment.
 STATE: Final = "state::"
 
 #: Prefix of the multipliers on parameters.
 MULTIPLIER: Final = "multiplier::"
+
+#: How parameters are named. Other names are taken for parameters if they are as similar to one as this.
+_PARAMETER: Final = re.compile(r"par[A-Z0-9]")
+_SIMILAR: Final = 0.8
 
 #: Hours in which each input was missing, in the order of the inputs.
 MISSING_HOURS: Final = "missing_forcing_hours"
@@ -45,7 +52,8 @@ def parameter_variable(catchment: Catchment, name: str) -> Unpublished | None:
 
     Reading gives what was set; 0 for a parameter and 1 for a multiplier that was not.
     """
-    calibration, arrays, row = catchment.engine.calibration, catchment.engine.arrays, catchment.row
+    engine, row = catchment.engine, catchment.row
+    calibration = engine.calibration
     parameter = calibration.parameters.get(name.removeprefix(MULTIPLIER))
     if parameter is None:
         return None
@@ -53,11 +61,41 @@ def parameter_variable(catchment: Catchment, name: str) -> Unpublished | None:
     change = calibration.multiply if is_multiplier else calibration.set_value
 
     def read() -> npt.NDArray[Any]:
-        return np.array([calibration.change_of(row, parameter.name)[FACTOR if is_multiplier else OFFSET]])
+        setting = calibration.setting_of(row, parameter.name)
+        return np.array([setting.multiplier if is_multiplier else setting.value or 0.0])
 
     def write(values: npt.NDArray[Any]) -> None:
         if values.size != 1:
             raise ValueError(f"{name}: cannot be set to {values.tolist()}, expected one number")
-        change(arrays, row, parameter.name, float(values.reshape(-1)[0]))
+        with engine.lock:  # the arrays are others when they have grown
+            change(engine.arrays, row, parameter.name, float(values.reshape(-1)[0]))
 
     return Settable("1" if is_multiplier else parameter.unit, "float64", read, write)
+
+
+def require_no_slip(name: str, catchment: Catchment) -> None:
+    """Refuse to set a parameter, a multiplier or a state that the model does not have; other unknown names may be ignored.
+
+    Raises
+    ------
+    ConfigError
+        If ``name`` begins as those do; the nearest names there are, or all of them, are named.
+    """
+    parameters = list(catchment.engine.calibration.parameters)
+    if name.startswith(MULTIPLIER):
+        kind, there = "multiplier on a parameter", [MULTIPLIER + parameter for parameter in parameters]
+    elif name.startswith(STATE):
+        kind, there = "state", [STATE + state for state in (*store_names(catchment.engine.model.physics.variant), *NETWORK)]
+    elif _PARAMETER.match(name) or _near(name, parameters, _SIMILAR):
+        kind, there = "parameter", parameters
+    else:
+        return
+    near = _near(name, there, 0.6)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(there)}"
+    raise ConfigError(f"catchment {catchment.id}: {name} cannot be set, the model has no such {kind}; {hint}")
+
+
+def _near(name: str, there: Sequence[str], similar: float) -> list[str]:
+    """Give the names that are nearest to one, however its letters are written."""
+    by_folded = {other.lower(): other for other in there}
+    return [by_folded[other] for other in difflib.get_close_matches(name.lower(), by_folded, n=3, cutoff=similar)]
