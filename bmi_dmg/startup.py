@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from itertools import chain, count
 from typing import Final
 
 from bmi_dmg.config import TIME_STEPS, BmiConfig
@@ -34,9 +33,7 @@ def start(config: BmiConfig) -> Stepper:
     engine = _engine_of(config)
     check_time_step(config, engine.model.physics.variant)
     attributes = config.attributes(engine.attribute_names)
-    with engine.lock:  # between the look for a free name and its use
-        name = _free_name(engine, config.catchment_id)
-        (catchment,) = engine.add({key: [value] for key, value in attributes.items()}, [name])
+    (catchment,) = engine.add({name: [value] for name, value in attributes.items()}, [config.catchment_id], repeated=True)
     try:
         stepper = make_stepper(config, catchment)
         if config.initial_state is not None:
@@ -65,12 +62,6 @@ def _engine_of(config: BmiConfig) -> Engine:
         return shared_engine(config.model_dir, config.dtype, config.device, config.backend, config.coupling)
     except ConfigError as error:
         raise ConfigError(f"{config.path}: {error}") from error
-
-
-def _free_name(engine: Engine, catchment_id: str) -> str:
-    """Give a name of a row: objects may stand for one catchment side by side, or one after the other."""
-    others = (f"{catchment_id} (object {number})" for number in count(2))
-    return next(name for name in chain([catchment_id], others) if name not in engine)
 
 
 def make_stepper(config: BmiConfig, catchment: Catchment) -> Stepper:

@@ -85,7 +85,7 @@ class Stepper(ABC):
 
     @property
     def catchment_id(self) -> str:
-        """The catchment's id; its name in the engine tells several objects of one catchment apart."""
+        """The catchment's id."""
         return self.weather.catchment_id
 
     @property

@@ -109,12 +109,12 @@ class CodeCache(FunctionCache):
     _impl_class = _Places
 
     def __init__(self, function: Any) -> None:
-        super().__init__(function)
+        super().__init__(function)  # type: ignore[no-untyped-call]
         self._cache_file = _CheckedFiles(self._cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp())
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep compiled code, if there is room."""
         try:
-            super().save_overload(sig, data)
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
         except OSError as error:
             _log.warning("compiled code cannot be kept in %s and is made anew at every start: %s", self.cache_path, error)
