@@ -19,7 +19,6 @@ from bmi_dmg.protocols import ReadOnly, Settable, Unpublished
 from bmi_dmg.stepper import Stepper
 from dmg_core import Catchment
 from dmg_core.assimilation import NETWORK, read_state, set_state, store_names
-from dmg_core.errors import ConfigError
 
 #: Prefix of the variables that are the state of a catchment.
 STATE: Final = "state::"
@@ -73,29 +72,26 @@ def parameter_variable(catchment: Catchment, name: str) -> Unpublished | None:
     return Settable("1" if is_multiplier else parameter.unit, "float64", read, write)
 
 
-def require_no_slip(name: str, catchment: Catchment) -> None:
-    """Refuse to set a parameter, a multiplier or a state that the model does not have; other unknown names may be ignored.
-
-    Raises
-    ------
-    ConfigError
-        If ``name`` begins as those do; the nearest names there are, or all of them, are named.
-    """
+def no_such(catchment: Catchment, name: str) -> str | None:
+    """Say that a model has no parameter, multiplier or part of the state of a name, and which there are; nothing for other names."""
     parameters = list(catchment.engine.calibration.parameters)
     if name.startswith(MULTIPLIER):
-        kind, there = "multiplier on a parameter", [MULTIPLIER + parameter for parameter in parameters]
+        kind, known = "multipliers", [MULTIPLIER + parameter for parameter in parameters]
     elif name.startswith(STATE):
-        kind, there = "state", [STATE + state for state in (*store_names(catchment.engine.model.physics.variant), *NETWORK)]
-    elif _PARAMETER.match(name) or _near(name, parameters, _SIMILAR):
-        kind, there = "parameter", parameters
+        states = (*store_names(catchment.engine.model.physics.variant), *NETWORK)
+        kind, known = "variables of the state", [STATE + state for state in states]
+    elif _PARAMETER.match(name) or _nearest(name, parameters, _SIMILAR):
+        kind, known = "HBV parameters", parameters
     else:
-        return
-    near = _near(name, there, 0.6)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(there)}"
-    raise ConfigError(f"catchment {catchment.id}: {name} cannot be set, the model has no such {kind}; {hint}")
+        return None
+    if name in known:
+        return None
+    nearest = _nearest(name, known, 0.6)
+    hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+    return f"catchment {catchment.id}: unknown variable {name!r}; {hint}the {kind} of this model are {', '.join(known)}"
 
 
-def _near(name: str, there: Sequence[str], similar: float) -> list[str]:
-    """Give the names that are nearest to one, however its letters are written."""
-    by_folded = {other.lower(): other for other in there}
-    return [by_folded[other] for other in difflib.get_close_matches(name.lower(), by_folded, n=3, cutoff=similar)]
+def _nearest(name: str, known: Sequence[str], similar: float) -> list[str]:
+    """Give the names that are like one, however its letters are written, the nearest first."""
+    by_folded = {other.lower(): other for other in known}
+    return [by_folded[other] for other in difflib.get_close_matches(name.lower(), by_folded, cutoff=similar)]

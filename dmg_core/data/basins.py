@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmg_core.attributes import attribute_table, require_finite
+from dmg_core.data.gauges import rows_of
 from dmg_core.data.plausibility import require_plausible_flow, require_plausible_forcing
 from dmg_core.errors import AttributeTableError, ConfigError, ForcingError
 from dmg_core.forcing import FORCING
@@ -165,25 +166,3 @@ class BasinData:
                 f"basin {self.ids[basin]}: upstream area is {self.upstream_area[basin]:g} km2, latitude {self.latitude[basin]:g} degrees; "
                 "expected an area above 0 and a latitude from -90 to 90"
             )
-
-
-def rows_of(wanted: Sequence[str], ids: Sequence[str], where: str) -> NDArray[np.intp]:
-    """Rows of gauges among others.
-
-    Parameters
-    ----------
-    wanted, ids : sequence of str
-        Gauges looked for, and those that are there.
-    where : str
-        Words for "there" in the error.
-
-    Raises
-    ------
-    ConfigError
-        Naming all that are not there.
-    """
-    places = {gauge: row for row, gauge in enumerate(ids)}
-    unknown = [gauge for gauge in wanted if gauge not in places]
-    if unknown:
-        raise ConfigError(f"{len(unknown)} of {len(wanted)} basins are not in {where}: {', '.join(unknown)}")
-    return np.array([places[gauge] for gauge in wanted], dtype=np.intp)

@@ -37,7 +37,7 @@ class Material(Inputs):
         Flow learned from, mm/d; NaN elsewhere.
     judged : ndarray, shape (T, B)
         Flow validated on, mm/d; NaN elsewhere.
-    statistics : dict of str to (p10, p90, mean, std)
+    statistics : dict of str to (p10, p90, mean, std, min, max)
         Of the inputs, over what is learned from.
     split : Split
         What is learned from, validated on and kept for tests, of all basins of the data.

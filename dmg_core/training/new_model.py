@@ -61,7 +61,7 @@ def new_model(settings: ModelSettings, statistics: Mapping[str, Sequence[float]]
     ----------
     settings : ModelSettings
         What the model is made of.
-    statistics : mapping of str to (p10, p90, mean, std)
+    statistics : mapping of str to (p10, p90, mean, std) or (p10, p90, mean, std, min, max)
         Of each forcing and attribute.
     seed : int
         Of the weights; the same seed gives the same weights.
