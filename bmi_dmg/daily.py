@@ -90,8 +90,8 @@ class DailyStepper(Stepper):
         return {**super().own_state(), "day": self._day, "day_sums": self._sums}
 
     def settings(self) -> dict[str, Array]:
-        """Give the latitude in degrees, where potential evapotranspiration depends on it."""
-        return {} if self.latitude is None else {"latitude": np.array([math.degrees(self.latitude)])}
+        """Give the latitude in degrees, where potential evapotranspiration depends on it; see :meth:`bmi_dmg.stepper.Stepper.settings`."""
+        return super().settings() if self.latitude is None else {"latitude": np.array([math.degrees(self.latitude)])}
 
     def step(self) -> npt.NDArray[np.float64] | None:
         """Take in one hour; see :meth:`bmi_dmg.stepper.Stepper.step`."""

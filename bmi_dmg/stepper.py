@@ -161,8 +161,8 @@ class Stepper(ABC):
         return {**engine, **own, "hours": np.array([self.hours]), **self.settings()}
 
     def settings(self) -> dict[str, Array]:
-        """Give what a state remembers of the catchment's settings, to tell whether they have changed."""
-        return {}
+        """Give what a state remembers of the catchment's settings, to tell whether they have changed: its latitude, where that counts."""
+        return {"latitude": np.zeros(0)}
 
     def _require_unchanged(self, state: Mapping[str, Array], where: str) -> None:
         for name, now in self.settings().items():

@@ -545,6 +545,6 @@ def test_a_value_that_is_part_of_a_state(physics: str) -> None:
 def test_states_from_before_states_remembered(small: States) -> None:
     """A state that says nothing of attributes and calibration, of an earlier version, is taken as it is."""
     engine = make_engine(make_model("Hbv_2", nmul=1, routing=False, hidden=2), make_attributes(2, seed=9))
-    older = {name: array[0] for name, array in small.arrays.items() if name not in ("attributes", "calibration")}
+    older = {name: array[0] for name, array in small.arrays.items() if name not in ("catchment_attributes", "calibration")}
     engine.restore(0, older, WHERE)
     engine.step(np.ones((2, 3)))
