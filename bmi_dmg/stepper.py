@@ -168,7 +168,7 @@ class Stepper(ABC):
         for name, now in self.settings().items():
             before = described(state, name, now.shape, where)
             if before is not None:
-                require_unchanged([name], before, now, where, self.catchment_id, accept=self.accept_changes)
+                require_unchanged([name] * now.size, before, now, where, self.catchment_id, accept=self.accept_changes)
 
     def restore(self, state: Mapping[str, Array], where: str) -> None:
         """Take over what :meth:`capture` gave, but for the clock.
