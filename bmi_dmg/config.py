@@ -39,6 +39,7 @@ SETTINGS: Final = frozenset(
         "backend",
         "initial_state",
         "cold_start_missing",
+        "accept_changes",
         "checkpoint",
         "missing_forcing",
         "spinup",
@@ -129,6 +130,8 @@ class BmiConfig:
         Restart file or folder to start from; None to start from nothing.
     cold_start_missing : bool
         Whether a catchment that ``initial_state`` does not have starts from nothing.
+    accept_changes : bool
+        Whether a state that was written for other attributes, or another latitude, is a warning, not an error.
     checkpoint : CheckpointSettings or None
         Restart files to write, if any.
     missing_forcing : str
@@ -153,6 +156,7 @@ class BmiConfig:
     backend: str
     initial_state: Path | None
     cold_start_missing: bool
+    accept_changes: bool
     checkpoint: CheckpointSettings | None
     missing_forcing: str
     spinup: SpinUpSettings | None
@@ -208,6 +212,7 @@ def read_config(path: str | Path) -> BmiConfig:
         backend=_choice(file, values, "backend", "auto", BACKENDS),
         initial_state=_initial_state(file, values),
         cold_start_missing=_truth(file, values, "cold_start_missing"),
+        accept_changes=_truth(file, values, "accept_changes"),
         checkpoint=_checkpoint(file, values.get("checkpoint")),
         missing_forcing=_choice(file, values, "missing_forcing", "error", MISSING_FORCING),
         spinup=_spinup(file, values.get("spinup")),
