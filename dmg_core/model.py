@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dmg_core.attributes import attribute_table
 from dmg_core.checkpoint import Checkpoint, ModelSettings, read_checkpoint, stamp_of
 from dmg_core.errors import AttributeTableError, CheckpointError
 from dmg_core.networks import AnnModel, LstmMlpModel, LstmModel, LstmNetwork, LstmState
@@ -16,6 +20,8 @@ from dmg_core.normalization import Normalizer
 from dmg_core.physics.equations import Site
 from dmg_core.physics.hbv import Fractions, HbvState
 from dmg_core.physics.members import PHYSICS, Hbv20, SequenceHbv
+
+FloatArray = NDArray[np.float32] | NDArray[np.float64]
 
 
 class DeltaModel(nn.Module):
@@ -109,21 +115,21 @@ class DeltaModel(nn.Module):
 
     def forward(
         self,
-        forcing: Tensor,
-        attributes: Tensor,
-        upstream_area: Tensor | None = None,
-        elevation: Tensor | None = None,
+        forcing: Tensor | FloatArray,
+        attributes: Tensor | FloatArray | Mapping[str, Any],
+        upstream_area: Tensor | FloatArray | None = None,
+        elevation: Tensor | FloatArray | None = None,
         state: HbvState | None = None,
     ) -> tuple[dict[str, Tensor], HbvState]:
         """Run a series from the network's zero state.
 
         Parameters
         ----------
-        forcing : Tensor, shape (T, B, 3)
+        forcing : Tensor or ndarray, shape (T, B, 3)
             Precipitation (mm per step), temperature (°C), potential evapotranspiration (mm per step); its dtype is that of the physics.
-        attributes : Tensor, shape (B, A)
-            In the order of ``settings.attributes``.
-        upstream_area, elevation : Tensor, shape (B,), optional
+        attributes : Tensor or ndarray, shape (B, A), or table or mapping of str to array_like (B,)
+            In the order of ``settings.attributes``, or by name.
+        upstream_area, elevation : Tensor or ndarray, shape (B,), optional
             km² and m; by default the attributes of that name.
         state : HbvState, optional
             Where the stores start.
@@ -134,10 +140,15 @@ class DeltaModel(nn.Module):
             All of :data:`dmg_core.physics.hbv.OUTPUTS`, mm per step and mm.
         HbvState
             Where the stores end.
+
+        Raises
+        ------
+        AttributeTableError
+            If attributes are missing; all are named.
         """
-        fractions, site = self._fractions_and_site(forcing, attributes, upstream_area, elevation)
-        dynamic, static, routing = fractions
-        return self.physics.simulate(forcing, dynamic, *self.physics.constants(static, routing), site, state)
+        given = self._as_tensors(forcing, attributes, upstream_area, elevation)
+        (dynamic, static, routing), site = self._fractions_and_site(*given)
+        return self.physics.simulate(given[0], dynamic, *self.physics.constants(static, routing), site, state)
 
     def go_on(
         self,
@@ -175,10 +186,10 @@ class DeltaModel(nn.Module):
 
     def streamflow(
         self,
-        forcing: Tensor,
-        attributes: Tensor,
-        upstream_area: Tensor | None = None,
-        elevation: Tensor | None = None,
+        forcing: Tensor | FloatArray,
+        attributes: Tensor | FloatArray | Mapping[str, Any],
+        upstream_area: Tensor | FloatArray | None = None,
+        elevation: Tensor | FloatArray | None = None,
         *,
         warm_up: int = 0,
     ) -> Tensor:
@@ -196,9 +207,9 @@ class DeltaModel(nn.Module):
         Tensor, shape (T - warm_up, B)
             mm per step.
         """
-        fractions, site = self._fractions_and_site(forcing, attributes, upstream_area, elevation)
-        dynamic, static, routing = fractions
-        return self.physics.streamflow(forcing, dynamic, *self.physics.constants(static, routing), site, warm_up=warm_up)
+        given = self._as_tensors(forcing, attributes, upstream_area, elevation)
+        (dynamic, static, routing), site = self._fractions_and_site(*given)
+        return self.physics.streamflow(given[0], dynamic, *self.physics.constants(static, routing), site, warm_up=warm_up)
 
     @torch.no_grad()
     def mean_parameters(
@@ -225,6 +236,22 @@ class DeltaModel(nn.Module):
             routes = (physics.variant.route_a, physics.variant.route_b)
             values |= {route.name: route.scale(column) for route, column in zip(routes, routing.unbind(1), strict=True)}
         return values
+
+    def _as_tensors(
+        self, forcing: Any, attributes: Any, upstream_area: Any, elevation: Any
+    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+        """Take arrays for tensors, and columns of a table for attributes, upstream area and elevation; see :meth:`forward`."""
+        if not isinstance(attributes, Tensor | np.ndarray):
+            places = {self.settings.upstream_area: upstream_area, self.settings.elevation: elevation}
+            upstream_area, elevation = (attributes[name] if one is None and name in attributes else one for name, one in places.items())
+            attributes = attribute_table(attributes, self.settings.attributes)
+        weather = _as_tensor(forcing)
+        return (
+            weather,
+            _as_tensor(attributes),
+            None if upstream_area is None else _as_tensor(upstream_area).to(weather.dtype),
+            None if elevation is None else _as_tensor(elevation).to(weather.dtype),
+        )
 
     def _fractions_and_site(
         self, forcing: Tensor, attributes: Tensor, upstream_area: Tensor | None, elevation: Tensor | None
@@ -321,6 +348,14 @@ def _build_network(settings: ModelSettings, physics: SequenceHbv | Hbv20) -> Lst
         LstmModel(inputs, len(physics.dynamic_parameters) * settings.nmul, settings.hidden_size),
         AnnModel(len(settings.attributes), len(physics.static_parameters) * settings.nmul + routing, settings.mlp_hidden_size),
     )
+
+
+def _as_tensor(values: Any) -> Tensor:
+    """Give a tensor of floating-point numbers; tensors are taken as they are."""
+    if isinstance(values, Tensor):
+        return values
+    array = np.asarray(values)
+    return torch.from_numpy(np.array(array, dtype=array.dtype if array.dtype.kind == "f" else np.float64))
 
 
 def torch_dtype(dtype: str | torch.dtype) -> torch.dtype:

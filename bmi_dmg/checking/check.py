@@ -10,21 +10,20 @@ import json
 import os
 import warnings
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from bmi_dmg.checking.findings import Finding, Findings, Severity, Subject, listing
+from bmi_dmg.checking.ngen_checks import inspect_for_ngen
+from bmi_dmg.checking.package_checks import check_packages
 from bmi_dmg.checking.preflight import NO_CATCHMENTS, RunPlan, inspect_run
 from bmi_dmg.driver.claim import leftovers, running
 from bmi_dmg.driver.lifecycle import finalize_all, working_in
 from bmi_dmg.driver.outputs import DATASET
 from bmi_dmg.run_folder.hydrofabric import Catchments
+from bmi_dmg.run_folder.ngen_kinds import NgenKind
 from bmi_dmg.run_folder.realization import ID_TOKEN, Realization, read_realization
 
-DISTRIBUTION: Final = "bmi-dmg"
 REALIZATION_REMEDY: Final = "correct it, or write a new one with 'bmi-dmg prepare'"
 
 
@@ -70,23 +69,27 @@ class CheckResult:
         return "\n".join([*lines, f"{self.run_folder}: {', '.join(counts) or 'nothing to object to'}"])
 
 
-def check_folder(run_folder: str | os.PathLike[str]) -> CheckResult:
+def check_folder(run_folder: str | os.PathLike[str], *, ngen: NgenKind | str | None = None) -> CheckResult:
     """Look at a run folder; nothing in it is changed.
 
     Parameters
     ----------
     run_folder : path
         Folder with ``config/*realization*.json``, BMI configs, forcing and, as a rule, ``config/*.gpkg``.
+    ngen : NgenKind or str, optional
+        Which ngen is to run it: what that one would refuse, or pass over, is looked at too. By default ``bmi-dmg run`` is to.
     """
     folder, findings = Path(run_folder).resolve(), Findings()
-    realization = findings.attempt(Subject("realization", folder / "config", REALIZATION_REMEDY), read_realization, folder)
+    kind = None if ngen is None else NgenKind(ngen)
+    subject = Subject("realization", folder / "config", REALIZATION_REMEDY)
+    realization = findings.attempt(subject, read_realization, folder, by_ngen=kind is not None)
     if realization is not None:
-        _inspect(folder, realization, findings)
+        _inspect(folder, realization, findings, kind)
     order = list(Severity)
     return CheckResult(folder, tuple(sorted(findings.found, key=lambda finding: order.index(finding.severity))))
 
 
-def _inspect(folder: Path, realization: Realization, findings: Findings) -> None:
+def _inspect(folder: Path, realization: Realization, findings: Findings, kind: NgenKind | None) -> None:
     with working_in(folder, realization.formulation.module_path), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they say is among the findings
         inspection = inspect_run(folder, realization)
@@ -97,7 +100,9 @@ def _inspect(folder: Path, realization: Realization, findings: Findings) -> None
         _check_leftovers(inspection.catchments, realization, findings)
         _check_unfinished(folder, realization, findings)
         _check_routing(folder, realization, findings)
-    _check_packages(findings)
+        if kind is not None:
+            inspect_for_ngen(kind, folder, realization, findings)
+    check_packages(findings)
 
 
 def _close(plan: RunPlan) -> None:
@@ -176,33 +181,4 @@ def _check_routing(folder: Path, realization: Realization, findings: Findings) -
             realization.path,
             "add the file, or remove 'routing'",
             variable="routing",
-        )
-
-
-def _check_packages(findings: Findings) -> None:
-    """Note installed packages of other versions than this project needs, and a numpy that ngen refuses."""
-    from packaging.requirements import Requirement
-
-    try:
-        needed = [Requirement(line) for line in metadata.requires(DISTRIBUTION) or ()]
-    except metadata.PackageNotFoundError:  # run from its source
-        needed = []
-    for requirement in needed:
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
-            continue
-        version = metadata.version(requirement.name)
-        if not requirement.specifier.contains(version, prereleases=True):
-            findings.warning(
-                "package",
-                f"{requirement.name} is {version} here; {DISTRIBUTION} needs {requirement}",
-                "python",
-                f"install '{requirement}'",
-                variable=requirement.name,
-            )
-    if int(np.__version__.partition(".")[0]) > 1:
-        findings.note(
-            "numpy",
-            f"numpy is {np.__version__} here; ngen as NOAA and NGIAB build it needs numpy 1.26",
-            "python",
-            "none needed to run without ngen; in ngen's environment install numpy<2",
         )

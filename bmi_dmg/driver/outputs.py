@@ -21,6 +21,7 @@ from bmi_dmg.checking.preflight import Output
 from bmi_dmg.driver.budget_table import Column, write_csv
 from bmi_dmg.driver.cf import DAILY_NAME, add_catchments, hourly_attributes, is_known
 from bmi_dmg.driver.daily_file import DailyFile, Days
+from bmi_dmg.driver.formulation_table import TABLE_NAME, write_formulation_table
 from bmi_dmg.driver.staging import Staging
 from bmi_dmg.run_folder.hydrofabric import Catchments
 from bmi_dmg.run_folder.realization import STEP_SECONDS, TIME_FORMAT
@@ -58,6 +59,8 @@ class OutputSettings:
         Variables; those with a header become CSV columns, all go into the NetCDF file.
     attributes : Mapping[str, str]
         Global attributes of the NetCDF files, besides those that CF asks for.
+    tables : {"per_feature", "per_formulation", "none"}
+        Whether there is a CSV file for each catchment, one for all, or none.
     steps_per_day : int or None
         Steps of the model in a day, 1 or 24; None if the class is not ours. If it is, there is a file of daily values too.
     """
@@ -69,7 +72,13 @@ class OutputSettings:
     precision: int
     outputs: Sequence[Output]
     attributes: Mapping[str, str]
+    tables: str = "per_feature"
     steps_per_day: int | None = None
+
+    @property
+    def columns(self) -> list[tuple[str, str]]:
+        """Variable and header of each column of the CSV files."""
+        return [(output.variable.name, output.header) for output in self.outputs if output.header is not None]
 
 
 class RunOutputs:
@@ -86,6 +95,7 @@ class RunOutputs:
             Ids in the order of the blocks' columns.
         """
         self._ids, self._tables_place, self._place = catchments.ids, settings.csv_folder, settings.dataset.parent
+        self._settings = settings
         with write_errors(self._place):
             for folder in (self._tables_place, self._place):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -162,8 +172,10 @@ class RunOutputs:
         """Move the files to their place, or remove them after an error."""
         try:
             if kind is None:
+                self._write_formulation_table()
                 self._close()
-                self._staging.commit(outdated=[self._place / name for name in (BUDGET_TABLE, DAILY_NAME)])
+                outdated = [*(self._place / name for name in (BUDGET_TABLE, DAILY_NAME)), *self._tables_of_other_groupings()]
+                self._staging.commit(outdated=outdated)
             else:
                 with suppress(WriteError):  # the error that counts is on its way
                     self._close()
@@ -175,6 +187,19 @@ class RunOutputs:
             for file in (self._dataset, self._daily):
                 if file is not None:
                     files.callback(file.close)
+
+    def _write_formulation_table(self) -> None:
+        """Write the one table of all catchments, if that is wanted: from the whole dataset, because parts of a run end in any order."""
+        settings = self._settings
+        if settings.tables == "per_formulation":
+            with write_errors(self._tables_place / TABLE_NAME):
+                path = self.tables_folder / TABLE_NAME
+                write_formulation_table(path, self._dataset.handle, self._ids, settings.start, settings.columns, settings.precision)
+
+    def _tables_of_other_groupings(self) -> list[Path]:
+        """Tables that an earlier run may have left and that would contradict those of this one."""
+        names = {"per_feature": [f"{catchment}.csv" for catchment in self._ids], "per_formulation": [TABLE_NAME]}
+        return [self._tables_place / name for tables, those in names.items() if tables != self._settings.tables for name in those]
 
 
 class CsvTables:
@@ -192,16 +217,18 @@ class CsvTables:
         ids : sequence of str
             Catchments.
         """
-        columns = [(output.variable.name, output.header) for output in settings.outputs if output.header is not None]
+        columns = settings.columns
         self._names = [name for name, _ in columns]
         self._place = settings.csv_folder
-        self._paths = [folder / f"{catchment}.csv" for catchment in ids]
+        self._paths = [folder / f"{catchment}.csv" for catchment in ids] if settings.tables == "per_feature" else []
         self._start = settings.start
         self._values_format = f",%.{settings.precision}g" * len(columns)
         self._header = ",".join(["Time Step", "Time", *(header for _, header in columns)]) + "\n"
 
     def write(self, first_step: int, block: Block) -> None:
         """Append a stretch of hours; see :meth:`RunOutputs.write`."""
+        if not self._paths:
+            return
         values = np.stack([block[name] for name in self._names], axis=-1)
         times = ((self._start + timedelta(seconds=STEP_SECONDS * (first_step + i))).strftime(TIME_FORMAT) for i in range(len(values)))
         # Step and time are the same for all catchments, so they are part of one format string that is filled once per catchment.
@@ -262,6 +289,11 @@ class Dataset:
             long_name = f"water budget of the run: {column.name.replace('__', ' ').replace('_', ' ')}"
             variable.setncatts({"units": column.units, "long_name": long_name})
             variable[:] = column.values
+
+    @property
+    def handle(self) -> Any:
+        """The netCDF4.Dataset, open for reading back too."""
+        return self._dataset
 
     def close(self) -> None:
         """Close the file."""

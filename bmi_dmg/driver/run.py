@@ -110,6 +110,7 @@ def run(
             precision=realization.precision,
             outputs=plan.exchange.outputs,
             attributes={"source": realization.formulation.python_type, "main_output_variable": plan.exchange.main_output},
+            tables=realization.tables,
             steps_per_day=_steps_per_day(plan),
         )
         advance_bar = opened.enter_context(_progress_bar(progress, realization.n_steps))

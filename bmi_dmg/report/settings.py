@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -11,13 +12,16 @@ import yaml
 
 from bmi_dmg.results.reading import RunResults
 from bmi_dmg.run_folder.realization import Realization, read_realization
-from dmg_core.errors import ConfigError
+from dmg_core.documents import load_yaml
 
 PACKAGES: Final = ("bmi-dmg", "torch", "numpy", "numba")
 #: Keys of a BMI config that differ from catchment to catchment.
 OWN_KEYS: Final = frozenset({"catchment_id", "catchment_name"})
 #: Attributes of results that every file of their form has.
 FORMAT_ATTRIBUTES: Final = frozenset({"Conventions", "featureType"})
+
+#: Names of our class.
+OWN_CLASSES: Final = ("bmi_dmg.BmiDeltaModel", "bmi_dmg.model.BmiDeltaModel")
 
 Lines = list[tuple[str, str]]
 
@@ -42,6 +46,26 @@ def run_settings(run_folder: Path, results: RunResults) -> Lines:
     return lines + [(f"Results: {name}", value) for name, value in results.attributes.items() if name not in FORMAT_ATTRIBUTES]
 
 
+def cold_starts(run_folder: Path, results: RunResults) -> int:
+    """Count the catchments whose BMI configs name neither a warm start nor a spin-up: they start with empty stores.
+
+    Those of other classes than ours, of resumed runs, and without config are not counted.
+    """
+    realization = read_realization(run_folder)
+    formulation, folder = realization.formulation, run_folder.resolve()
+    if formulation.python_type not in OWN_CLASSES or results.start > realization.start:
+        return 0
+    configs = [folder / formulation.config_of(catchment) for catchment in results.ids]
+    return sum(_starts_cold(path.read_text(encoding="utf-8")) for path in configs if path.is_file())
+
+
+def _starts_cold(config: str) -> bool:
+    """Look for the two keys in the text: reading thousands of configs as YAML would take seconds."""
+    found = re.search(r"^initial_state\s*:\s*(\S+)", config, re.MULTILINE)
+    warm = found is not None and found[1].strip("\"'") not in ("zero", "null", "~")
+    return not warm and re.search(r"^spinup\s*:", config, re.MULTILINE) is None
+
+
 def versions() -> Lines:
     """List the versions of the software that writes the page."""
     lines = [("Python", platform.python_version())]
@@ -57,9 +81,9 @@ def _bmi_settings(folder: Path, realization: Realization, catchment: str) -> Lin
     """List the settings of a catchment's BMI config that are words, not numbers: those are its attributes."""
     path = folder / realization.formulation.config_of(catchment)
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"{path}: cannot be read as a BMI configuration: {error}") from error
+        content = load_yaml(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except (yaml.YAMLError, UnicodeDecodeError):  # configs of other classes may have any form
+        content = None
     if not isinstance(content, dict):
         return []
     return [

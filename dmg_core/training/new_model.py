@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from dmg_core.checkpoint import ModelSettings
 from dmg_core.checkpoint.spellings import NETWORKS as PAIRED
@@ -13,13 +15,14 @@ from dmg_core.checkpoint.spellings import forcing_index
 from dmg_core.errors import ConfigError
 from dmg_core.model import DeltaModel
 from dmg_core.networks import AnnModel, LstmMlpModel, LstmModel
-from dmg_core.normalization import Normalizer
+from dmg_core.normalization import Normalizer, is_constant
 from dmg_core.physics.members import PHYSICS, Hbv20, SequenceHbv
 from dmg_core.registry import Registry
 from dmg_core.training.experiment import Experiment
 from dmg_core.training.statistics import FORCING_NAMES
 
 Physics = SequenceHbv | Hbv20
+BoolArray = NDArray[np.bool_]
 
 #: Process models, made with ``(nmul=…, dynamic=…, routing=…, nearzero=…)``.
 PROCESS_MODELS: Final[Registry[type[SequenceHbv] | type[Hbv20]]] = Registry("process model")
@@ -55,7 +58,7 @@ def lstm_mlp_model(settings: ModelSettings, physics: Physics, dropout: float) ->
 
 
 def new_model(settings: ModelSettings, statistics: Mapping[str, Sequence[float]], seed: int, *, dropout: float = 0.0) -> DeltaModel:
-    """Build a model with random weights, in float32.
+    """Build a model with random weights, in float32; those of inputs that never vary in training, and so learn nothing, are 0.
 
     Parameters
     ----------
@@ -81,7 +84,18 @@ def new_model(settings: ModelSettings, statistics: Mapping[str, Sequence[float]]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = NETWORKS[settings.network](settings, physics, dropout)
+    _take_no_notice(network, is_constant(forcings.mean, forcings.std), is_constant(attributes.mean, attributes.std))
     return DeltaModel(settings, network, physics, forcings, attributes)
+
+
+@torch.no_grad()
+def _take_no_notice(network: LstmModel | LstmMlpModel, forcings: BoolArray, attributes: BoolArray) -> None:
+    """Set weights of some inputs to 0: without a gradient they would stay as random as they were drawn, and other values reach the flow."""
+    first = (network.lstminv if isinstance(network, LstmMlpModel) else network).input_layer
+    if first is not None:
+        first.weight[:, torch.from_numpy(np.concatenate([forcings, attributes]))] = 0.0
+    if isinstance(network, LstmMlpModel) and isinstance(network.ann, AnnModel):
+        network.ann.i2h.weight[:, torch.from_numpy(attributes)] = 0.0
 
 
 def model_settings(experiment: Experiment) -> ModelSettings:

@@ -68,6 +68,7 @@ BREAKS: dict[str, Break] = {
     "a number": lambda path: path.write_bytes(b"3\n"),
     "null": lambda path: path.write_bytes(b"null\n"),
     "a table of words": lambda path: path.write_bytes(b"time,divide_id,cat-1[mm d-1]\nyesterday,one,wet\n"),
+    "nested without end": lambda path: path.write_bytes(b"[" * 100_000),
     "another NetCDF file": _other_netcdf,
     "another database": _other_database,
 }
