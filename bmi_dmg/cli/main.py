@@ -102,9 +102,9 @@ RUN_LEAVES = (
 
 
 OBSERVED_HELP = (
-    "Observed flow: CSV with a column 'time' and columns headed cat-7[mm d-1] or cat-7[m3 s-1], or NetCDF with one variable over time and "
-    "catchment_id. It must be the flow that a catchment itself yields. In a report, columns may also be headed by a gauge that the "
-    "hydrofabric names, 01563500[m3 s-1]: flow of all that drains to it."
+    "Observed flow: CSV with a column 'time' and columns headed cat-7[mm d-1], cat-7[m3 s-1] or any other unit of flow, or NetCDF with one "
+    "variable over time and catchment_id. It must be the flow that a catchment itself yields. In a report, columns may also be headed by a "
+    "gauge that the hydrofabric names, 01563500[m3 s-1]: flow of all that drains to it."
 )
 
 PLOT_HELP = """Draw a folder that has been run.

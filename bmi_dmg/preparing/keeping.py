@@ -164,11 +164,22 @@ class EarlierConfig:
             values = None
         return cls({str(key): value for key, value in values.items()} if isinstance(values, dict) else {})
 
-    def choices(self, folder: Path, model_dir: str) -> dict[str, Any]:
-        """Give the settings that stay; a warm start only with the model it is of."""
+    def choices(self, folder: Path, model_dir: str, attributes: Mapping[str, float]) -> dict[str, Any]:
+        """Give the settings that stay; a warm start only with the model and the attributes that its state is of.
+
+        Parameters
+        ----------
+        folder : Path
+            The run folder.
+        model_dir : str
+            Model folder from now on, relative to the run folder or absolute.
+        attributes : mapping of str to float
+            Attributes of the catchment from now on.
+        """
         kept = {key: value for key, value in self.values.items() if key in CHOICES}
         before = self.values.get("model_dir")
-        if before is None or (folder / str(before)).resolve() != (folder / model_dir).resolve():
+        same_model = before is not None and (folder / str(before)).resolve() == (folder / model_dir).resolve()
+        if not same_model or any(self.values.get(name) != value for name, value in attributes.items()):
             kept.pop("initial_state", None)
         return kept
 

@@ -20,10 +20,11 @@ from bmi_dmg.checking.findings import listing
 from bmi_dmg.checking.model_facts import ModelFacts, read_model_facts
 from bmi_dmg.config import TIME_STEPS
 from bmi_dmg.preparing.attributes import Attributes, collect_attributes
-from bmi_dmg.preparing.for_ngwpc import forcing_in_fork_layout, fork_layers, is_in_fork_layout, write_fork_forcing, write_fork_hydrofabric
+from bmi_dmg.preparing.for_ngwpc import fork_layers, write_fork_forcing, write_fork_hydrofabric
 from bmi_dmg.preparing.keeping import Earlier, EarlierConfig, keep_copy, replaced_line, with_choices
 from bmi_dmg.run_folder.forcings import ForcingReader, open_forcing
 from bmi_dmg.run_folder.hydrofabric import Catchments, find_geopackage, read_divides
+from bmi_dmg.run_folder.layouts import forcing_in_fork_layout, is_in_fork_layout
 from bmi_dmg.run_folder.ngen_kinds import NgenKind
 from bmi_dmg.run_folder.realization import ID_TOKEN, ForcingSettings, find_realization
 from bmi_dmg.run_folder.writing import (
@@ -324,7 +325,7 @@ def _write_configs(
             latitude=latitude,
             time_step=time_step,
             pet_method=method,
-            choices=None if before is None else before.choices(folder, model_dir),
+            choices=None if before is None else before.choices(folder, model_dir, values),
         )
         contents[folder / BMI_CONFIGS / f"{catchment}.yml"] = content
         replaced.append([] if before is None else before.replaced(content))
