@@ -23,7 +23,7 @@ Array = npt.NDArray[Any]
 _log = logging.getLogger(__name__)
 
 #: Names of the arrays in a state.
-ATTRIBUTES: Final = "attributes"
+ATTRIBUTES: Final = "catchment_attributes"
 CALIBRATION: Final = "calibration"
 
 #: What passes for rounding in a store, mm.
