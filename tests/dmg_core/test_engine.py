@@ -234,7 +234,7 @@ def test_fixing_static_parameters_is_logged(caplog: pytest.LogCaptureFixture) ->
     """A series that fixes static parameters says for how many catchments, and from how many steps; a later one says nothing."""
     engine = Engine(make_model("Hbv_1_1p"))
     engine.add(make_attributes(3))
-    with caplog.at_level(logging.INFO, logger="dmg_core.engine"):
+    with caplog.at_level(logging.INFO, logger="dmg_core.catchments"):
         engine.run(make_weather(7, 3))
         engine.run(make_weather(7, 3))
     assert caplog.messages == ["static parameters of 3 catchments are fixed by the end of a series of 7 steps"]
