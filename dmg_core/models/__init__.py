@@ -1,0 +1,13 @@
+"""Process models: what one is (:mod:`dmg_core.models.process_model`), and those that come with the package."""
+
+from dmg_core.models.process_model import (
+    PROCESS_MODELS,
+    Attribute,
+    Flux,
+    Forcing,
+    Parameter,
+    ProcessModel,
+    Store,
+)
+
+__all__ = ["PROCESS_MODELS", "Attribute", "Flux", "Forcing", "Parameter", "ProcessModel", "Store"]

@@ -1,0 +1,286 @@
+"""What a process model is: a table of what it reads, holds and gives, and one time step as an ordinary PyTorch function.
+
+Everything else is derived. From :meth:`ProcessModel.step` come its compiled form, its reverse and its Jacobian
+(:mod:`dmg_core.equations`); from the table the layout of arrays, the outputs, the balance, the state of a restart, how hours become steps,
+the variables of the BMI and the pages of the documentation.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+from torch import Tensor
+
+from dmg_core.errors import ConfigError
+from dmg_core.registry import Registry
+
+#: How the hours of a step of several hours become one value.
+Aggregate = Literal["sum", "mean", "min", "max"]
+
+#: What a quantity is in the balance: it enters, leaves, is exchanged with the surroundings (positive: gained), or is what bounds of stores
+#: cut off (positive: lost; negative: created).
+Balance = Literal["in", "out", "exchange", "clipping"]
+
+#: A number while tracing or stepping one component, a tensor in a batch: equations do not care.
+Quantity = Any
+
+
+@dataclass(frozen=True)
+class Forcing:
+    """A series that drives a process model.
+
+    Parameters
+    ----------
+    name : str
+        Its symbol in the equations: ``x.P``. ``P``, ``T`` and ``PET`` are known: precipitation, air temperature and potential
+        evapotranspiration, with their names in files and in the BMI.
+    unit : str
+        Of the value of a step: an amount per step where hours are added up, such as mm.
+    aggregate : {"sum", "mean", "min", "max"}
+        How the hours of a longer step become one value.
+    meaning : str
+        What it is, in a few words.
+    balance : {"in", "out", None}, optional
+        Whether it enters the balance; by default precipitation ``P`` does and nothing else.
+    bmi_name : str, optional
+        Name of the BMI variable it comes from; by default that of a known forcing, else made from ``name``.
+    """
+
+    name: str
+    unit: str
+    aggregate: Aggregate = "mean"
+    meaning: str = ""
+    balance: Literal["in", "out", None] = None
+    bmi_name: str = ""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter that a network gives as a number in [0, 1].
+
+    Parameters
+    ----------
+    name : str
+        Name in configurations, such as ``parBETA``.
+    low, high : float
+        Range in ``unit``.
+    unit : str
+        Unit; rates are per day, whatever the step.
+    meaning : str
+        What it does, in a few words.
+    """
+
+    name: str
+    low: float
+    high: float
+    unit: str
+    meaning: str = ""
+
+    @property
+    def symbol(self) -> str:
+        """Name as it stands in the equations, ``p.BETA``: without the leading ``par``."""
+        return self.name.removeprefix("par")
+
+    def scale(self, fraction: Any) -> Any:
+        """Turn network outputs in [0, 1], a number, an array or a tensor, into physical values of the same kind."""
+        return self.low + fraction * (self.high - self.low)
+
+
+@dataclass(frozen=True)
+class Attribute:
+    """A property of a catchment that the equations read (those that only a network reads are not declared).
+
+    Parameters
+    ----------
+    name : str
+        Its symbol: ``x.elevation``.
+    unit : str
+        Unit.
+    meaning : str
+        What it is.
+    required : bool
+        Whether a catchment must have it; otherwise it may be NaN.
+    """
+
+    name: str
+    unit: str
+    meaning: str = ""
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Store:
+    """What a process model keeps from step to step.
+
+    Parameters
+    ----------
+    name : str
+        Its symbol in the equations: ``s.SP``.
+    unit : str
+        Unit.
+    meaning : str
+        What it holds.
+    initial : float
+        Content of a model that starts from nothing.
+    least, largest : float or None
+        What it may be set to from outside, or restarted with; None: any finite number.
+    balance : bool
+        Whether it counts in the balance.
+    output : str
+        Name among the outputs of a run; by default ``name``.
+    bmi_name : str
+        Name of its BMI variable; by default made from ``output``.
+    state_name : str
+        Name for reading and setting it from outside, ``state::…``; by default ``output``.
+    """
+
+    name: str
+    unit: str
+    meaning: str = ""
+    initial: float = 0.0
+    least: float | None = 0.0
+    largest: float | None = None
+    balance: bool = True
+    output: str = ""
+    bmi_name: str = ""
+    state_name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "output", self.output or self.name)
+        object.__setattr__(self, "bmi_name", self.bmi_name or self.output)
+        object.__setattr__(self, "state_name", self.state_name or self.output)
+
+
+@dataclass(frozen=True)
+class Flux:
+    """What a step gives besides its stores.
+
+    Parameters
+    ----------
+    name : str
+        Name among the results of a step, and among the outputs of a run.
+    unit : str
+        Unit; an amount per step where it counts in the balance.
+    meaning : str
+        What it is.
+    balance : {"in", "out", "exchange", "clipping", None}
+        What it is in the balance; None where it moves between stores, or is no amount.
+    routed : bool
+        Whether it goes through the routing on its way out.
+    bmi_name : str
+        Name of its BMI variable; by default made from ``name``.
+    """
+
+    name: str
+    unit: str
+    meaning: str = ""
+    balance: Balance | None = None
+    routed: bool = False
+    bmi_name: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bmi_name", self.bmi_name or self.name)
+
+    @property
+    def routed_name(self) -> str:
+        """Name of the output that is this flux after routing: ``unrouted_x`` becomes ``x``, and ``x`` becomes ``routed_x``."""
+        stem = self.name.removeprefix("unrouted_")
+        return stem if stem != self.name else f"routed_{self.name}"
+
+
+class ProcessModel(ABC):
+    """A process model: declare the tables as class attributes and write :meth:`step`.
+
+    A model may take options in its constructor (numbers, not tensors): they are constants of its equations.
+
+    Attributes
+    ----------
+    steps_per_day : int
+        1 for a daily model, 24 for an hourly one.
+    forcings, parameters, stores, fluxes, attributes
+        What it reads, holds and gives.
+    compiled : bool
+        False for a model whose step cannot be traced; it then runs through torch alone.
+
+    Examples
+    --------
+    >>> @PROCESS_MODELS.register("LinearReservoir")
+    ... class LinearReservoir(ProcessModel):
+    ...     forcings = (Forcing("P", "mm", aggregate="sum"),)
+    ...     parameters = (Parameter("parK", 0.01, 0.9, "1/d", "recession"),)
+    ...     stores = (Store("S", "mm"),)
+    ...     fluxes = (Flux("runoff", "mm", balance="out", routed=True),)
+    ...
+    ...     def step(self, s, p, x, dt):
+    ...         runoff = p.K * dt * (s.S + x.P)
+    ...         return {"S": s.S + x.P - runoff}, {"runoff": runoff}
+    """
+
+    steps_per_day: ClassVar[int] = 1
+    forcings: ClassVar[tuple[Forcing, ...]] = ()
+    parameters: ClassVar[tuple[Parameter, ...]] = ()
+    attributes: ClassVar[tuple[Attribute, ...]] = ()
+    stores: ClassVar[tuple[Store, ...]] = ()
+    fluxes: ClassVar[tuple[Flux, ...]] = ()
+    compiled: ClassVar[bool] = True
+
+    @abstractmethod
+    def step(
+        self, s: Quantity, p: Quantity, x: Quantity, dt: float
+    ) -> tuple[Mapping[str, Quantity], Mapping[str, Quantity]]:
+        """Advance by one step.
+
+        Parameters
+        ----------
+        s : namespace
+            Stores at the beginning, by name.
+        p : namespace
+            Physical values of the parameters, by symbol.
+        x : namespace
+            Forcing of the step by name, and what :meth:`site` gives of the catchment.
+        dt : float
+            Length of the step, days.
+
+        Returns
+        -------
+        mapping of str to Quantity
+            All stores at the end.
+        mapping of str to Quantity
+            All fluxes of the step.
+        """
+
+    def site(self, a: Quantity) -> Mapping[str, Tensor]:
+        """Compute once per catchment what the equations need of its attributes: tensors (B,) by name, read as ``x.name``.
+
+        By default the attributes themselves.
+        """
+        return {attribute.name: getattr(a, attribute.name) for attribute in self.attributes}
+
+    @property
+    def dt(self) -> float:
+        """Length of a step, days."""
+        return 1.0 / self.steps_per_day
+
+    def split(self, dynamic: Iterable[str]) -> tuple[tuple[Parameter, ...], tuple[Parameter, ...]]:
+        """Divide the parameters into dynamic and static ones, both in the order of the table whatever the order of ``dynamic``.
+
+        Raises
+        ------
+        ConfigError
+            If a name in ``dynamic`` is no parameter of this model, or stands there twice.
+        """
+        names, known = list(dynamic), [parameter.name for parameter in self.parameters]
+        for name in names:
+            if name not in known:
+                raise ConfigError(f"{type(self).__name__}: dynamic parameter {name!r} is not one of {', '.join(known)}")
+            if names.count(name) > 1:
+                raise ConfigError(f"{type(self).__name__}: dynamic parameter {name!r} is listed twice")
+        varying = tuple(parameter for parameter in self.parameters if parameter.name in names)
+        return varying, tuple(parameter for parameter in self.parameters if parameter not in varying)
+
+
+#: Process models by name, open to users' own.
+PROCESS_MODELS: Registry[type[ProcessModel]] = Registry("process model")
