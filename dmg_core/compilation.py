@@ -114,6 +114,14 @@ class _ForgivingCache(FunctionCache):
             _log.warning("compiled code cannot be kept in %s and is made anew at every start: %s", self.cache_path, error)
 
 
+def cache_folder(function: Callable[..., Any]) -> Path | None:
+    """Folder in which numba keeps the compiled code of a function; None where it can keep none."""
+    try:
+        return Path(_ForgivingCache(function).cache_path)  # type: ignore[no-untyped-call]  # nor here
+    except RuntimeError:
+        return None
+
+
 def rebind(template: Callable[..., Any], **bindings: Any) -> Callable[..., Any]:
     """Copy ``template`` with some global names meaning something else."""
     return FunctionType(template.__code__, {**template.__globals__, **bindings}, template.__name__, template.__defaults__)

@@ -1,0 +1,18 @@
+"""The tape of a process model, made once for each model and its options."""
+
+from __future__ import annotations
+
+from weakref import WeakKeyDictionary
+
+from dmg_core.equations.tape import StepTape, trace
+from dmg_core.models.process_model import ProcessModel
+
+_tapes: WeakKeyDictionary[ProcessModel, StepTape] = WeakKeyDictionary()
+
+
+def tape_of(model: ProcessModel) -> StepTape:
+    """Give the tape of a model's step, traced at the first call for this model (:func:`~dmg_core.equations.tape.trace`)."""
+    found = _tapes.get(model)
+    if found is None:
+        found = _tapes[model] = trace(model)
+    return found
