@@ -1,5 +1,6 @@
 """Process models: what one is (:mod:`dmg_core.models.process_model`), and those that come with the package."""
 
+from dmg_core.models import hbv as hbv  # registers its members
 from dmg_core.models.process_model import (
     PROCESS_MODELS,
     Attribute,
