@@ -71,6 +71,8 @@ class Parameter:
         Unit; rates are per day, whatever the step.
     meaning : str
         What it does, in a few words.
+    constant : float, optional
+        Value wherever it is not listed as dynamic; the network does not give it then. By default the network gives it always.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Parameter:
     high: float
     unit: str
     meaning: str = ""
+    constant: float | None = None
 
     @property
     def symbol(self) -> str:
@@ -149,6 +152,7 @@ class Store:
     state_name: str = ""
 
     def __post_init__(self) -> None:
+        """Make the names that are not given."""
         object.__setattr__(self, "output", self.output or self.name)
         object.__setattr__(self, "bmi_name", self.bmi_name or self.output)
         object.__setattr__(self, "state_name", self.state_name or self.output)
@@ -172,6 +176,8 @@ class Flux:
         Whether it goes through the routing on its way out.
     bmi_name : str
         Name of its BMI variable; by default made from ``name``.
+    routed_bmi_name : str
+        Name of the BMI variable of :attr:`routed_name`; by default made from that.
     """
 
     name: str
@@ -180,9 +186,12 @@ class Flux:
     balance: Balance | None = None
     routed: bool = False
     bmi_name: str = ""
+    routed_bmi_name: str = ""
 
     def __post_init__(self) -> None:
+        """Make the names that are not given."""
         object.__setattr__(self, "bmi_name", self.bmi_name or self.name)
+        object.__setattr__(self, "routed_bmi_name", self.routed_bmi_name or self.routed_name)
 
     @property
     def routed_name(self) -> str:
@@ -202,6 +211,10 @@ class ProcessModel(ABC):
         1 for a daily model, 24 for an hourly one.
     forcings, parameters, stores, fluxes, attributes
         What it reads, holds and gives.
+    route_a, route_b : Parameter
+        Ranges of shape and time scale of the unit hydrograph where one routes its flows (:mod:`dmg_core.routing`).
+    hydrograph_steps : int
+        Length of the unit hydrograph, steps.
     compiled : bool
         False for a model whose step cannot be traced; it then runs through torch alone.
 
@@ -225,12 +238,13 @@ class ProcessModel(ABC):
     attributes: ClassVar[tuple[Attribute, ...]] = ()
     stores: ClassVar[tuple[Store, ...]] = ()
     fluxes: ClassVar[tuple[Flux, ...]] = ()
+    route_a: ClassVar[Parameter] = Parameter("route_a", 0.0, 2.9, "1", "shape of the unit hydrograph")
+    route_b: ClassVar[Parameter] = Parameter("route_b", 0.0, 6.5, "d", "time scale of the unit hydrograph")
+    hydrograph_steps: ClassVar[int] = 15
     compiled: ClassVar[bool] = True
 
     @abstractmethod
-    def step(
-        self, s: Quantity, p: Quantity, x: Quantity, dt: float
-    ) -> tuple[Mapping[str, Quantity], Mapping[str, Quantity]]:
+    def step(self, s: Quantity, p: Quantity, x: Quantity, dt: float) -> tuple[Mapping[str, Quantity], Mapping[str, Quantity]]:
         """Advance by one step.
 
         Parameters
@@ -264,8 +278,13 @@ class ProcessModel(ABC):
         """Length of a step, days."""
         return 1.0 / self.steps_per_day
 
+    def parameters_for(self, dynamic: Iterable[str]) -> tuple[Parameter, ...]:
+        """Parameters that a network gives where those called ``dynamic`` vary in time, in the order of the table."""
+        names = set(dynamic)
+        return tuple(one for one in self.parameters if one.constant is None or one.name in names)
+
     def split(self, dynamic: Iterable[str]) -> tuple[tuple[Parameter, ...], tuple[Parameter, ...]]:
-        """Divide the parameters into dynamic and static ones, both in the order of the table whatever the order of ``dynamic``.
+        """Divide the parameters a network gives into dynamic and static ones, in the order of the table.
 
         Raises
         ------
@@ -278,8 +297,8 @@ class ProcessModel(ABC):
                 raise ConfigError(f"{type(self).__name__}: dynamic parameter {name!r} is not one of {', '.join(known)}")
             if names.count(name) > 1:
                 raise ConfigError(f"{type(self).__name__}: dynamic parameter {name!r} is listed twice")
-        varying = tuple(parameter for parameter in self.parameters if parameter.name in names)
-        return varying, tuple(parameter for parameter in self.parameters if parameter not in varying)
+        given = self.parameters_for(names)
+        return tuple(one for one in given if one.name in names), tuple(one for one in given if one.name not in names)
 
 
 #: Process models by name, open to users' own.
