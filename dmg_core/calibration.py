@@ -10,10 +10,8 @@ import numpy as np
 
 from dmg_core.arrays import CatchmentArrays
 from dmg_core.errors import ConfigError
-from dmg_core.parameters import Parameter
-from dmg_core.physics.hbv import Hbv
-from dmg_core.physics.kernels import parameter_columns
-from dmg_core.physics.members import SequenceHbv
+from dmg_core.model import DeltaModel
+from dmg_core.models import Parameter
 
 #: Places in the array of changes to dynamic parameters: ``factor * network's value + offset``.
 FACTOR, OFFSET = range(2)
@@ -30,15 +28,16 @@ class Calibration:
 
     Parameters
     ----------
-    physics : Hbv
+    model : DeltaModel
         Whose parameters there are.
     """
 
-    def __init__(self, physics: Hbv) -> None:
-        self._columns = parameter_columns(physics.variant)
+    def __init__(self, model: DeltaModel) -> None:
+        physics = model.physics
+        self._columns = [parameter.symbol for parameter in physics.process.parameters]
         self._parameters = {parameter.name: parameter for parameter in physics.table}
         self._dynamic = [parameter.name for parameter in physics.dynamic_parameters]
-        self._static_from_series = isinstance(physics, SequenceHbv)
+        self._static_from_series = model.static_from_series
         self._changes: dict[int, dict[str, tuple[float, float]]] = {}
 
     @property

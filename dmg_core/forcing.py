@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from dmg_core.errors import ForcingError
-
-#: Columns of a forcing.
-FORCING: Final = ("precipitation", "temperature", "potential evapotranspiration")
+from dmg_core.models import Forcing
 
 
-def require_series(series: npt.NDArray[np.float64], ids: Sequence[str]) -> None:
-    """Refuse a series that is not (T, N, 3) for N catchments, or not finite.
+
+def require_series(series: npt.NDArray[np.float64], ids: Sequence[str], forcings: Sequence[Forcing]) -> None:
+    """Refuse a series that is not (T, N, F) for N catchments and F forcings, or not finite.
 
     Raises
     ------
@@ -23,10 +21,12 @@ def require_series(series: npt.NDArray[np.float64], ids: Sequence[str]) -> None:
         Naming the shapes, or catchment, variable, value and step of the first value that is no number.
     """
     count = len(ids)
-    if series.ndim != 3 or series.shape[1:] != (count, len(FORCING)):
-        raise ForcingError(f"forcing of {count} catchments has shape {series.shape}, expected (T, {count}, {len(FORCING)})")
+    if series.ndim != 3 or series.shape[1:] != (count, len(forcings)):
+        names = ", ".join(forcing.name for forcing in forcings)
+        raise ForcingError(
+            f"forcing of {count} catchments has shape {series.shape}, expected (T, {count}, {len(forcings)}), the last axis {names}"
+        )
     if not np.isfinite(series).all():
         t, row, column = np.argwhere(~np.isfinite(series))[0]
-        raise ForcingError(
-            f"catchment {ids[row]}: {FORCING[column]} is {series[t, row, column]} at step {t} of the series, expected a finite number"
-        )
+        value, what = series[t, row, column], forcings[column].meaning or forcings[column].name
+        raise ForcingError(f"catchment {ids[row]}: {what} is {value} at step {t} of the series, expected a finite number")

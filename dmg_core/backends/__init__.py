@@ -17,7 +17,7 @@ from dmg_core.model import DeltaModel
 
 __all__ = ["BACKENDS", "Backend", "CompiledBackend", "TorchBackend", "make_backend"]
 
-#: ``compiled`` works on CPU only; ``auto`` takes it there, and torch elsewhere.
+#: ``compiled`` works on CPU only; ``auto`` takes it there for models that have a compiled form, and torch otherwise.
 BACKENDS: Final = ("auto", "compiled", "torch")
 
 
@@ -37,6 +37,16 @@ def make_backend(model: DeltaModel, device: str, backend: str, threads: int) -> 
         raise ConfigError(f"device {device!r} is none that torch knows, such as cpu, cuda or cuda:1") from error
     if backend == "compiled" and place.type != "cpu":
         raise ConfigError(f"backend 'compiled' works on cpu only, not on {device}; use 'torch' or 'auto'")
-    if backend == "torch" or place.type != "cpu":
+    obstacle = _no_compiled_form(model)
+    if backend == "compiled" and obstacle:
+        raise ConfigError(f"backend 'compiled' cannot step this model: {obstacle}; use 'torch' or 'auto'")
+    if backend == "torch" or place.type != "cpu" or obstacle:
         return TorchBackend(model, place)
     return CompiledBackend(model, threads)
+
+
+def _no_compiled_form(model: DeltaModel) -> str:
+    """Say why compiled code cannot step a model; nothing if it can."""
+    if model.stepped.lstm_form is None:
+        return f"its network {model.settings.network} is no LSTM"
+    return "" if model.physics.process.compiled else f"its process model {model.physics.process.name} says that it cannot be traced"

@@ -8,7 +8,7 @@ the variables of the BMI and the pages of the documentation.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -55,6 +55,20 @@ class Forcing:
     meaning: str = ""
     balance: Literal["in", "out", None] = None
     bmi_name: str = ""
+
+    @property
+    def label(self) -> str:
+        """Name among outputs and in the balance: ``precipitation`` for ``P``, in lower case for others."""
+        return _LABELS.get(self.name, self.name.lower())
+
+    @property
+    def enters(self) -> bool:
+        """Whether it adds to the balance."""
+        return self.balance == "in" or (self.balance is None and self.name == "P")
+
+
+#: Forcings that are known by other names than their symbols.
+_LABELS = {"P": "precipitation", "T": "temperature"}
 
 
 @dataclass(frozen=True)
@@ -105,7 +119,7 @@ class Attribute:
     meaning : str
         What it is.
     required : bool
-        Whether a catchment must have it; otherwise it may be NaN.
+        Whether the equations cannot do without; others may be left out where a model runs on tensors, and are NaN then.
     """
 
     name: str
@@ -207,6 +221,8 @@ class ProcessModel(ABC):
 
     Attributes
     ----------
+    name : str
+        Name by which it is registered.
     steps_per_day : int
         1 for a daily model, 24 for an hourly one.
     forcings, parameters, stores, fluxes, attributes
@@ -232,6 +248,7 @@ class ProcessModel(ABC):
     ...         return {"S": s.S + x.P - runoff}, {"runoff": runoff}
     """
 
+    name: ClassVar[str] = ""
     steps_per_day: ClassVar[int] = 1
     forcings: ClassVar[tuple[Forcing, ...]] = ()
     parameters: ClassVar[tuple[Parameter, ...]] = ()
@@ -278,12 +295,14 @@ class ProcessModel(ABC):
         """Length of a step, days."""
         return 1.0 / self.steps_per_day
 
-    def parameters_for(self, dynamic: Iterable[str]) -> tuple[Parameter, ...]:
+    @classmethod
+    def parameters_for(cls, dynamic: Iterable[str]) -> tuple[Parameter, ...]:
         """Parameters that a network gives where those called ``dynamic`` vary in time, in the order of the table."""
         names = set(dynamic)
-        return tuple(one for one in self.parameters if one.constant is None or one.name in names)
+        return tuple(one for one in cls.parameters if one.constant is None or one.name in names)
 
-    def split(self, dynamic: Iterable[str]) -> tuple[tuple[Parameter, ...], tuple[Parameter, ...]]:
+    @classmethod
+    def split(cls, dynamic: Iterable[str]) -> tuple[tuple[Parameter, ...], tuple[Parameter, ...]]:
         """Divide the parameters a network gives into dynamic and static ones, in the order of the table.
 
         Raises
@@ -291,15 +310,29 @@ class ProcessModel(ABC):
         ConfigError
             If a name in ``dynamic`` is no parameter of this model, or stands there twice.
         """
-        names, known = list(dynamic), [parameter.name for parameter in self.parameters]
+        names, known = list(dynamic), [parameter.name for parameter in cls.parameters]
         for name in names:
             if name not in known:
-                raise ConfigError(f"{type(self).__name__}: dynamic parameter {name!r} is not one of {', '.join(known)}")
+                raise ConfigError(f"{cls.name}: dynamic parameter {name!r} is not one of {', '.join(known)}")
             if names.count(name) > 1:
-                raise ConfigError(f"{type(self).__name__}: dynamic parameter {name!r} is listed twice")
-        given = self.parameters_for(names)
+                raise ConfigError(f"{cls.name}: dynamic parameter {name!r} is listed twice")
+        given = cls.parameters_for(names)
         return tuple(one for one in given if one.name in names), tuple(one for one in given if one.name not in names)
 
 
+class _ProcessModels(Registry[type[ProcessModel]]):
+    """Process models by name; each is told its own."""
+
+    def register(self, name: str, *aliases: str) -> Callable[[type[ProcessModel]], type[ProcessModel]]:
+        """Make a decorator that enters a class; see :meth:`dmg_core.registry.Registry.register`."""
+        enter = super().register(name, *aliases)
+
+        def entered(model: type[ProcessModel]) -> type[ProcessModel]:
+            model.name = name
+            return enter(model)
+
+        return entered
+
+
 #: Process models by name, open to users' own.
-PROCESS_MODELS: Registry[type[ProcessModel]] = Registry("process model")
+PROCESS_MODELS: Registry[type[ProcessModel]] = _ProcessModels("process model")

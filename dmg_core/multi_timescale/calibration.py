@@ -5,7 +5,7 @@ from __future__ import annotations
 from dmg_core.arrays import CatchmentArrays
 from dmg_core.calibration import Calibration
 from dmg_core.engine import Engine
-from dmg_core.physics.hbv import Hbv
+from dmg_core.model import DeltaModel
 
 
 class CoupledCalibration(Calibration):
@@ -15,14 +15,14 @@ class CoupledCalibration(Calibration):
 
     Parameters
     ----------
-    physics : Hbv
+    model : DeltaModel
         The hourly model.
     daily : Engine
         The daily model and its catchments.
     """
 
-    def __init__(self, physics: Hbv, daily: Engine) -> None:
-        super().__init__(physics)
+    def __init__(self, model: DeltaModel, daily: Engine) -> None:
+        super().__init__(model)
         self._daily = daily
 
     def forget(self, row: int) -> None:

@@ -18,7 +18,7 @@ FORCINGS = (
 
 ATTRIBUTES = (
     Attribute("upstream_area", "km2", "area that drains through the catchment"),
-    Attribute("elevation", "m", "mean elevation"),
+    Attribute("elevation", "m", "mean elevation", required=False),
 )
 
 
