@@ -8,6 +8,7 @@ from typing import Final
 from bmi_dmg.config import TIME_STEPS, BmiConfig
 from bmi_dmg.daily import DailyStepper
 from bmi_dmg.hourly import HourlyStepper
+from bmi_dmg.realization_start import tell_other_start
 from bmi_dmg.restart import find_state, state_of
 from bmi_dmg.stepper import Stepper
 from bmi_dmg.variables import INPUTS
@@ -30,6 +31,7 @@ def start(config: BmiConfig) -> Stepper:
     DmgError
         If the configuration, the model folder or the state is wrong. Nothing is left behind then.
     """
+    tell_other_start(config)
     engine = shared_engine(config.model_dir, config.dtype, config.device, config.backend, config.coupling)
     check_time_step(config, engine.model.physics.variant)
     attributes = config.attributes(engine.attribute_names)

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import difflib
 from functools import partial
 from typing import Any, Final
 
@@ -38,6 +39,29 @@ def state_variables(stepper: Stepper) -> dict[str, Unpublished]:
         variables[STATE + name] = Settable(units, dtype, partial(read_state, catchment, name), partial(set_state, catchment, name))
     variables[MISSING_HOURS] = ReadOnly("h", "float64", lambda: stepper.weather.missing_hours)
     return variables
+
+
+def raise_no_such(stepper: Stepper, name: str) -> None:
+    """Raise for a parameter, a multiplier or a part of the state that a model does not have; do nothing for other names.
+
+    Raises
+    ------
+    KeyError
+        Naming those that there are.
+    """
+    engine = stepper.catchment.engine
+    parameters = list(engine.calibration.parameters)
+    families = {
+        STATE: ("variables of the state", [STATE + part for part in (*store_names(engine.model.physics.variant), *NETWORK)]),
+        MULTIPLIER: ("multipliers", [MULTIPLIER + parameter for parameter in parameters]),
+        "par": ("HBV parameters", parameters),
+    }
+    for prefix, (kind, known) in families.items():
+        if name.startswith(prefix) and name not in known:
+            same_letters = [one for one in known if one.lower() == name.lower()]
+            nearest = same_letters or difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+            raise KeyError(f"unknown variable {name!r}; {hint}the {kind} of this model are {', '.join(known)}")
 
 
 def parameter_variable(catchment: Catchment, name: str) -> Unpublished | None:

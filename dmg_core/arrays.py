@@ -31,7 +31,7 @@ SERIES_FIELDS = ("parameters", "hydrograph")
 
 
 def budget_columns(model: DeltaModel) -> tuple[str, ...]:
-    """Running sums of the balance: what the steps add up, and what was put into the stores from outside."""
+    """Name the running sums of the balance: what the steps add up, and what was put into the stores from outside."""
     return (*model.physics.layout.budget, INCREMENTS)
 
 
@@ -155,7 +155,7 @@ class CatchmentArrays:
                 self.site[rows, place] = column.numpy()
 
     def storage(self, model: DeltaModel, rows: slice) -> npt.NDArray[np.float64]:
-        """What each of ``rows`` holds that counts in the balance, in transit included."""
+        """Give what each of ``rows`` holds that counts in the balance, in transit included."""
         balanced, stores = model.physics.layout.balanced, self.stores[rows]
         counted = stores if balanced.all() else stores[..., balanced]
         held: npt.NDArray[np.float64] = counted.sum(-1).mean(-1) + self.in_transit[rows].sum((1, 2))

@@ -14,14 +14,12 @@ from dmg_core.arrays import INCREMENTS, budget_columns
 from dmg_core.catchment import Catchment
 from dmg_core.model import DeltaModel
 from dmg_core.models import ProcessModel, Store
+from dmg_core.models.process_model import ROUNDING
 
 Array = npt.NDArray[Any]
 
 #: Parts of a network's state that are known by other names than ``network_`` and their own.
 _NETWORK: Final = {"h": "network_hidden", "c": "network_cell"}
-
-#: A store that was emptied may be less than it may by the rounding of what it held; less is refused.
-_ROUNDING: Final = 1e-12
 
 
 def stores_by_name(process: ProcessModel) -> dict[str, Store]:
@@ -42,7 +40,8 @@ def read_state(catchment: Catchment, name: str) -> Array:
     KeyError
         If ``name`` is neither one of :func:`stores_by_name` nor of :func:`network_parts`.
     """
-    return _view(catchment, name).copy()
+    with catchment.engine.lock:
+        return _view(catchment, name).copy()
 
 
 def set_state(catchment: Catchment, name: str, values: Array) -> None:
@@ -55,46 +54,48 @@ def set_state(catchment: Catchment, name: str, values: Array) -> None:
     name : str
         See :func:`read_state`.
     values : ndarray
-        Of the same shape as the present ones; stores within their bounds, but for rounding.
+        Of the same shape as the present ones; stores within their bounds. What is beyond them by rounding alone, to 1e-12, is set to
+        the bound.
 
     Raises
     ------
     ValueError
         If a value is not finite or a store would be out of its bounds, or the shape is another; nothing is changed then.
     """
-    present = _view(catchment, name)
+    with catchment.engine.lock:
+        present = _view(catchment, name)
+        store = stores_by_name(catchment.engine.model.physics.process).get(name)
+        values = _accepted(catchment, name, store, values, present)
+        if store is not None and store.balance:
+            column = budget_columns(catchment.engine.model).index(INCREMENTS)
+            catchment.engine.arrays.budget[catchment.row, column] += float((values - present).mean())
+        present[...] = values
+
+
+def _accepted(catchment: Catchment, name: str, store: Store | None, values: Array, present: Array) -> Array:
+    """Give values that may take the place of the present ones, in their precision."""
     with np.errstate(over="ignore"):  # what is too large for the precision becomes infinite, and is refused as such
         values = np.asarray(values).astype(present.dtype)
     if values.shape != present.shape:
         raise ValueError(f"catchment {catchment.id}: {name} has {present.shape[0]} values, {values.shape} were given")
-    store = stores_by_name(catchment.engine.model.physics.process).get(name)
-    if not np.isfinite(values).all() or (store is not None and not _within_bounds(store, values)):
-        wanted = "finite numbers" if store is None else _wanted(store)
+    if not np.isfinite(values).all() or (store is not None and not store.holds(values, ROUNDING).all()):
+        wanted = "finite numbers" if store is None else store.bounds
         raise ValueError(f"catchment {catchment.id}: {name} cannot be set to {values.tolist()}, expected {wanted}")
-    if store is not None and store.balance:
-        column = budget_columns(catchment.engine.model).index(INCREMENTS)
-        catchment.engine.arrays.budget[catchment.row, column] += float((values - present).mean())
-    present[...] = values
-
-
-def _within_bounds(store: Store, values: Array) -> bool:
-    least = -np.inf if store.least is None else store.least - _ROUNDING
-    largest = np.inf if store.largest is None else store.largest + _ROUNDING
-    return bool(((values >= least) & (values <= largest)).all())
-
-
-def _wanted(store: Store) -> str:
-    bounds = [f"not below {store.least:g} {store.unit}"] if store.least is not None else []
-    bounds += [f"not above {store.largest:g} {store.unit}"] if store.largest is not None else []
-    return f"numbers {' and '.join(bounds)}" if bounds else "finite numbers"
+    if store is not None:  # rounding beyond a bound is the bound, unless a step has left it there: setting what is there changes nothing
+        low = -np.inf if store.least is None else store.least
+        high = np.inf if store.largest is None else store.largest
+        values = np.where(values == present, values, np.clip(values, low, high))
+    return values
 
 
 def _view(catchment: Catchment, name: str) -> Array:
+    catchment.require_present()
     arrays, model = catchment.engine.arrays, catchment.engine.model
     catchment.engine.catch_up(slice(catchment.row, catchment.row + 1))
     parts, stores = network_parts(model), stores_by_name(model.physics.process)
     if name in parts:
-        return arrays.network[parts[name]][catchment.row]
+        part: Array = arrays.network[parts[name]][catchment.row]
+        return part
     if name not in stores:
         raise KeyError(name)
     view: Array = arrays.stores[catchment.row, :, list(stores).index(name)]

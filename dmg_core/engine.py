@@ -2,13 +2,15 @@
 
 An :class:`Engine` holds a network once and a row of arrays for each catchment. Catchments are stepped one by one, all together, or
 through whole series; in any mixture the numbers are those of one batch run.
+
+Several threads may use an engine: they take turns. Each method holds the engine's lock from its first look at the arrays to its last, so
+that catchments which each belong to one thread get the numbers they would get in a single one.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from struct import Struct
 from typing import Any
@@ -17,27 +19,23 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dmg_core.arrays import INCREMENTS, CatchmentArrays
-from dmg_core.attributes import attribute_table, needed_attributes, require_finite
+from dmg_core.arrays import INCREMENTS
 from dmg_core.backends import make_backend
-from dmg_core.calibration import Calibration
 from dmg_core.catchment import Catchment
-from dmg_core.errors import AttributeTableError
+from dmg_core.catchments import Catchments
+from dmg_core.errors import CatchmentError
 from dmg_core.forcing import require_series
-from dmg_core.identity import Identity, identity_of
 from dmg_core.model import DeltaModel, load_model, model_reader
-from dmg_core.state import require_like
-from dmg_core.static_parameters import StaticParameters
+from dmg_core.rows import checked_row, checked_rows
+from dmg_core.turns import in_turn
 
 FloatArray = npt.NDArray[np.float64]
-
-_log = logging.getLogger(__name__)
 
 #: Selection of no outputs.
 _NO_OUTPUTS = np.empty(0, np.int64)
 
 
-class Engine:
+class Engine(Catchments):
     """A model and its catchments.
 
     Parameters
@@ -64,6 +62,8 @@ class Engine:
         State and constants of the catchments.
     calibration : Calibration
         Parameters set from outside.
+    lock : RLock
+        Held by every method while it works. Whoever touches the arrays from outside holds it, too.
 
     Raises
     ------
@@ -79,21 +79,18 @@ class Engine:
         threads: int = 1,
         reload: Callable[[], DeltaModel] | None = None,
     ) -> None:
-        self.model = model.eval()
-        self._static_parameters = StaticParameters(model, reload)
-        self.calibration = Calibration(model)
+        super().__init__(model.eval(), reload)
+        self._backend = make_backend(model, device, backend, threads)
+        self._bind()
         self.outputs = model.physics.layout.outputs
         self._all_outputs = np.arange(len(self.outputs))
-        self.attribute_names = needed_attributes(model)
-        self._ids: list[str] = []
-        self.arrays = CatchmentArrays.allocate(model, 0)
-        self._backend = make_backend(model, device, backend, threads)
-        self._backend.bind(self.arrays)
-        self._unsettled = False
         count = len(model.physics.process.forcings)
         self._one_forcing = np.empty((1, 1, count))
-        self._set_weather = partial(Struct(f"{count}d").pack_into, self._one_forcing.reshape(-1), 0)
+        self._set_weather = partial(Struct(f"{count}d").pack_into, self._one_forcing.reshape(-1).data, 0)
         self._one_result = np.empty((len(self.outputs), 1, 1))
+
+    def _bind(self) -> None:
+        self._backend.bind(self.arrays)
 
     @classmethod
     def from_folder(
@@ -121,15 +118,7 @@ class Engine:
         reload = None if keep_static_network else model_reader(folder, dtype)
         return cls(load_model(folder, dtype), device, backend, threads, reload)
 
-    def __len__(self) -> int:
-        """Return the number of catchments."""
-        return len(self._ids)
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Catchment ids, in row order."""
-        return tuple(self._ids)
-
+    @in_turn
     def add(self, attributes: Mapping[str, Any], ids: Iterable[str] | None = None) -> list[Catchment]:
         """Add catchments that start from nothing.
 
@@ -140,7 +129,7 @@ class Engine:
         attributes : mapping of str to array-like (N,)
             Values by name, a table with such columns included; those the model does not need are ignored.
         ids : iterable of str, optional
-            Names for messages; row numbers by default.
+            Their names, no two alike in an engine; row numbers by default.
 
         Returns
         -------
@@ -151,35 +140,26 @@ class Engine:
         ------
         AttributeTableError
             If attributes are missing, of different lengths or non-finite. Nothing is added then.
+        CatchmentError
+            If two catchments would have one name.
         """
-        values = attribute_table(attributes, self.attribute_names)
-        count, first = len(values), len(self)
-        names = [str(name) for name in ids] if ids is not None else [str(row) for row in range(first, first + count)]
-        if len(names) != count:
-            raise AttributeTableError(f"{len(names)} ids for {count} catchments")
-        require_finite(values, names, self.attribute_names)
-        if first + count > self.arrays.capacity:
-            self.arrays.grow(self.model, max(first + count, 2 * self.arrays.capacity))
-            self._backend.bind(self.arrays)
-        self.arrays.place(self.model, slice(first, first + count), dict(zip(self.attribute_names, values.T, strict=True)))
-        self._ids += names
-        self._unsettled = True
-        return [Catchment(self, row) for row in range(first, first + count)]
+        return [Catchment(self, row) for row in self._place(attributes, ids)]
 
+    @in_turn
     def withdraw(self, catchment: Catchment) -> None:
-        """Take back the catchment that was added last.
+        """Take back the catchment that was added last; its handle is of no use afterwards.
 
         Raises
         ------
-        ValueError
+        CatchmentError
             If it is not the last one.
         """
-        if catchment.row != len(self) - 1:
-            raise ValueError(f"catchment {catchment.id} was not added last")
-        self._ids.pop()
-        self.calibration.forget(catchment.row)
-        self.arrays.clear(self.model, catchment.row)
+        catchment.require_present()
+        if catchment.engine is not self or catchment.row != len(self) - 1:
+            raise CatchmentError(f"catchment {catchment.id} was not added last")
+        self._remove_last()
 
+    @in_turn
     def step(self, forcing: npt.ArrayLike) -> dict[str, FloatArray]:
         """Advance all catchments by one step.
 
@@ -197,7 +177,7 @@ class Engine:
         Raises
         ------
         ForcingError
-            If the forcing has the wrong shape or is not finite.
+            If the forcing has the wrong shape, is not finite, or has depths below 0.
         StateError
             If static parameters are not known yet and no series has been run to give them.
         """
@@ -206,10 +186,12 @@ class Engine:
         self._settle(slice(0, len(self)))
         return {name: values[0] for name, values in self._advance(0, len(self), series, self._all_outputs).items()}
 
+    @in_turn
     def run(self, forcing: npt.ArrayLike, outputs: Sequence[str] | None = None) -> dict[str, FloatArray]:
         """Advance all catchments through a series, going on from their current state; see :meth:`run_rows`."""
         return self.run_rows(slice(0, len(self)), forcing, outputs)
 
+    @in_turn
     def run_rows(self, rows: slice, forcing: npt.ArrayLike, outputs: Sequence[str] | None = None) -> dict[str, FloatArray]:
         """Advance some catchments through a series, going on from their current state.
 
@@ -219,7 +201,7 @@ class Engine:
         Parameters
         ----------
         rows : slice
-            The catchments, N of them.
+            The catchments, N of them, one after the other: start and stop from 0 to ``len(engine)``.
         forcing : array-like, shape (T, N, F)
             See :meth:`step`.
         outputs : sequence of str, optional
@@ -233,21 +215,26 @@ class Engine:
         Raises
         ------
         ForcingError
-            If the forcing has the wrong shape or is not finite.
+            If the forcing has the wrong shape, is not finite, or has depths below 0.
         StateError
             If static parameters are to come from a series without steps.
+        CatchmentError
+            If the engine has no such rows.
         """
+        rows = checked_rows(rows, len(self))
         series = np.ascontiguousarray(forcing, np.float64)
         require_series(series, self._ids[rows], self.model.physics.process.forcings)
         selection = self._all_outputs if outputs is None else self.model.physics.layout.places(outputs)
         if self.model.static_from_series:
-            self.settle_from_series(rows, series)
+            self._settle_from_series(rows, series)
         else:
             self._settle(rows, more_to_come=rows != slice(0, len(self)))
         return self._advance(rows.start, rows.stop, series, selection)
 
     def advance(self, row: int, *weather: float) -> FloatArray:
         """Advance one catchment by one step; the fast path under :meth:`Catchment.step`.
+
+        Whoever calls it has made sure that the weather is possible, as :meth:`Catchment.step` does.
 
         Parameters
         ----------
@@ -259,14 +246,23 @@ class Engine:
         Returns
         -------
         ndarray, shape (len(outputs),)
-            The outputs; the same array at every call.
-        """
-        if self._unsettled:
-            self._settle(slice(row, row + 1))
-        self._set_weather(*weather)
-        self._advance_one(row)
-        return self._one_result[:, 0, 0]
+            The outputs.
 
+        Raises
+        ------
+        CatchmentError
+            If the engine has no such row.
+        """
+        with self.lock:
+            if not 0 <= row < len(self._ids):
+                checked_row(row, len(self))
+            if self._unsettled:
+                self._settle(slice(row, row + 1))
+            self._set_weather(*weather)
+            self._advance_one(row)
+            return self._one_result.ravel().copy()
+
+    @in_turn
     def budget(self) -> dict[str, FloatArray]:
         """Balance of each catchment since it started, or since :meth:`reset_budget`.
 
@@ -289,109 +285,18 @@ class Engine:
         budget["residual"] = residual
         return budget
 
+    @in_turn
     def reset_budget(self, rows: slice | None = None) -> None:
         """Start the sums of the water budget anew, of all catchments or of some, from the water there is."""
-        rows = slice(0, len(self)) if rows is None else rows
+        rows = checked_rows(slice(None) if rows is None else rows, len(self))
         self.catch_up(rows)
         self.arrays.budget[rows] = 0.0
         self.arrays.initial_storage[rows] = self.arrays.storage(self.model, rows)
 
-    def catch_up(self, rows: slice) -> None:
-        """Do what is due before the state of some catchments is looked at or changed: nothing but in multi-timescale runs."""
-
     def reanchored(self, rows: slice) -> FloatArray:
         """Water put into the stores of some catchments by starting anew from another model, mm: none but in multi-timescale runs."""
+        rows = checked_rows(rows, len(self))
         return np.zeros(rows.stop - rows.start)
-
-    def state_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Arrays, a row for each catchment, that are its state (:class:`dmg_core.arrays.CatchmentArrays`)."""
-        return self.arrays.state(with_parameters=self.model.static_from_series)
-
-    @cached_property
-    def identity(self) -> Identity:
-        """What model the states of this engine belong to."""
-        return identity_of(self._static_parameters.whole_model())
-
-    def capture(self, rows: slice) -> dict[str, npt.NDArray[Any]]:
-        """Copy the state of some catchments: arrays with one row for each.
-
-        Raises
-        ------
-        StateError
-            If static parameters that come from a series are not known yet.
-        """
-        if self.model.static_from_series:
-            self._settle(rows)
-        self.catch_up(rows)
-        return {name: array[rows].copy() for name, array in self.state_arrays().items()}
-
-    def restore(self, row: int, state: Mapping[str, npt.NDArray[Any]], where: str) -> None:
-        """Set the state of a catchment.
-
-        Parameters
-        ----------
-        row : int
-            The catchment.
-        state : mapping of str to ndarray
-            Its row of each array of :meth:`capture`; arrays of other names are ignored.
-        where : str
-            Where the state comes from, for messages.
-
-        Raises
-        ------
-        StateError
-            If arrays are missing, misshapen, of another type or not finite; nothing is changed then.
-        """
-        arrays = self.state_arrays()
-        for name, array in arrays.items():
-            require_like(name, state, array[row], where)
-        for name, array in arrays.items():
-            array[row] = state[name]
-        if self.model.static_from_series:
-            self.arrays.settled[row] = True
-
-    def _settle(self, rows: slice, *, more_to_come: bool = False) -> None:
-        """Make sure that ``rows`` have their static parameters; with more rows to come, the network for it is kept till then.
-
-        Those that follow from attributes are computed for all catchments that wait for them.
-        """
-        waiting = self._waiting()
-        if self.model.static_from_series:
-            self._static_parameters.require_settled(self.arrays, rows, self._ids)
-            self._unsettled = len(waiting) > 0
-            return
-        self._static_parameters.from_attributes(self.arrays, waiting, keep_network=more_to_come)
-        self.calibration.apply(self.arrays, waiting)
-        self._unsettled = more_to_come
-
-    def settle_from_series(self, rows: slice, series: FloatArray) -> None:
-        """Fix the static parameters of those of ``rows`` that wait for them, without advancing any.
-
-        They are the network's outputs at the end of a series, as in the batch runs that 1.0 and 1.1p models are trained with.
-
-        Parameters
-        ----------
-        rows : slice
-            Catchments, N of them.
-        series : ndarray, shape (T, N, F)
-            See :meth:`run_rows`.
-
-        Raises
-        ------
-        StateError
-            If the series has no steps.
-        """
-        places = np.flatnonzero(~self.arrays.settled[rows])
-        if not len(places):
-            return
-        waiting = rows.start + places
-        self._static_parameters.from_series(self.arrays, waiting, series[:, places])
-        self.calibration.apply(self.arrays, waiting)
-        _log.info("static parameters of %d catchments are fixed by the end of a series of %d steps", len(waiting), len(series))
-        self._unsettled = len(self._waiting()) > 0
-
-    def _waiting(self) -> npt.NDArray[np.int64]:
-        return np.flatnonzero(~self.arrays.settled[: len(self)])
 
     def _advance(self, first: int, last: int, series: FloatArray, selection: npt.NDArray[np.int64]) -> dict[str, FloatArray]:
         results = np.empty((len(selection), len(series), last - first))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -23,6 +24,9 @@ Rows = npt.NDArray[np.int64]
 #: Catchments whose parameters are computed in one pass. The pass always has this many rows, so that a catchment gets the same numbers
 #: whichever others wait with it.
 BLOCK: Final = 128
+
+#: How many threads torch uses is a setting of the process: engines in several threads change it in turn.
+_setting_torch_threads: Final = Lock()
 
 
 class StaticParameters:
@@ -52,11 +56,16 @@ class StaticParameters:
 
     def _compute_block(self, arrays: CatchmentArrays, rows: Rows, forcing: npt.NDArray[np.float64] | None = None) -> None:
         count, steps = len(rows), 0 if forcing is None else len(forcing)
-        attributes, weather = np.zeros((BLOCK, arrays.attributes.shape[1])), np.zeros((steps, BLOCK, len(self._model.physics.process.forcings)))
+        attributes, weather = (
+            np.zeros((BLOCK, arrays.attributes.shape[1])),
+            np.zeros((steps, BLOCK, len(self._model.physics.process.forcings))),
+        )
         attributes[:count] = arrays.attributes[rows]
         if forcing is not None:
             weather[:, :count] = forcing
-        x, traits = self._model.network_inputs(torch.from_numpy(weather).to(self._model.device), torch.from_numpy(attributes).to(self._model.device))
+        x, traits = self._model.network_inputs(
+            torch.from_numpy(weather).to(self._model.device), torch.from_numpy(attributes).to(self._model.device)
+        )
         static, routing = self._model.static_fractions(traits, x)
         self._write(arrays, rows, static[:count], routing[:count])
 
@@ -115,12 +124,14 @@ class StaticParameters:
         if part is not None:
             self._model.network.replace_static_part(part.to(self._model.device))
 
+
 @contextmanager
 def _one_torch_thread() -> Iterator[None]:
     """Keep torch to one thread, so that sums do not depend on how many there are, nor many ranks on one machine get in each other's way."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    with _setting_torch_threads:
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)

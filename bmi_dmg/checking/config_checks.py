@@ -15,6 +15,7 @@ from bmi_dmg.config import SETTINGS, WITHOUT_EFFECT, BmiConfig, read_config
 from bmi_dmg.run_folder.realization import Formulation, Realization
 from bmi_dmg.slips import refuse_slips
 from bmi_dmg.startup import check_time_step
+from dmg_core.attribute_ranges import TrainingRange
 from dmg_core.errors import DmgError
 
 
@@ -76,7 +77,7 @@ class _Inspection:
         self._findings = findings
         self._models: dict[Path, ModelFacts | None] = {}
         self._gathered: dict[_Sort, list[str]] = {}
-        self._far: dict[tuple[str, float, float], list[tuple[str, float]]] = {}
+        self._far: dict[tuple[str, TrainingRange], list[tuple[str, float]]] = {}
 
     @property
     def _formulation(self) -> Formulation:
@@ -160,9 +161,9 @@ class _Inspection:
         for name in missing:
             remedy = f"add a line '{name}: <value>', or write the configs anew with 'bmi-dmg prepare'"
             self._note(Severity.ERROR, "attribute-missing", f"{{path}}: the attribute {name} is missing", remedy, name, catchment)
-        for name, (low, high) in facts.training_ranges.items():
-            if name not in missing and not low <= values[name] <= high:
-                self._far.setdefault((name, low, high), []).append((catchment, values[name]))
+        for name, seen in facts.training_ranges.items():
+            if name not in missing and values[name] not in seen:
+                self._far.setdefault((name, seen), []).append((catchment, values[name]))
         return not missing
 
     def _note(self, severity: Severity, kind: str, text: str, remedy: str, variable: str | None, catchment: str) -> None:
@@ -174,14 +175,11 @@ class _Inspection:
             first = self._formulation.config_of(catchments[0])
             more = "" if len(catchments) == 1 else f" (and the same for {len(catchments) - 1} more: {listing(catchments[1:])})"
             self._add(sort, sort.text.replace("{path}", str(Path(first))) + more, first, catchments)
-        for (name, low, high), values in self._far.items():
-            catchment, worst = max(values, key=lambda entry: abs(entry[1] - 0.5 * (low + high)))
-            others = [other for other, _ in values if other != catchment]
-            text = f"attribute {name} is {worst:g} for {catchment}; the model was trained on values around {low:.3g} to {high:.3g}"
-            more = f" (and out of that range for {len(others)} more: {listing(others)})" if others else ""
+        for (name, seen), values in self._far.items():
+            text, catchments = seen.tell(name, values), seen.farthest_first(values)
             remedy = "check the value and its unit; if it is right, take results there with caution"
             sort = _Sort(Severity.WARNING, "attribute-range", text, remedy, name)
-            self._add(sort, text + more, self._formulation.config_of(catchment), [catchment, *others])
+            self._add(sort, text, self._formulation.config_of(catchments[0]), catchments)
 
     def _add(self, sort: _Sort, message: str, place: str, catchments: Iterable[str]) -> None:
         add = {Severity.ERROR: self._findings.error, Severity.WARNING: self._findings.warning, Severity.NOTE: self._findings.note}

@@ -50,12 +50,12 @@ def evaluate_command(
     reader: Annotated[str | None, typer.Option(help="How the data are read.", show_default=False)] = None,
 ) -> None:
     """Evaluate and print a summary."""
-    from bmi_dmg.evaluation.write import read_published, summary, write_evaluation
-    from dmg_core.training.evaluation import evaluate_folders
-    from dmg_core.training.experiment import read_basins
-    from dmg_core.training.run_folder import log_of
+    with clean_errors(leaves=f"Files in {out} are whole, but some may be of an earlier evaluation; evaluate again."):
+        from bmi_dmg.evaluation.write import read_published, summary, write_evaluation
+        from dmg_core.training.evaluation import evaluate_folders
+        from dmg_core.training.experiment import read_basins
+        from dmg_core.training.run_folder import log_of
 
-    with clean_errors():
         others = {} if published is None else read_published(published)
         first, last = (moment.date().isoformat() for moment in period)
         ids = None if basins is None else read_basins(basins)

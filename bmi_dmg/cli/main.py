@@ -16,7 +16,6 @@ from bmi_dmg.cli.cli_errors import clean_errors
 from bmi_dmg.cli.evaluate_cli import EVALUATE_HELP, evaluate_command
 from bmi_dmg.cli.state_cli import SPINUP_HELP, spinup_command, state_app
 from bmi_dmg.cli.train_cli import TRAIN_HELP, TUNE_HELP, train_command, tune_command
-from bmi_dmg.driver.run import DATASET, run
 
 if TYPE_CHECKING:
     from bmi_dmg.preparing.adopt import Adopted
@@ -48,7 +47,7 @@ class PetMethod(str, Enum):
 
 RunFolder = Annotated[Path, typer.Argument(help="The run folder.", exists=True, file_okay=False, show_default=False)]
 
-RUN_HELP = f"""Step all catchments of a run folder through time, in ngen's order.
+RUN_HELP = """Step all catchments of a run folder through time, in ngen's order.
 
 A run folder is what NGIAB's preprocessor makes and ngen runs:
 
@@ -62,9 +61,9 @@ A run folder is what NGIAB's preprocessor makes and ngen runs:
 The realization must name one 'bmi_python' module, alone or inside a 'bmi_multi'. Relative paths in it are relative to the run folder. The
 folder is checked first, and everything that is wrong with it is listed at once.
 
-Results: cat-*.csv in the realization's output folder (NGIAB: outputs/ngen), in ngen's own form, and {DATASET} with all catchments,
-whose path is printed; and the water budget of each catchment in outputs/budget.csv. They appear when the run has ended well. The
-realization's 'mass_balance' is checked as ngen does.
+Results: cat-*.csv in the realization's output folder (NGIAB: outputs/ngen), in ngen's own form, and
+outputs/catchments.nc with all catchments, whose path is printed; and the water budget of each catchment in
+outputs/budget.csv. They appear when the run has ended well. The realization's 'mass_balance' is checked as ngen does.
 
 With --workers, each process takes a part of the catchments; results are the same, and appear only if all parts have ended well. Restart
 files then are one for each process.
@@ -72,7 +71,7 @@ files then are one for each process.
 Catchments write restart files while they run if their BMI configs say so, one file for all of them:
 
 \b
-  checkpoint: {{path: ./state, every: 24, keep: 2}}    every 24 hours; the newest two stay
+  checkpoint: {path: ./state, every: 24, keep: 2}    every 24 hours; the newest two stay
 
 To go on after an interruption, use --resume: all catchments go on from the newest hour that all have, up to the end time. Nothing is
 appended: the results are those of the hours run now, and what was run before the interruption has to be run again to be seen. A later run,
@@ -86,6 +85,11 @@ Example:
   bmi-dmg --log-json run ./my_run 2> run.log
   bmi-dmg plot ./my_run hydrographs.png
 """
+
+RUN_LEAVES = (
+    "This run leaves no results, and those of earlier runs are as they were. Restart files, if the BMI configs ask for them, stay: "
+    "'bmi-dmg run --resume' goes on from the newest."
+)
 
 
 OBSERVED_HELP = (
@@ -117,8 +121,20 @@ Example:
 """
 
 
+def _print_version(wanted: bool) -> None:
+    """Print the version, and end."""
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"bmi-dmg {version('bmi-dmg')}")
+        raise typer.Exit
+
+
 @app.callback(help=APP_HELP)
 def common_options(
+    version: Annotated[  # noqa: ARG001 - its callback does all there is to do
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
     log_json: Annotated[
         bool, typer.Option("--log-json", help="Write logs, warnings and errors to stderr as JSON, an object a line.")
     ] = False,
@@ -136,7 +152,9 @@ def run_command(
     workers: Annotated[int, typer.Option(min=1, help="Divide the catchments among so many processes: the same numbers.")] = 1,
 ) -> None:
     """Run a folder and print the path of the results."""
-    with clean_errors():
+    with clean_errors(leaves=RUN_LEAVES):
+        from bmi_dmg.driver.run import run
+
         result = run(run_folder, progress=progress and not logs.are_json(), resume=resume, fast=fast, workers=workers)
     typer.echo(result.dataset)
 
@@ -152,9 +170,9 @@ def plot_command(
     observed: Observed = None,
 ) -> None:
     """Draw a run and print the paths of the pictures."""
-    from bmi_dmg.plots import plot_run
+    with clean_errors(leaves="Pictures whose paths are printed are whole; the others are as they were."):
+        from bmi_dmg.plots import plot_run
 
-    with clean_errors():
         for path in plot_run(run_folder, picture, catchments=catchment, observed=observed):
             typer.echo(path)
 
@@ -162,9 +180,9 @@ def plot_command(
 @app.command("report", help=REPORT_HELP)
 def report_command(run_folder: RunFolder, observed: Observed = None) -> None:
     """Write the page of a run and print its path."""
-    from bmi_dmg.report import write_report
+    with clean_errors(leaves="No page has been written; an earlier one is as it was."):
+        from bmi_dmg.report import write_report
 
-    with clean_errors():
         path = write_report(run_folder, observed=observed)
     typer.echo(path)
 
@@ -179,9 +197,9 @@ def demo_command(
     Ten invented catchments with two years of invented hourly weather and this package's trained model, as a run folder that ngen can run
     too. Prints the paths of the results and of the picture; a water balance goes to stderr.
     """
-    from bmi_dmg.demo.make import make_demo
+    with clean_errors(leaves=f"{out} holds an unfinished demo; the same command makes it anew."):
+        from bmi_dmg.demo.make import make_demo
 
-    with clean_errors():
         result = make_demo(out, progress=progress)
     typer.echo(result.summary(), err=True)
     typer.echo(result.dataset)
@@ -244,7 +262,7 @@ def prepare_command(
     """Write a run folder's configs and realization, and print the path of the latter."""
     if adopt and model is not None:
         raise typer.BadParameter("give either --model MODEL_FOLDER or --adopt")
-    with clean_errors():
+    with clean_errors(leaves=f"Files in {run_folder / 'config'} are whole, but some may be new and others old; prepare it again."):
         result: Adopted | Prepared
         if adopt:
             from bmi_dmg.preparing.adopt import adopt as adopt_folder
@@ -283,9 +301,10 @@ def check_command(
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
 ) -> None:
     """Print what is wrong with a run folder."""
-    from bmi_dmg.checking.check import check_folder
+    with clean_errors(leaves="A check writes nothing."):
+        from bmi_dmg.checking.check import check_folder
 
-    result = check_folder(run_folder)
+        result = check_folder(run_folder)
     typer.echo(json.dumps(result.as_json(), indent=2) if as_json else result.as_text())
     raise typer.Exit(result.status)
 

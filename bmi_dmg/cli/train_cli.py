@@ -84,11 +84,11 @@ def train_command(
     progress: Annotated[bool, typer.Option(help="Show progress on stderr.")] = True,
 ) -> None:
     """Train and print the path of the model folder."""
-    from dmg_core.training.experiment_file import read_experiment
-    from dmg_core.training.train import train
-
     changes = changes_of(data=data, attributes=attributes, basins=basins, seed=seed, threads=threads)
-    with clean_errors(), ExitStack() as stack:
+    with clean_errors(leaves=f"{out} keeps the training up to its last checkpoint; --resume goes on from there."), ExitStack() as stack:
+        from dmg_core.training.experiment_file import read_experiment
+        from dmg_core.training.train import train
+
         experiment = read_experiment(config, changes)
         watchers: list[Watcher] = []
         if progress and not logs.are_json():
@@ -112,9 +112,9 @@ def tune_command(
     threads: Threads = None,
 ) -> None:
     """Search and print the path of the best experiment."""
-    from dmg_core.training.tune import read_search, tune
+    with clean_errors(leaves=f"{out} keeps the trials that have ended; the same command goes on with the search."):
+        from dmg_core.training.tune import read_search, tune
 
-    with clean_errors():
         changes = changes_of(data=data, attributes=attributes, basins=basins, seed=seed, threads=threads)
         best = tune(read_search(config, changes), out, trials)
     typer.echo(best)

@@ -1,15 +1,13 @@
 """Results of a run on disk: one CSV per catchment in ngen's form and one CF NetCDF for all.
 
-Both are written in a hidden folder beside their place, piece by piece, and moved there when the run has ended well: an interrupted run
-leaves nothing that looks whole.
+Both are written in hidden folders, piece by piece, and moved to their places together when the run has ended well
+(:mod:`bmi_dmg.driver.staging`): an interrupted run leaves nothing that looks whole.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,8 +19,11 @@ from numpy.typing import NDArray
 
 from bmi_dmg.checking.preflight import Output
 from bmi_dmg.driver.budget_table import Column, write_csv
+from bmi_dmg.driver.staging import Staging
 from bmi_dmg.run_folder.hydrofabric import Catchments
 from bmi_dmg.run_folder.realization import STEP_SECONDS, TIME_FORMAT
+from dmg_core.errors import WriteError
+from dmg_core.files import write_errors
 
 #: Catchments and hours that share a piece of the NetCDF file: whole hydrographs and whole maps both stay quick to read.
 NETCDF_CHUNK = (64, 720)
@@ -76,14 +77,16 @@ class RunOutputs:
         catchments : Catchments
             Ids in the order of the blocks' columns.
         """
-        self._csv = _Staged(settings.csv_folder)
-        self._netcdf = _Staged(settings.dataset.parent)
-        self._ids = catchments.ids
+        self._ids, self._tables_place, self._place = catchments.ids, settings.csv_folder, settings.dataset.parent
+        with write_errors(self._place):
+            for folder in (self._tables_place, self._place):
+                folder.mkdir(parents=True, exist_ok=True)
+            self._staging = Staging(list(dict.fromkeys([self._tables_place, self._place])))
         try:
-            self._tables = CsvTables(self._csv.folder, settings, catchments.ids)
-            self._dataset = Dataset(self._netcdf.folder / settings.dataset.name, settings, catchments)
+            self._tables = CsvTables(self.tables_folder, settings, catchments.ids)
+            self._dataset = Dataset(self._staging.folder(self._place) / settings.dataset.name, settings, catchments)
         except BaseException:
-            self._discard()
+            self._staging.discard()
             raise
 
     def write(self, first_step: int, block: Block) -> None:
@@ -102,7 +105,7 @@ class RunOutputs:
     @property
     def tables_folder(self) -> Path:
         """Where the CSV files grow; other processes may write some of them with their own :class:`CsvTables`."""
-        return self._csv.folder
+        return self._staging.folder(self._tables_place)
 
     def write_dataset(self, first_step: int, block: Block, catchments: slice = slice(None)) -> None:
         """Append a stretch of hours of some catchments to the NetCDF file only.
@@ -125,7 +128,8 @@ class RunOutputs:
             Values in the order of the blocks' columns.
         """
         if columns:
-            write_csv(self._netcdf.folder / BUDGET_TABLE, self._ids, columns)
+            with write_errors(self._place):
+                write_csv(self._staging.folder(self._place) / BUDGET_TABLE, self._ids, columns)
             self._dataset.add_budget(columns)
 
     def __enter__(self) -> RunOutputs:
@@ -134,40 +138,15 @@ class RunOutputs:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Move the files to their place, or remove them after an error."""
-        self._dataset.close()
-        if kind is None:
-            self._csv.commit()
-            self._netcdf.commit(optional=BUDGET_TABLE)
-        else:
-            self._discard()
-
-    def _discard(self) -> None:
-        self._csv.discard()
-        self._netcdf.discard()
-
-
-class _Staged:
-    """A hidden folder whose files move to their target folder together, once they are whole and on disk."""
-
-    def __init__(self, target: Path) -> None:
-        target.mkdir(parents=True, exist_ok=True)
-        self._target = target
-        self.folder = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=target))
-
-    def commit(self, optional: str | None = None) -> None:
-        """Move the files; an earlier ``optional`` file that has not been written anew goes."""
-        files = sorted(self.folder.iterdir())
-        for path in files:
-            with path.open("rb") as stream:
-                os.fsync(stream.fileno())
-        for path in files:
-            path.replace(self._target / path.name)
-        if optional is not None and optional not in [path.name for path in files]:
-            (self._target / optional).unlink(missing_ok=True)
-        self.folder.rmdir()
-
-    def discard(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            if kind is None:
+                self._dataset.close()
+                self._staging.commit(outdated=[self._place / BUDGET_TABLE])
+            else:
+                with suppress(WriteError):  # the error that counts is on its way
+                    self._dataset.close()
+        finally:
+            self._staging.discard()
 
 
 class CsvTables:
@@ -187,6 +166,7 @@ class CsvTables:
         """
         columns = [(output.variable.name, output.header) for output in settings.outputs if output.header is not None]
         self._names = [name for name, _ in columns]
+        self._place = settings.csv_folder
         self._paths = [folder / f"{catchment}.csv" for catchment in ids]
         self._start = settings.start
         self._values_format = f",%.{settings.precision}g" * len(columns)
@@ -199,7 +179,7 @@ class CsvTables:
         # Step and time are the same for all catchments, so they are part of one format string that is filled once per catchment.
         lines = "".join(f"{first_step + i},{time}{self._values_format}\n" for i, time in enumerate(times))
         for column, path in enumerate(self._paths):
-            with path.open("a", encoding="utf-8") as stream:
+            with write_errors(self._place / path.name), path.open("a", encoding="utf-8") as stream:
                 if first_step == 0:
                     stream.write(self._header)
                 stream.write(lines % tuple(values[:, column].ravel().tolist()))
@@ -222,7 +202,12 @@ class Dataset:
         """
         import netCDF4
 
-        self._dataset: Any = netCDF4.Dataset(str(path), "w", format="NETCDF4")
+        self._place = settings.dataset
+        with write_errors(self._place):
+            self._dataset: Any = netCDF4.Dataset(str(path), "w", format="NETCDF4")
+            self._describe(settings, catchments)
+
+    def _describe(self, settings: OutputSettings, catchments: Catchments) -> None:
         self._dataset.setncatts({"Conventions": "CF-1.8", "featureType": "timeSeries", **settings.attributes})
         self._dataset.createDimension("catchment", len(catchments.ids))
         self._dataset.createDimension("time", settings.n_steps)
@@ -234,11 +219,16 @@ class Dataset:
 
     def write(self, first_step: int, block: Block, catchments: slice = slice(None)) -> None:
         """Append a stretch of hours; see :meth:`RunOutputs.write_dataset`."""
-        for name, values in block.items():
-            self._dataset[name][catchments, first_step : first_step + len(values)] = values.T
+        with write_errors(self._place):
+            for name, values in block.items():
+                self._dataset[name][catchments, first_step : first_step + len(values)] = values.T
 
     def add_budget(self, columns: Sequence[Column]) -> None:
         """Add the water budget; see :meth:`RunOutputs.add_budget`."""
+        with write_errors(self._place):
+            self._add_budget(columns)
+
+    def _add_budget(self, columns: Sequence[Column]) -> None:
         for column in columns:
             variable = self._dataset.createVariable(f"budget_{column.name.replace('~', '_')}", "f8", ("catchment",))
             long_name = f"water budget of the run: {column.name.replace('__', ' ').replace('_', ' ')}"
@@ -247,7 +237,8 @@ class Dataset:
 
     def close(self) -> None:
         """Close the file."""
-        self._dataset.close()
+        with write_errors(self._place):
+            self._dataset.close()
 
     def _add_catchments(self, catchments: Catchments) -> str:
         """Add what belongs to each catchment; give the names of its coordinates."""

@@ -250,7 +250,7 @@ def _processes(
     """Start the processes; none is left after the block."""
     started: list[tuple[Connection, SpawnProcess]] = []
     try:
-        with _interrupts_blocked():
+        with _away_from_the_run_folder(), _interrupts_blocked():
             for part in parts:
                 ours, theirs = context.Pipe(duplex=False)
                 process = context.Process(target=_run_part, args=(part, theirs, hours, logging.getLogger().level), daemon=True)
@@ -264,6 +264,17 @@ def _processes(
                 process.terminate()
                 process.join()
             connection.close()
+
+
+@contextmanager
+def _away_from_the_run_folder() -> Iterator[None]:
+    """Start processes elsewhere: Python looks for its own modules in the working directory before it has been told where to look."""
+    before = Path.cwd()
+    os.chdir(before.anchor)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 @contextmanager

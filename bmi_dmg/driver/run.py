@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bmi_dmg.checking.preflight import RunPlan, check_run, is_own
+from bmi_dmg.driver.claim import claimed
 from bmi_dmg.driver.lifecycle import RunError, finalize_all, interface_of, working_in
 from bmi_dmg.driver.outputs import OutputSettings, RunOutputs
 from bmi_dmg.driver.parallel import run_parts
@@ -84,13 +85,17 @@ def run(
         If the run is to be resumed and there are no restart files of one hour of this run.
     RunError
         If a BMI object raises while it is set up or stepped, does not keep time, or fails a check of its mass balance that the realization
-        calls fatal; nothing is written then. Also if one raises while it is finalized; the results are then there.
+        calls fatal; nothing is written then. Also if one raises while it is finalized; the results are then there. Also if another run is
+        writing its results into the same folder.
+    WriteError
+        If results cannot be written; those of an earlier run are as they were.
     """
     if workers < 1:
         raise ConfigError(f"workers is {workers}; a run needs 1 process at least")
     folder = Path(run_folder).resolve()
     realization = read_realization(folder)
     with working_in(folder, realization.formulation.module_path), ExitStack() as opened:
+        opened.enter_context(claimed([realization.output_root, (folder / DATASET).parent]))
         plan = check_run(folder, realization)
         opened.callback(plan.forcing.close)
         resumption = _resumption(plan) if resume else None

@@ -25,6 +25,7 @@ from bmi_dmg.run_folder.realization import ID_TOKEN, ForcingSettings, find_reali
 from bmi_dmg.run_folder.writing import BUDGET_COLUMNS, FORCING, REALIZATION, Form, Period, write_bmi_config, write_realization
 from bmi_dmg.shipped import CONUS_DAILY, copy_shipped_model, shipped_model
 from bmi_dmg.variables import INPUTS
+from dmg_core.attribute_ranges import far_outside
 from dmg_core.errors import ConfigError, ForcingError
 from dmg_core.files import path_written_whole
 
@@ -127,6 +128,8 @@ def prepare(
         period = _period(forcing, catchments.ids, start, end)
         table = None if attributes is None else Path(attributes)
         found = collect_attributes(facts.attributes, catchments, table=table, geopackage=geopackage, forcing=forcing)
+    far = far_outside(facts.training_ranges, found.values, catchments.ids)
+    found = replace(found, notes=(*found.notes, *(facts.training_ranges[name].tell(name, entries) for name, entries in far.items())))
     if model is None:
         facts = replace(facts, folder=copy_shipped_model(folder / MODELS / CONUS_DAILY))
     place, kept = _keep_realization(folder)

@@ -14,6 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bmi_dmg.driver.claim import settle
 from bmi_dmg.driver.outputs import BUDGET_TABLE, NETCDF_CHUNK
 from bmi_dmg.driver.run import DATASET
 from bmi_dmg.results.quantities import PRECIPITATION, RUNOFF, Kind, Quantity, precipitation, quantity
@@ -68,11 +69,14 @@ class RunResults:
             If there are no results, or the main output is no depth of water.
         ForcingError
             If the forcing of the run folder cannot be read.
+        RunError, WriteError
+            If the results are being moved into place, or a run that was killed has left that undone and it cannot be done now.
         """
         import netCDF4
 
         place = Path(source)
         self.source = place / DATASET if place.is_dir() else place
+        settle(self.source.parent)
         if not self.source.is_file():
             raise ConfigError(f"{self.source} does not exist; run the folder first")
         self._forcing: ForcingReader | None = None

@@ -16,7 +16,7 @@ from bmi_dmg.daily import FLOW, HIGHEST, HOURS, HOURS_PER_DAY, LOWEST, NOT_SIMUL
 from bmi_dmg.variables import INPUTS, OUTPUTS, InputVariable
 from dmg_core.arrays import BUDGET
 from dmg_core.assimilation import STORES, store_names
-from dmg_core.errors import ConfigError, StateError
+from dmg_core.errors import ConfigError, StateError, WriteError
 from dmg_core.files import path_written_whole
 from dmg_core.parameters import VARIANTS, Variant
 from dmg_core.physics.equations import stores_of
@@ -185,8 +185,8 @@ def export(states: States, path: Path) -> None:
     try:
         with path_written_whole(path) as unfinished, netCDF4.Dataset(str(unfinished), "w", format="NETCDF4") as dataset:
             _write(dataset, states, variables)
-    except (OSError, RuntimeError) as error:  # netCDF4 raises the latter where the disk is full
-        raise ConfigError(f"{path}: cannot be written: {error}") from error
+    except WriteError as error:
+        raise ConfigError(str(error)) from error
 
 
 def _write(dataset: Any, states: States, variables: Sequence[_Variable]) -> None:

@@ -163,7 +163,7 @@ def advance(bound: _Bound, first: int, last: int, origin: int, forcing: Array, s
 @cache
 def _compiled_for(tape: StepTape, dtype: str) -> tuple[Callable[..., None], Callable[..., _Bound]]:
     """Build the kernel for a process model and a precision, and what makes the object that it works on; one per process."""
-    steps = bound_steps(tape)
+    steps: Any = bound_steps(tape)
     name = f"{tape.tape.name}_{dtype}_{steps.py_func.__qualname__}"
     return compile_kernel(advance, name, _DIGEST, step_groups=steps), compile_kernel(_bind, name, _DIGEST)
 

@@ -70,6 +70,8 @@ class ModelSettings:
         Modules that register parts of the model that are users' own.
     tape : str or None
         Digest of the equations of a user's own process model when it was trained.
+    target : str
+        Output of the process model that was compared with what was observed.
     """
 
     physics: str
@@ -91,6 +93,7 @@ class ModelSettings:
     site: Mapping[str, str] = field(default_factory=dict)
     plugins: tuple[str, ...] = ()
     tape: str | None = None
+    target: str = "streamflow"
 
     def attribute_of(self, symbol: str) -> str:
         """Name of the attribute that the equations read under a symbol."""

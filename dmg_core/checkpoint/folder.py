@@ -29,7 +29,7 @@ class Checkpoint:
         Where it was read from.
     settings : ModelSettings
         What makes the model, with all spellings resolved and all sizes as the tensors have them.
-    statistics : dict of str to (p10, p90, mean, std)
+    statistics : dict of str to (p10, p90, mean, std) or (p10, p90, mean, std, min, max)
         One row for each forcing and attribute of the settings.
     weights : dict of str to Tensor
         Tensors on the CPU by δMG's name without ``nn_model.``. They may be mapped from the file, which must then not be changed in place.
@@ -100,7 +100,7 @@ def write_checkpoint(
         Made if it does not exist.
     checkpoint_settings : ModelSettings
         What makes the model. Its own ``epoch`` is not looked at.
-    statistics : mapping of str to (p10, p90, mean, std)
+    statistics : mapping of str to (p10, p90, mean, std) or (p10, p90, mean, std, min, max)
         At least one row for each forcing and attribute; only those are written.
     weights : mapping of str to Tensor
         By δMG's name without ``nn_model.``.

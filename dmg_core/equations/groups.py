@@ -142,9 +142,7 @@ def _rows(field: str, values: Sequence[Operand]) -> dict[str, Operand]:
     return {f"group.{field}[{place}, lane]": value for place, value in enumerate(values)}
 
 
-def _compiled(
-    name: str, step: StepTape, writer: Writer, targets: Mapping[str, Operand], results: int = 0
-) -> Callable[..., Any]:
+def _compiled(name: str, step: StepTape, writer: Writer, targets: Mapping[str, Operand], results: int = 0) -> Callable[..., Any]:
     """Compile a function of a group: a loop over its lanes that reads what is needed and writes to the targets."""
     lines, assignments = result_lines(writer, targets)
     used = {operand for line in lines for operand in line.operands} | set(targets.values())

@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from torch import Tensor
 
@@ -23,6 +23,9 @@ Aggregate = Literal["sum", "mean", "min", "max"]
 #: What a quantity is in the balance: it enters, leaves, is exchanged with the surroundings (positive: gained), or is what bounds of stores
 #: cut off (positive: lost; negative: created).
 Balance = Literal["in", "out", "exchange", "clipping"]
+
+#: What passes for rounding in a store.
+ROUNDING: Final = 1e-12
 
 #: A number while tracing or stepping one component, a tensor in a batch: equations do not care.
 Quantity = Any
@@ -47,6 +50,8 @@ class Forcing:
         Whether it enters the balance; by default precipitation ``P`` does and nothing else.
     bmi_name : str, optional
         Name of the BMI variable it comes from; by default that of a known forcing, else made from ``name``.
+    least : float, optional
+        Least possible value; by default 0 for ``P`` and ``PET``, none for others.
     """
 
     name: str
@@ -55,6 +60,12 @@ class Forcing:
     meaning: str = ""
     balance: Literal["in", "out", None] = None
     bmi_name: str = ""
+    least: float | None = None
+
+    def __post_init__(self) -> None:
+        """Bound depths that are known."""
+        if self.least is None and self.name in {"P", "PET"}:
+            object.__setattr__(self, "least", 0.0)
 
     @property
     def label(self) -> str:
@@ -152,6 +163,8 @@ class Store:
         Name of its BMI variable; by default made from ``output``.
     state_name : str
         Name for reading and setting it from outside, ``state::…``; by default ``output``.
+    slack : float
+        What a step may leave it below ``least`` or above ``largest`` by, so that a restart takes it.
     """
 
     name: str
@@ -164,12 +177,29 @@ class Store:
     output: str = ""
     bmi_name: str = ""
     state_name: str = ""
+    slack: float = ROUNDING
 
     def __post_init__(self) -> None:
         """Make the names that are not given."""
         object.__setattr__(self, "output", self.output or self.name)
         object.__setattr__(self, "bmi_name", self.bmi_name or self.output)
         object.__setattr__(self, "state_name", self.state_name or self.output)
+
+    def holds(self, values: Any, slack: float) -> Any:
+        """Say which of some contents, an array, are within its bounds or beyond them by no more than ``slack``."""
+        within = values == values
+        if self.least is not None:
+            within &= values >= self.least - slack
+        if self.largest is not None:
+            within &= values <= self.largest + slack
+        return within
+
+    @property
+    def bounds(self) -> str:
+        """What it may hold, in words."""
+        ends = [] if self.least is None else [f"not below {self.least:g} {self.unit}"]
+        ends += [] if self.largest is None else [f"not above {self.largest:g} {self.unit}"]
+        return f"numbers {' and '.join(ends)}" if ends else "finite numbers"
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,11 @@ from dmg_core.multi_timescale.coupling import HOURS_PER_DAY, Coupling
 from dmg_core.multi_timescale.kernels import AGGREGATES, compiled_gather_days, compiled_transfer_states, transfer_weights
 from dmg_core.multi_timescale.model import MultiTimescaleModel, load_multi_timescale_model
 from dmg_core.multi_timescale.windows import Windows
+from dmg_core.rows import checked_rows
+from dmg_core.turns import in_turn
 
 Array = npt.NDArray[Any]
+
 
 class MultiTimescaleEngine(Engine):
     """A multi-timescale model and its catchments: an engine of the hourly model, stepped by the hour.
@@ -70,7 +73,7 @@ class MultiTimescaleEngine(Engine):
         self.windows = Windows.allocate(self.coupling, len(hourly.forcings), self._precision, 0)
         self._not_simulated = _sums_of_what_is_not_simulated(model.hourly)
         self._stands_still_until = self.coupling.first if self.coupling.lead_in == "zero" else 0
-        self.calibration = CoupledCalibration(model.hourly, self.daily)
+        self.calibration = CoupledCalibration(model.hourly, self.daily, self.lock)
         self.attribute_names = model.attribute_names
         self._pair = model
         self._transfer_weights = transfer_weights(model.network)
@@ -91,6 +94,7 @@ class MultiTimescaleEngine(Engine):
         """Make an engine from a model folder; see :meth:`dmg_core.Engine.from_folder`."""
         return cls(load_multi_timescale_model(folder, dtype), coupling, device, backend, threads)
 
+    @in_turn
     def add(self, attributes: Mapping[str, Any], ids: Iterable[str] | None = None) -> list[Catchment]:
         """Add catchments that start from nothing; see :meth:`dmg_core.Engine.add`."""
         catchments = super().add(attributes, ids)
@@ -99,6 +103,7 @@ class MultiTimescaleEngine(Engine):
             self.windows.grow(self.coupling, self.arrays.capacity)
         return catchments
 
+    @in_turn
     def withdraw(self, catchment: Catchment) -> None:
         """Take back the catchment that was added last; see :meth:`dmg_core.Engine.withdraw`."""
         super().withdraw(catchment)
@@ -107,19 +112,23 @@ class MultiTimescaleEngine(Engine):
         for name, array in vars(self.windows).items():
             array[catchment.row] = getattr(fresh, name)[0]
 
+    @in_turn
     def catch_up(self, rows: slice) -> None:
         """Begin the day of those of ``rows`` that stand at the start of one."""
+        rows = checked_rows(rows, len(self))
         if self._stand_at_a_start(rows):
             self._begin_days()
 
+    @in_turn
     def reset_budget(self, rows: slice | None = None) -> None:
         """Start the sums of the water budget anew; see :meth:`dmg_core.Engine.reset_budget`."""
         super().reset_budget(rows)
         self.windows.reanchored[slice(0, len(self)) if rows is None else rows] = 0.0
 
+    @in_turn
     def reanchored(self, rows: slice) -> npt.NDArray[np.float64]:
         """Water that re-anchoring has put into the stores since the sums began, mm; negative: taken out."""
-        return self.windows.reanchored[rows].copy()
+        return self.windows.reanchored[checked_rows(rows, len(self))].copy()
 
     @cached_property
     def identity(self) -> Identity:
@@ -226,7 +235,8 @@ class MultiTimescaleEngine(Engine):
 
     def _pass_day_on(self, first: int, last: int, days_passed: int) -> None:
         """Give the day that leaves the window of hours, day ``days_passed - 1``, to the daily model or to the window of days."""
-        windows, day = self.windows, np.empty((1, last - first, windows.hour_window.shape[2]))
+        windows = self.windows
+        day = np.empty((1, last - first, windows.hour_window.shape[2]))
         place = HOURS_PER_DAY * (days_passed - 1) % windows.hour_window.shape[1]
         self._gather_days(first, last, place, windows.hour_window, self._aggregates, day[0])
         if self.coupling.starts_afresh:

@@ -86,8 +86,8 @@ class MultiTimescaleModel(nn.Module):
         catchments = days.shape[1]
         network_state, state = self.daily.stepped.initial_state(catchments), self.daily.physics.initial_state(catchments, days)
         _, state, network_state = self.daily.go_on(days, attributes, network_state, state, **site)
-        first = self.network.transfer(network_state), self.first_hourly_state(state)
-        outputs, state, _ = self.hourly.go_on(hours, attributes, *first, **site)
+        network_state, state = self.network.transfer(network_state), self.first_hourly_state(state)
+        outputs, state, _ = self.hourly.go_on(hours, attributes, network_state, state, **site)
         return outputs, state
 
     def first_hourly_state(self, state: PhysicsState) -> PhysicsState:

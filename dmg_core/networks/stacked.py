@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from dmg_core.networks.linear import Linear
 from dmg_core.networks.base import NetworkState
+from dmg_core.networks.linear import Linear
 from dmg_core.networks.lstm import Lstm, LstmNetwork
 from dmg_core.networks.lstm_mlp import LstmMlpModel
 from dmg_core.networks.mlp import MlpModel

@@ -18,9 +18,6 @@ MEGAJOULE_PER_HOUR = 0.0036
 #: Wind at 2 m as a share of wind at 10 m over short grass (FAO-56, equation 47).
 WIND_2M = 4.87 / math.log(67.8 * 10.0 - 5.42)
 
-#: Specific humidity, kg kg⁻¹, beyond which a value can only be in g kg⁻¹.
-LARGEST_HUMIDITY = 0.02
-
 #: Solar constant, MJ m⁻² min⁻¹.
 SOLAR_CONSTANT = 0.0820
 
@@ -28,15 +25,14 @@ SOLAR_CONSTANT = 0.0820
 def penman_monteith_equation(op: Operations) -> Function:
     """Build the hourly FAO-56 Penman–Monteith equation (Allen et al. 1998, equation 53 with hourly Cd).
 
-    The equation takes temperature (°C), specific humidity (kg kg⁻¹; values above 0.02 are taken as g kg⁻¹), downward long- and short-wave
-    radiation (W m⁻²), pressure (Pa) and the two components of the wind at 10 m (m s⁻¹), and returns mm/h.
+    The equation takes temperature (°C), specific humidity (kg kg⁻¹), downward long- and short-wave radiation (W m⁻²), pressure (Pa) and the
+    two components of the wind at 10 m (m s⁻¹), and returns mm/h.
     """
     maximum, where, exp, sqrt = op.maximum, op.where, op.exp, op.sqrt
 
     def equation(
-        T: Quantity, humidity: Quantity, longwave: Quantity, shortwave: Quantity, pressure: Quantity, wind_x: Quantity, wind_y: Quantity
+        T: Quantity, q: Quantity, longwave: Quantity, shortwave: Quantity, pressure: Quantity, wind_x: Quantity, wind_y: Quantity
     ) -> Quantity:
-        q = where(humidity > LARGEST_HUMIDITY, humidity / 1000.0, humidity)
         p = pressure / 1000.0
         u2 = WIND_2M * sqrt(wind_x * wind_x + wind_y * wind_y)
 

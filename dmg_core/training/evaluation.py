@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dmg_core.attribute_ranges import far_outside, training_ranges
 from dmg_core.data import READERS, BasinData
 from dmg_core.errors import AttributeTableError, ConfigError
 from dmg_core.files import written_whole
@@ -27,6 +29,8 @@ from dmg_core.training.train import import_plugins
 #: Basins run together; bounds the memory.
 BLOCK: Final = 128
 SCORES_NAME: Final = "scores.csv"
+
+LOGGER = logging.getLogger(__name__)
 
 FloatArray = NDArray[np.float64]
 
@@ -134,17 +138,26 @@ def evaluate(
 
 def _run(model: DeltaModel, data: BasinData, days: slice, warm_up: int) -> tuple[FloatArray, dict[str, FloatArray]]:
     """Flow (D, B) after the warm-up and parameters (B,), block by block."""
-    inputs = Inputs(**tensors_of(with_inputs(data, model.settings.attributes), torch.float64))
+    data = with_inputs(data, model.settings.attributes)
+    _tell_far_attributes(model, data)
+    inputs = Inputs(**tensors_of(data, model.physics.process, torch.float64))
     model.eval()
     flows, parameters = [], []
     for start in range(0, len(data.ids), BLOCK):
         block = slice(start, start + BLOCK)
         with torch.no_grad():
-            flows.append(inputs.streamflow(model, days, block, warm_up=warm_up).numpy())
-        places = (inputs.attributes[block], inputs.upstream_area[block], inputs.elevation[block])
-        parameters.append(model.mean_parameters(inputs.forcing[days, block], *places))
+            flows.append(inputs.run(model, model.settings.target, days, block, warm_up=warm_up).numpy())
+        parameters.append(model.mean_parameters(inputs.forcing[days, block], inputs.attributes[block], **inputs.site(block)))
     means = {name: np.concatenate([one[name].double().numpy() for one in parameters]) for name in parameters[0]}
     return np.concatenate(flows, axis=1), means
+
+
+def _tell_far_attributes(model: DeltaModel, data: BasinData) -> None:
+    """Log attributes far outside the training."""
+    ranges = training_ranges(model.normalize_attributes)
+    values = dict(zip(data.attribute_names, data.attributes.T, strict=True))
+    for name, entries in far_outside(ranges, values, data.ids).items():
+        LOGGER.warning("%s", ranges[name].tell(name, entries))
 
 
 def _read_for(folder: Path, settings: DataSettings, ids: Sequence[str] | None) -> tuple[DeltaModel, BasinData]:

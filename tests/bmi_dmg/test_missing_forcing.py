@@ -94,6 +94,23 @@ def test_error_by_default(make: Callable[..., BmiDeltaModel], weather_of: Weathe
     assert counts(model) == {}
 
 
+@pytest.mark.parametrize(
+    ("missing", "remedy"),
+    [(None, "; 'missing_forcing: hold' or 'zero_rain' in the BMI config says"), ("hold", "; there has been no hour yet whose values")],
+)
+def test_the_error_says_what_can_be_done(
+    make: Callable[..., BmiDeltaModel], weather_of: WeatherOf, drive: Drive, missing: str | None, remedy: str
+) -> None:
+    """A missing value names the setting that is for it, or why it cannot help; an impossible one does neither."""
+    weather = weather_of(3)
+    weather[AIR_TEMPERATURE][0] = math.nan
+    with pytest.raises(ForcingError, match=f"{AIR_TEMPERATURE} is not set, or NaN, expected -90 to 60 degC{remedy}"):
+        drive(make(missing), weather)
+    weather[AIR_TEMPERATURE][0] = 99.0
+    with pytest.raises(ForcingError, match=f"{AIR_TEMPERATURE} is 99 degC, expected -90 to 60 degC$"):
+        drive(make(missing), weather)
+
+
 @pytest.mark.parametrize("missing", ["hold", "zero_rain"])
 def test_gaps_are_filled(make: Callable[..., BmiDeltaModel], weather_of: WeatherOf, drive: Drive, missing: str) -> None:
     """A run with gaps is bitwise the run with them filled by hand: with the last value, or with no rain; every missing hour is counted."""

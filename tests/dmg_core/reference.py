@@ -102,6 +102,11 @@ def physics_case(shared: Path, name: str) -> PhysicsCase:
     return PhysicsCase(read_arrays(folder / f"{name}_f64.npz"), read_arrays(gradients) if gradients.exists() else {})
 
 
+def public_humidity(humidity: FloatArray) -> FloatArray:
+    """Specific humidity (kg/kg) that the public wrapper computes with: it takes values above 0.02 for g/kg."""
+    return np.where(humidity > 0.02, humidity / 1000.0, humidity)
+
+
 def read_arrays(file: Path) -> dict[str, npt.NDArray[Any]]:
     """Read all arrays of a file."""
     with np.load(file) as arrays:
