@@ -26,7 +26,7 @@ from bmi_dmg.shipped import CONUS_DAILY, copy_shipped_model
 from bmi_dmg.variables import RUNOFF_DEPTH
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
-from dmg_core.physics.equations import INITIAL_STORE
+from dmg_core.models.hbv.quantities import INITIAL_STORE
 
 START: Final = datetime(2018, 1, 1)
 #: Weather there is at least: what the climate of the catchments is computed from.

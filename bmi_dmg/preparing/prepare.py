@@ -143,13 +143,13 @@ def prepare(
         forcing=_forcing_block(folder, settings),
         name=place.relative_to(folder),
     )
-    return Prepared(folder, place, kept, catchments.ids, period, facts.variant.name, method, found)
+    return Prepared(folder, place, kept, catchments.ids, period, facts.process.name, method, found)
 
 
 def _usable_model(folder: Path) -> ModelFacts:
     facts = read_model_facts(folder)
     if facts.needs_series:
-        raise ConfigError(f"{folder}: {facts.variant.name} takes its static parameters from a series, so ngen cannot step it")
+        raise ConfigError(f"{folder}: {facts.process.name} takes its static parameters from a series, so ngen cannot step it")
     return facts
 
 
@@ -178,12 +178,12 @@ def _pet_method(wanted: str | None, facts: ModelFacts, forcing: ForcingReader, c
     missing = {
         method: [variable.name for variable in variables if variable.name not in forcing.units] for method, variables in INPUTS.items()
     }
-    only_hargreaves = bool(missing["penman_monteith"]) and facts.variant.steps_per_day == 1
+    only_hargreaves = bool(missing["penman_monteith"]) and facts.process.steps_per_day == 1
     method = wanted or facts.pet_method or ("hargreaves" if only_hargreaves else "penman_monteith")
     if missing[method]:
         raise ForcingError(f"{forcing.source}: {method} needs {', '.join(missing[method])}; the forcing has {', '.join(forcing.units)}")
-    if method == "hargreaves" and facts.variant.steps_per_day > 1:
-        raise ConfigError(f"hargreaves is daily; the hourly model {facts.variant.name} needs penman_monteith")
+    if method == "hargreaves" and facts.process.steps_per_day > 1:
+        raise ConfigError(f"hargreaves is daily; the hourly model {facts.process.name} needs penman_monteith")
     if method == "hargreaves" and catchments.latitude is None:
         raise ConfigError("hargreaves needs latitudes, but the hydrofabric's divides have no coordinate system")
     return method
@@ -231,7 +231,7 @@ def keep_once(path: Path, suffix: str) -> Path | None:
 def _write_configs(folder: Path, facts: ModelFacts, catchments: Catchments, period: Period, method: str, found: Attributes) -> None:
     model = facts.folder.resolve()
     model_dir = f"./{model.relative_to(folder).as_posix()}" if model.is_relative_to(folder) else str(model)
-    time_step = next(text for text, steps in TIME_STEPS.items() if steps == facts.variant.steps_per_day)
+    time_step = next(text for text, steps in TIME_STEPS.items() if steps == facts.process.steps_per_day)
     for i, catchment in enumerate(catchments.ids):
         values: Mapping[str, float] = {name: float(column[i]) for name, column in found.values.items()}
         latitude = None if catchments.latitude is None else float(catchments.latitude[i])
