@@ -192,6 +192,7 @@ class Physics(nn.Module):
         dict of str to Tensor (T, B), PhysicsState
             See :meth:`simulate`.
         """
+        self._check_forcing(forcing)
         dynamic, static, routing = self.fractions(*parameters01)
         site = self.site(forcing.shape[1], forcing, attributes)
         return self.simulate(forcing, dynamic, *self.constants(static, routing), site, state)
@@ -234,6 +235,7 @@ class Physics(nn.Module):
         ValueError
             If shapes do not go together.
         """
+        self._check_forcing(forcing)
         state = state or self.initial_state(forcing.shape[1], forcing)
         self._check_shapes(forcing, dynamic, parameters, site, state)
         outputs, stores = self._step_through(forcing, dynamic, parameters, site, state.stores)
@@ -346,21 +348,24 @@ class Physics(nn.Module):
 
     def _check_shapes(self, forcing: Tensor, dynamic: Tensor, parameters: Tensor, site: Tensor, state: PhysicsState) -> None:
         """Refuse what torch would broadcast or cut without a word."""
-        name, count = self.process.name, len(self.process.forcings)
-        if forcing.ndim != 3 or forcing.shape[2] != count or not forcing.shape[0]:
-            raise ValueError(f"{name}: forcing has shape {tuple(forcing.shape)}, expected (T, B, {count}) with T ≥ 1")
+        self._check_forcing(forcing)
         steps, catchments = forcing.shape[:2]
         stores = ", ".join(store.name for store in self.process.stores) or "none"
         expected = {
             "dynamic parameters": (dynamic, (steps, catchments, len(self.dynamic_parameters), self.nmul)),
-            "parameters": (parameters, (catchments, self.nmul, len(self.process.parameters))),
+            "static parameters": (parameters, (catchments, self.nmul, len(self.process.parameters))),
             "attributes": (site, (catchments, len(self.layout.site))),
             f"state with stores {stores}": (state.stores, (catchments, self.nmul, len(self.process.stores))),
         }
         for what, (tensor, shape) in expected.items():
             if tuple(tensor.shape) != shape:
                 found = tuple(tensor.shape)
-                raise ValueError(f"{name}: {what} has shape {found}, expected {shape} for forcing {tuple(forcing.shape)}")
+                raise ValueError(f"{self.process.name}: {what} has shape {found}, expected {shape} for forcing {tuple(forcing.shape)}")
+
+    def _check_forcing(self, forcing: Tensor) -> None:
+        count = len(self.process.forcings)
+        if forcing.ndim != 3 or forcing.shape[2] != count or not forcing.shape[0]:
+            raise ValueError(f"{self.process.name}: forcing has shape {tuple(forcing.shape)}, expected (T, B, {count}) with T ≥ 1")
 
     def _check_columns(self, what: str, tensor: Tensor, expected: int) -> None:
         if tensor.shape[-1] != expected:

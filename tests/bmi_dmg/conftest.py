@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from dmg_core.physics.hbv import OUTPUTS as ENGINE_OUTPUTS
 
 from bmi_dmg import BmiDeltaModel
 from bmi_dmg.checking.preflight import Output
@@ -29,7 +30,6 @@ from bmi_dmg.run_folder.writing import BMI_CONFIGS, FORCING, REALIZATION, Period
 from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
 from dmg_core import Catchment, Engine
 from dmg_core.checkpoint import ModelSettings, write_checkpoint
-from dmg_core.physics.hbv import OUTPUTS as ENGINE_OUTPUTS
 from tests.dmg_core.multi_timescale.factories import write_model as write_multi_timescale_model
 
 FAKES = Path(__file__).parent / "fakes"

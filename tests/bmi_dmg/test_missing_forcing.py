@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dmg_core.parameters import VARIANTS
 
 from bmi_dmg import BmiDeltaModel
 from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS
 from dmg_core.assimilation import NETWORK, store_names
 from dmg_core.errors import ConfigError, ForcingError
-from dmg_core.parameters import VARIANTS
 
 Maker = Callable[..., BmiDeltaModel]
 Weather = dict[str, np.ndarray]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from cf_units import Unit
+from dmg_core.physics.hbv import OUTPUTS as ENGINE_OUTPUTS
 from standard_names.standardname import StandardName
 
 from bmi_dmg.variables import (
@@ -14,7 +15,6 @@ from bmi_dmg.variables import (
     OutputVariable,
     raise_unknown,
 )
-from dmg_core.physics.hbv import OUTPUTS as ENGINE_OUTPUTS
 
 VARIABLES = (*PENMAN_MONTEITH_INPUTS, *OUTPUTS)
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from dmg_core.physics.hbv import OUTPUTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmg_core import Catchment, DeltaModel, Engine
-from dmg_core.physics.hbv import OUTPUTS
 from tests.dmg_core.factories import FAMILY, FloatArray, make_attributes, make_engine, make_model, make_weather, subset
 from tests.dmg_core.strategies import cuttings, models, seeds, weather
 

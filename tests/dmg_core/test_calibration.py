@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from dmg_core.physics.kernels import parameter_columns
 
 from dmg_core import Engine
 from dmg_core.errors import ConfigError
-from dmg_core.physics.kernels import parameter_columns
 from tests.dmg_core.factories import make_attributes, make_engine, make_model, make_weather
 
 STEPS, CATCHMENTS, CHANGED = 40, 3, 1

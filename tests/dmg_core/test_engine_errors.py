@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dmg_core.physics.hbv import OUTPUTS
 
 from dmg_core import Engine
 from dmg_core.errors import AttributeTableError, ConfigError, DmgError, ForcingError, StateError
-from dmg_core.physics.hbv import OUTPUTS
 from tests.dmg_core.factories import (
     FROM_SERIES,
     FloatArray,

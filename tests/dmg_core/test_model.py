@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from dmg_core.physics.hbv import OUTPUTS
 
 from dmg_core import DeltaModel, load_model
 from dmg_core.errors import AttributeTableError, CheckpointError
-from dmg_core.physics.hbv import OUTPUTS
 from tests.dmg_core.factories import (
     FAMILY,
     FROM_SERIES,

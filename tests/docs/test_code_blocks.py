@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import typer.main
 import yaml
+from dmg_core.parameters import VARIANTS
 
 from bmi_dmg.cli.main import app
 from bmi_dmg.demo.make import make_demo
-from dmg_core.parameters import VARIANTS
 
 Blocks = Callable[[str], list[tuple[Path, str]]]
 

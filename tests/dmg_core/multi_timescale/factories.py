@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from dmg_core.parameters import VARIANTS
 
 from dmg_core.checkpoint import (
     ModelSettings,
@@ -20,7 +21,6 @@ from dmg_core.checkpoint import (
 )
 from dmg_core.multi_timescale import MultiTimescaleModel, build_multi_timescale_model
 from dmg_core.multi_timescale.model import build_stacked_network
-from dmg_core.parameters import VARIANTS
 from dmg_core.physics import pet
 from tests.dmg_core.factories import ATTRIBUTE_RANGES, DYNAMIC, MOMENTS, FloatArray
 from tests.dmg_core.reference import public_humidity, read_arrays

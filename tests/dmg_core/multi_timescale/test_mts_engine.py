@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from dmg_core.physics.hbv import OUTPUTS
+from dmg_core.physics.kernels import parameter_columns
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,8 +17,6 @@ from dmg_core import Catchment, Engine
 from dmg_core.assimilation import read_state
 from dmg_core.errors import AttributeTableError, ConfigError, StateError
 from dmg_core.multi_timescale import Coupling, MultiTimescaleEngine, MultiTimescaleModel
-from dmg_core.physics.hbv import OUTPUTS
-from dmg_core.physics.kernels import parameter_columns
 from tests.dmg_core.factories import FloatArray, make_weather, subset
 from tests.dmg_core.multi_timescale.factories import HOURLY, RANGES, days_of, make_attributes, make_model, mts_case
 from tests.dmg_core.strategies import cuttings

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from dmg_core.physics.hbv import OUTPUTS
 
 from dmg_core.multi_timescale import MultiTimescaleModel, load_multi_timescale_model
-from dmg_core.physics.hbv import OUTPUTS
 from tests.dmg_core.factories import make_weather
 from tests.dmg_core.multi_timescale.factories import HOURLY, days_of, make_attributes, make_model, mts_case
 

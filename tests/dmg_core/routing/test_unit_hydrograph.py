@@ -1,4 +1,4 @@
-"""Tests of dmg_core.physics.routing."""
+"""Tests of dmg_core.routing.unit_hydrograph."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dmg_core.physics.routing import route, unit_hydrograph
+from dmg_core.routing import route, unit_hydrograph
 from tests.dmg_core.reference import read_arrays
 from tests.dmg_core.strategies import cuttings
 
@@ -24,8 +24,8 @@ def hydrograph(route_a: float, route_b: float, steps: int) -> torch.Tensor:
 
 
 def no_water(kinds: int, length: int, catchments: int) -> torch.Tensor:
-    """Nothing under way."""
-    return torch.zeros(kinds, length - 1, catchments, dtype=torch.float64)
+    """Nothing in transit."""
+    return torch.zeros(catchments, kinds, length - 1, dtype=torch.float64)
 
 
 @pytest.mark.parametrize("steps", [1, 10, 15, 72])
@@ -94,37 +94,37 @@ def test_catchments_and_flows_do_not_mix() -> None:
 
 @given(a=fractions, b=fractions, steps=st.integers(1, 40), length=st.sampled_from([1, 2, 15]))
 def test_no_water_is_lost(a: float, b: float, steps: int, length: int) -> None:
-    """What came in has come out or is still under way."""
+    """What came in has come out or is still in transit."""
     flow = torch.rand((2, steps, 1), generator=torch.Generator().manual_seed(steps), dtype=torch.float64)
-    under_way = torch.full((2, length - 1, 1), 0.3, dtype=torch.float64)
-    routed, left = route(flow, hydrograph(2.9 * a, 6.5 * b, length), under_way)
+    in_transit = torch.full((1, 2, length - 1), 0.3, dtype=torch.float64)
+    routed, left = route(flow, hydrograph(2.9 * a, 6.5 * b, length), in_transit)
     assert routed.shape == flow.shape
-    assert left.shape == under_way.shape
-    torch.testing.assert_close(routed.sum((1, 2)) + left.sum((1, 2)), flow.sum((1, 2)) + under_way.sum((1, 2)), rtol=1e-13, atol=0.0)
+    assert left.shape == in_transit.shape
+    torch.testing.assert_close(routed.sum((1, 2)) + left.sum((0, 2)), flow.sum((1, 2)) + in_transit.sum((0, 2)), rtol=1e-13, atol=0.0)
 
 
 @given(cuts=cuttings(40), length=st.sampled_from([1, 2, 15, 72]), a=fractions, b=fractions)
 @settings(max_examples=50)
 def test_a_series_may_be_cut_anywhere(cuts: list[slice], length: int, a: float, b: float) -> None:
-    """Pieces that carry over what is under way are the uncut series, however long the hydrograph is against the pieces."""
+    """Pieces that carry over what is in transit are the uncut series, however long the hydrograph is against the pieces."""
     flow = torch.rand((3, 40, 2), generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     weights = hydrograph(2.9 * a, 6.5 * b, length).expand(2, -1)
     whole, left = route(flow, weights, no_water(3, length, 2))
-    under_way, pieces = no_water(3, length, 2), []
+    in_transit, pieces = no_water(3, length, 2), []
     for cut in cuts:
-        piece, under_way = route(flow[:, cut], weights, under_way)
+        piece, in_transit = route(flow[:, cut], weights, in_transit)
         pieces.append(piece)
     torch.testing.assert_close(torch.cat(pieces, dim=1), whole, rtol=1e-13, atol=1e-15)
-    torch.testing.assert_close(under_way, left, rtol=1e-13, atol=1e-15)
+    torch.testing.assert_close(in_transit, left, rtol=1e-13, atol=1e-15)
 
 
 def test_gradients_flow_to_all_arguments() -> None:
-    """Routed flow and what is left are differentiable with respect to flow, parameters and what was under way."""
+    """Routed flow and what is left are differentiable with respect to flow, parameters and what was in transit."""
     generator = torch.Generator().manual_seed(2)
 
-    def run(flow: torch.Tensor, a: torch.Tensor, b: torch.Tensor, under_way: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return route(flow, unit_hydrograph(a, b, 6), under_way)
+    def run(flow: torch.Tensor, a: torch.Tensor, b: torch.Tensor, in_transit: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return route(flow, unit_hydrograph(a, b, 6), in_transit)
 
-    shapes = [(2, 4, 3), (3,), (3,), (2, 5, 3)]
+    shapes = [(2, 4, 3), (3,), (3,), (3, 2, 5)]
     inputs = tuple(torch.rand(shape, generator=generator, dtype=torch.float64, requires_grad=True) for shape in shapes)
     assert torch.autograd.gradcheck(run, inputs)

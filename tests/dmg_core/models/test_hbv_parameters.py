@@ -1,4 +1,4 @@
-"""Tests of dmg_core.parameters."""
+"""Tests of the parameter tables of the HBV family."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from dmg_core.errors import ConfigError
-from dmg_core.parameters import HBV_10, HBV_20, HBV_20_HOURLY, VARIANTS, Parameter, Variant
+from dmg_core.models import PROCESS_MODELS, Parameter, ProcessModel
+from dmg_core.models.hbv import Hbv, Hbv20, Hbv20Hourly
 from tests.dmg_core.factories import FAMILY
 from tests.dmg_core.reference import read_arrays
 
@@ -27,24 +28,24 @@ TABLES = {
 @pytest.mark.parametrize("physics", FAMILY)
 def test_table_is_in_the_order_of_the_networks_outputs(physics: str) -> None:
     """Every member of the family has its parameters in the published order."""
-    assert " ".join(parameter.symbol for parameter in VARIANTS[physics].parameters) == TABLES[physics]
+    assert " ".join(parameter.symbol for parameter in PROCESS_MODELS[physics].parameters_for(())) == TABLES[physics]
 
 
 @pytest.mark.parametrize("physics", FAMILY)
 def test_ranges_are_the_published_ones(physics: str, shared: Path) -> None:
     """Ranges of the parameters and of the unit hydrograph equal those of the public implementation."""
     arrays = read_arrays(shared / "parity" / "physics" / f"{physics}_f64.npz")
-    variant = VARIANTS[physics]
+    model = PROCESS_MODELS[physics]
     dynamic = [name for name in arrays["in_dyn"].tolist() if name == "parBETAET"]
-    bounds = {parameter.name: [parameter.low, parameter.high] for parameter in variant.parameters_for(dynamic)}
+    bounds = {parameter.name: [parameter.low, parameter.high] for parameter in model.parameters_for(dynamic)}
     assert bounds == json.loads(str(arrays["in_bounds"]))
-    routes = {parameter.name: [parameter.low, parameter.high] for parameter in (variant.route_a, variant.route_b)}
+    routes = {parameter.name: [parameter.low, parameter.high] for parameter in (model.route_a, model.route_b)}
     assert routes == json.loads(str(arrays["in_route_bounds"]))
 
 
 def test_time_steps_and_hydrograph_lengths() -> None:
     """Daily models route over 15 days, the hourly ones over 72 hours."""
-    lengths = {name: (variant.steps_per_day, variant.hydrograph_steps) for name, variant in VARIANTS.items()}
+    lengths = {name: (PROCESS_MODELS[name].steps_per_day, PROCESS_MODELS[name].hydrograph_steps) for name in FAMILY}
     assert lengths == {"Hbv": (1, 15), "Hbv_1_1p": (1, 15), "Hbv_2": (1, 15), "Hbv_2_hourly": (24, 72), "Hbv_2_1_hourly": (24, 72)}
 
 
@@ -60,39 +61,39 @@ def test_scale_turns_fractions_into_physical_values(kind: type) -> None:
 def test_symbol_is_the_letter_of_the_equations() -> None:
     """The symbol is δMG's name without its ``par``; names without it stay."""
     assert Parameter("parBETA", 1.0, 6.0, "1", "shape").symbol == "BETA"
-    assert HBV_20.route_a.symbol == "route_a"
+    assert Hbv20.route_a.symbol == "route_a"
 
 
 @pytest.mark.parametrize("dynamic", [("parBETA", "parK0", "parBETAET"), ("parBETAET", "parK0", "parBETA")])
 def test_split_is_in_table_order(dynamic: tuple[str, ...]) -> None:
     """Dynamic and static parameters both come in table order, whatever order the dynamic ones are given in."""
-    varying, constant = HBV_20.split(dynamic)
+    varying, constant = Hbv20.split(dynamic)
     assert [parameter.symbol for parameter in varying] == ["BETA", "K0", "BETAET"]
     assert " ".join(parameter.symbol for parameter in constant) == "FC K1 K2 LP PERC UZL TT CFMAX CFR CWH C RT AC"
 
 
 def test_split_takes_an_iterator() -> None:
     """The names may be given by a generator, which can be read only once."""
-    varying, _ = HBV_10.split(name for name in ("parBETAET", "parFC"))
+    varying, _ = Hbv.split(name for name in ("parBETAET", "parFC"))
     assert [parameter.symbol for parameter in varying] == ["FC", "BETAET"]
 
 
 def test_betaet_of_hbv_10_exists_only_when_it_is_dynamic() -> None:
     """HBV 1.0 has 12 parameters, and parBETAET as a 13th only where it varies in time."""
-    assert HBV_10.split(("parBETA",)) == (HBV_10.parameters[:1], HBV_10.parameters[1:])
-    varying, constant = HBV_10.split(("parBETAET",))
+    assert Hbv.split(("parBETA",)) == (Hbv.parameters[:1], Hbv.parameters[1:12])
+    varying, constant = Hbv.split(("parBETAET",))
     assert [parameter.symbol for parameter in varying] == ["BETAET"]
-    assert constant == HBV_10.parameters
+    assert constant == Hbv.parameters[:12]
 
 
-@pytest.mark.parametrize(("variant", "name"), [(HBV_10, "parC"), (HBV_20, "parF0"), (HBV_20_HOURLY, "BETA"), (HBV_20, "route_a")])
-def test_unknown_dynamic_parameter(variant: Variant, name: str) -> None:
+@pytest.mark.parametrize(("model", "name"), [(Hbv, "parC"), (Hbv20, "parF0"), (Hbv20Hourly, "BETA"), (Hbv20, "route_a")])
+def test_unknown_dynamic_parameter(model: type[ProcessModel], name: str) -> None:
     """A name the member does not have is an error that names the member, the name and those there are."""
-    with pytest.raises(ConfigError, match=f"{variant.name}: dynamic parameter '{name}' is not one of parBETA, .*parCWH"):
-        variant.split(("parK0", name))
+    with pytest.raises(ConfigError, match=f"{model.name}: dynamic parameter '{name}' is not one of parBETA, .*parCWH"):
+        model.split(("parK0", name))
 
 
 def test_dynamic_parameter_listed_twice() -> None:
     """A dynamic parameter listed twice is an error that names it."""
     with pytest.raises(ConfigError, match="'parK0' is listed twice"):
-        HBV_20.split(("parK0", "parBETA", "parK0"))
+        Hbv20.split(("parK0", "parBETA", "parK0"))

@@ -1,4 +1,4 @@
-"""Tests of dmg_core.physics.equations: single steps by hand."""
+"""Tests of the steps of the HBV family: single steps by hand."""
 
 from __future__ import annotations
 
@@ -6,16 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from dmg_core.physics import Hbv20, HbvState
-from dmg_core.physics.equations import stores_of
-from dmg_core.physics.hbv import Hbv
+from dmg_core.physics import Physics, PhysicsState
 from tests.dmg_core.factories import make_hbv
 
 
-def one_store(hbv: Hbv, values: tuple[float, ...]) -> HbvState:
-    """State of one catchment with one component and no water under way."""
-    stores = stores_of(hbv.variant)(*(torch.tensor([[value]], dtype=torch.float64) for value in values))
-    return HbvState(stores, torch.zeros(3, 0, 1, dtype=torch.float64))
+def one_store(hbv: Physics, values: tuple[float, ...]) -> PhysicsState:
+    """State of one catchment with one component and no water in transit."""
+    return hbv.initial_state(1, torch.empty(0, dtype=torch.float64))._replace(stores=torch.tensor([[values]], dtype=torch.float64))
 
 
 #: Parameters of the steps by hand, chosen for round numbers.
@@ -52,12 +49,9 @@ def step_by_hand(
     static = torch.tensor(fractions, dtype=torch.float64)[None]
     forcing = torch.tensor([[day]], dtype=torch.float64)
     state = one_store(hbv, stores)
-    if isinstance(hbv, Hbv20):
-        dynamic = torch.empty(1, 1, 0, dtype=torch.float64)
-        outputs, after = hbv(forcing, (dynamic, static), upstream_area=torch.tensor([area], dtype=torch.float64), state=state)
-    else:
-        outputs, after = hbv(forcing, torch.logit(static)[None], state=state)
-    return {name: series.item() for name, series in outputs.items()}, [store.item() for store in after.stores]
+    dynamic = torch.empty(1, 1, 0, dtype=torch.float64)
+    outputs, after = hbv(forcing, (dynamic, static), upstream_area=torch.tensor([area], dtype=torch.float64), state=state)
+    return {name: series.item() for name, series in outputs.items()}, after.stores[0, 0].tolist()
 
 
 def test_a_warm_day_by_hand() -> None:
@@ -145,7 +139,7 @@ def test_hourly_stores_are_lifted_to_their_least_content() -> None:
     assert outputs["leaked"] == pytest.approx(-3.0 - 1e-5, rel=1e-12)
 
 
-def test_varied_infiltration_and_cascade_by_hand() -> None:
+def test_variable_infiltration_and_cascade_by_hand() -> None:
     """One hour of 10 mm on soil at half its capacity, where capacity rises evenly from 0 to 20 mm/h over the catchment.
 
     A quarter of the area is saturated: 2.5 mm recharge. Of the rest, half has a capacity below 10 mm/h; there 5 mm of the 10 run off on
@@ -161,7 +155,7 @@ def test_varied_infiltration_and_cascade_by_hand() -> None:
     assert (outputs["excess_store_1"], outputs["excess_store_2"]) == tuple(stores[5:])
 
 
-def test_varied_infiltration_beyond_the_largest_capacity_by_hand() -> None:
+def test_variable_infiltration_beyond_the_largest_capacity_by_hand() -> None:
     """30 mm in an hour exceed all capacities of 0 to 20 mm/h, of which 10 mm/h enter on average: 0.75 · 20 = 15 mm run off."""
     outputs, _ = step_by_hand("Hbv_2_1_hourly", (30.0, 10.0, 0.0), (0.0, 0.0, 100.0, 0.0, 1e-5, 0.0, 0.0), area=500.0)
     assert outputs["recharge"] == pytest.approx(7.5, rel=1e-12)
