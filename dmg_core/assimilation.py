@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 _NETWORK: Final = {"h": "network_hidden", "c": "network_cell"}
 
 
-def stores_by_name(process: ProcessModel) -> dict[str, Store]:
+def stores_by_name(process: ProcessModel | type[ProcessModel]) -> dict[str, Store]:
     """Give the stores of a process model by the names by which they are set from outside; one value per component each."""
     return {store.state_name: store for store in process.stores}
 

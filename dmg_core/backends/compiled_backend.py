@@ -17,10 +17,10 @@ from dmg_core.arrays import CatchmentArrays
 from dmg_core.backends.base import Array
 from dmg_core.calibration import FACTOR, OFFSET
 from dmg_core.compilation import compile_kernel, compiled, digest_of
+from dmg_core.equations import stepping
 from dmg_core.equations.groups import LANES, step_dtype
 from dmg_core.equations.models import tape_of
 from dmg_core.equations.stepping import (
-    MADE_OF,
     CatchmentRows,
     OutputPlaces,
     bound_steps,
@@ -40,8 +40,9 @@ from dmg_core.normalization import LOG_OFFSET
 #: Catchments advanced together through all steps, so that they share the network's weights in the cache: whole tiles.
 BLOCK = 4 * tiles.ROWS
 
-#: Digest of the modules whose code and constants a kernel is made of, besides the equations of its process model.
-_DIGEST = digest_of(sys.modules[__name__], *MADE_OF, activations, calibration, memory, network_kernels, normalization, tiles)
+#: Modules whose code and constants a kernel is made of, besides the equations of its process model.
+MADE_OF = (sys.modules[__name__], *stepping.MADE_OF, activations, calibration, memory, network_kernels, normalization, tiles)
+_DIGEST = digest_of(*MADE_OF)
 
 
 class _Inputs(NamedTuple):

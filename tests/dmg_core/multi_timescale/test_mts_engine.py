@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from dmg_core.physics.hbv import OUTPUTS
-from dmg_core.physics.kernels import parameter_columns
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -60,7 +58,8 @@ def engine_of(
 
 def parameters_of(engine: Engine) -> dict[str, float]:
     """Parameters, by symbol, of the first component of the first catchment in the last step."""
-    return dict(zip(parameter_columns(engine.model.physics.variant), engine.arrays.parameters[0, 0].tolist(), strict=True))
+    symbols = [parameter.symbol for parameter in engine.model.physics.process.parameters]
+    return dict(zip(symbols, engine.arrays.parameters[0, 0].tolist(), strict=True))
 
 
 @torch.no_grad()
@@ -149,7 +148,7 @@ def test_cutting_anywhere_changes_nothing(coupling: Coupling, dtype: str, cuts: 
     expected = whole.run(weather)
     pieces = engine_of(model, attributes, coupling, threads=threads)
     found = [pieces.run(weather[cut]) for cut in cuts]
-    for name in OUTPUTS:
+    for name in whole.outputs:
         assert np.array_equal(np.concatenate([piece[name] for piece in found]), expected[name]), name
     rows = slice(0, 9)
     assert all(np.array_equal(array, whole.capture(rows)[name]) for name, array in pieces.capture(rows).items())
@@ -206,7 +205,7 @@ def test_restart_in_the_middle_of_a_cycle_is_bitwise(coupling: Coupling, hours: 
     for row in range(3):
         fresh.restore(row, {name: array[row] for name, array in state.items()}, "here")
     found = fresh.run(weather[hours:])
-    assert all(np.array_equal(found[name], expected[name]) for name in OUTPUTS)
+    assert all(np.array_equal(found[name], expected[name]) for name in engine.outputs)
     assert all(np.array_equal(array, engine.budget()[name]) for name, array in fresh.budget().items())
 
 
