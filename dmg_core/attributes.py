@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dmg_core.errors import AttributeTableError
-from dmg_core.model import DeltaModel
+
+if TYPE_CHECKING:
+    from dmg_core.model import DeltaModel
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dmg_core.attributes import attribute_table
 from dmg_core.checkpoint import Checkpoint, ModelSettings, read_checkpoint, stamp_of
 from dmg_core.errors import AttributeTableError, CheckpointError, ConfigError
 from dmg_core.models import PROCESS_MODELS, ProcessModel
@@ -16,6 +20,8 @@ from dmg_core.models.layout import TOTAL
 from dmg_core.networks import NETWORKS, LstmNetwork, Network, NetworkState, ParameterNetwork
 from dmg_core.normalization import Normalizer
 from dmg_core.physics import Fractions, Physics, PhysicsState
+
+FloatArray = NDArray[np.float32] | NDArray[np.float64]
 
 
 class DeltaModel(nn.Module):
@@ -116,19 +122,23 @@ class DeltaModel(nn.Module):
         return self.physics.static_fractions(self.network.static(attributes, x, self.physics.columns))
 
     def forward(
-        self, forcing: Tensor, attributes: Tensor, state: PhysicsState | None = None, **site: Tensor
+        self,
+        forcing: Tensor | FloatArray,
+        attributes: Tensor | FloatArray | Mapping[str, Any],
+        state: PhysicsState | None = None,
+        **site: Tensor | FloatArray,
     ) -> tuple[dict[str, Tensor], PhysicsState]:
         """Run a series from the network's initial state.
 
         Parameters
         ----------
-        forcing : Tensor, shape (T, B, F)
+        forcing : Tensor or ndarray, shape (T, B, F)
             Forcings of the process model in declared order, per step; its dtype is that of the physics.
-        attributes : Tensor, shape (B, A)
-            In the order of ``settings.attributes``.
+        attributes : Tensor or ndarray, shape (B, A), or table or mapping of str to array_like (B,)
+            In the order of ``settings.attributes``, or by name.
         state : PhysicsState, optional
             Where the stores start.
-        **site : Tensor, shape (B,)
+        **site : Tensor or ndarray, shape (B,)
             What the equations read of the catchments, by symbol; by default the attributes that the settings name.
 
         Returns
@@ -137,10 +147,15 @@ class DeltaModel(nn.Module):
             All outputs of the process model, per step, and stores at its end.
         PhysicsState
             Where the stores end.
+
+        Raises
+        ------
+        AttributeTableError
+            If attributes are missing; all are named.
         """
-        fractions, constants = self._fractions_and_site(forcing, attributes, site)
-        dynamic, static, routing = fractions
-        return self.physics.simulate(forcing, dynamic, *self.physics.constants(static, routing), constants, state)
+        weather, traits, places = self._as_tensors(forcing, attributes, site)
+        (dynamic, static, routing), constants = self._fractions_and_site(weather, traits, places)
+        return self.physics.simulate(weather, dynamic, *self.physics.constants(static, routing), constants, state)
 
     def go_on(
         self, forcing: Tensor, attributes: Tensor, network_state: NetworkState, state: PhysicsState, **site: Tensor
@@ -168,11 +183,26 @@ class DeltaModel(nn.Module):
         parameters = self.physics.constants(static, routing)
         return (*self.physics.simulate(forcing, dynamic.to(forcing.dtype), *parameters, constants, state), network_state)
 
-    def streamflow(self, forcing: Tensor, attributes: Tensor, *, warm_up: int = 0, **site: Tensor) -> Tensor:
+    def streamflow(
+        self,
+        forcing: Tensor | FloatArray,
+        attributes: Tensor | FloatArray | Mapping[str, Any],
+        *,
+        warm_up: int = 0,
+        **site: Tensor | FloatArray,
+    ) -> Tensor:
         """Run a series for its routed flow alone; see :meth:`series`."""
         return self.series(TOTAL, forcing, attributes, warm_up=warm_up, **site)
 
-    def series(self, output: str, forcing: Tensor, attributes: Tensor, *, warm_up: int = 0, **site: Tensor) -> Tensor:
+    def series(
+        self,
+        output: str,
+        forcing: Tensor | FloatArray,
+        attributes: Tensor | FloatArray | Mapping[str, Any],
+        *,
+        warm_up: int = 0,
+        **site: Tensor | FloatArray,
+    ) -> Tensor:
         """Run a series for one output: what learning needs, and on CPU much faster than all outputs.
 
         Parameters
@@ -194,9 +224,9 @@ class DeltaModel(nn.Module):
         ConfigError
             If there is no such output.
         """
-        fractions, constants = self._fractions_and_site(forcing, attributes, site)
-        dynamic, static, routing = fractions
-        return self.physics.series(output, forcing, dynamic, *self.physics.constants(static, routing), constants, warm_up=warm_up)
+        weather, traits, places = self._as_tensors(forcing, attributes, site)
+        (dynamic, static, routing), constants = self._fractions_and_site(weather, traits, places)
+        return self.physics.series(output, weather, dynamic, *self.physics.constants(static, routing), constants, warm_up=warm_up)
 
     @torch.no_grad()
     def mean_parameters(self, forcing: Tensor, attributes: Tensor, **site: Tensor) -> dict[str, Tensor]:
@@ -218,6 +248,18 @@ class DeltaModel(nn.Module):
         means |= dict(zip((one.name for one in physics.static_parameters), static.mean(dim=2).unbind(1), strict=True))
         values = {parameter.name: parameter.scale(means[parameter.name]) for parameter in physics.table}
         return values | {one.name: one.scale(column) for one, column in zip(physics.routing.parameters, routing.unbind(1), strict=True)}
+
+    def _as_tensors(self, forcing: Any, attributes: Any, site: Mapping[str, Any]) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Take arrays for tensors, and columns of a table for attributes and what the equations read; see :meth:`forward`."""
+        places = dict(site)
+        if not isinstance(attributes, Tensor | np.ndarray):
+            for attribute in self.physics.process.attributes:
+                name = self.settings.attribute_of(attribute.name)
+                if attribute.name not in places and name in attributes:
+                    places[attribute.name] = attributes[name]
+            attributes = attribute_table(attributes, self.settings.attributes)
+        weather = _as_tensor(forcing)
+        return weather, _as_tensor(attributes), {name: _as_tensor(values).to(weather.dtype) for name, values in places.items()}
 
     def _fractions_and_site(self, forcing: Tensor, attributes: Tensor, site: Mapping[str, Tensor]) -> tuple[Fractions, Tensor]:
         """Give the parameters of a series, from the network's initial state, and what the equations read of the catchments."""
@@ -320,6 +362,14 @@ def model_reader(folder: str | Path, dtype: str | torch.dtype = "float32") -> Ca
         return load_model(folder, dtype)
 
     return read
+
+
+def _as_tensor(values: Any) -> Tensor:
+    """Give a tensor of floating-point numbers; tensors are taken as they are."""
+    if isinstance(values, Tensor):
+        return values
+    array = np.asarray(values)
+    return torch.from_numpy(np.array(array, dtype=array.dtype if array.dtype.kind == "f" else np.float64))
 
 
 def torch_dtype(dtype: str | torch.dtype) -> torch.dtype:

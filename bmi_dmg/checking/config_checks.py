@@ -29,10 +29,13 @@ class InspectedConfigs:
         Catchments whose configuration has no error.
     mended : set of str
         Those whose configuration says what to do where forcing is missing.
+    cold : list of str
+        Those that start with empty stores.
     """
 
     sound: list[str] = field(default_factory=list)
     mended: set[str] = field(default_factory=set)
+    cold: list[str] = field(default_factory=list)
 
 
 def inspect_configs(realization: Realization, ids: Sequence[str], findings: Findings) -> InspectedConfigs:
@@ -54,6 +57,8 @@ def inspect_configs(realization: Realization, ids: Sequence[str], findings: Find
             inspected.sound.append(catchment)
             if config.missing_forcing != "error":
                 inspected.mended.add(catchment)
+            if config.initial_state is None and config.spinup is None:
+                inspected.cold.append(catchment)
     inspection.report()
     return inspected
 

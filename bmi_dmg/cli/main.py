@@ -31,6 +31,14 @@ app = typer.Typer(
 APP_HELP = "Run differentiable hydrological models in NextGen run folders, without ngen."
 
 
+class Ngen(str, Enum):
+    """Kinds of ngen."""
+
+    STOCK = "stock"
+    PR957 = "pr957"
+    NGWPC = "ngwpc"
+
+
 class RealizationForm(str, Enum):
     """Forms of a realization."""
 
@@ -62,8 +70,9 @@ The realization must name one 'bmi_python' module, alone or inside a 'bmi_multi'
 folder is checked first, and everything that is wrong with it is listed at once.
 
 Results: cat-*.csv in the realization's output folder (NGIAB: outputs/ngen), in ngen's own form, and
-outputs/catchments.nc with all catchments, whose path is printed; and the water budget of each catchment in
-outputs/budget.csv. They appear when the run has ended well. The realization's 'mass_balance' is checked as ngen does.
+outputs/catchments.nc with all catchments, whose path is printed; the same by calendar day, with precipitation and
+flow in m3/s, in outputs/catchments_daily.nc; and the water budget of each catchment in outputs/budget.csv. They appear
+together when the run has ended well. The realization's 'mass_balance' is checked as ngen does.
 
 With --workers, each process takes a part of the catchments; results are the same, and appear only if all parts have ended well. Restart
 files then are one for each process.
@@ -94,7 +103,8 @@ RUN_LEAVES = (
 
 OBSERVED_HELP = (
     "Observed flow: CSV with a column 'time' and columns headed cat-7[mm d-1] or cat-7[m3 s-1], or NetCDF with one variable over time and "
-    "catchment_id. It must be the flow that a catchment itself yields."
+    "catchment_id. It must be the flow that a catchment itself yields. In a report, columns may also be headed by a gauge that the "
+    "hydrofabric names, 01563500[m3 s-1]: flow of all that drains to it."
 )
 
 PLOT_HELP = """Draw a folder that has been run.
@@ -112,8 +122,9 @@ Examples:
 
 REPORT_HELP = """Write report.html into a folder that has been run: one page for people.
 
-A map of the divides coloured by any result, click one for its hydrograph and water budget; totals, findings of the check, settings and
-versions. The page holds all it needs and works without a network, so it can be sent by mail.
+A map of the divides coloured by any result, click one for its hydrograph, flow at its outlet in m3/s, gauge and water budget; totals as
+the run has counted them, findings of the check, settings and versions. The page holds all it needs and works without a network, so it
+can be sent by mail.
 
 \b
 Example:
@@ -209,8 +220,9 @@ def demo_command(
 PREPARE_HELP = """Make a run folder out of a hydrofabric, a forcing and a model folder; or adopt one of NGIAB's.
 
 Writes one BMI config per divide (config/cat_config/dhbv2/cat-*.yml) and config/realization.json for this project's class, and nothing if
-anything is missing: that is listed then, per attribute and catchment. Replaces the BMI configs that are there; keeps the realization that
-is there, once, as realization.json.before-prepare.
+anything is missing: that is listed then, per attribute and catchment. What is there already keeps its choices: period, outputs, calibration
+and so on of a realization of this class; warm start, restart files, missing forcing and so on of BMI configs. What is replaced is told, and
+kept as realization.json.before-prepare and dhbv2.before-prepare (then -2, -3 …).
 
 \b
   RUN_FOLDER/
@@ -226,6 +238,9 @@ elevation, slope, area and upstream area from the hydrofabric. Soil, vegetation 
 
 A model folder inside the run folder is named by its relative path, so the whole can be moved, into a container for example; copy it there.
 
+With --for ngwpc, hydrofabric and forcing are brought into the layout of NGWPC's operational fork of ngen, which reads no other; the files
+as they were are kept as *.before-prepare. All commands read both layouts.
+
 With --adopt, a folder that NGIAB's preprocessor wrote for the public δHBV module is made to run with this project: only python_type in
 its realization is changed, and the file is kept, once, as realization.json.before-adopt.
 
@@ -233,6 +248,7 @@ its realization is changed, and the file is kept, once, as realization.json.befo
 Examples:
   bmi-dmg prepare ./my_run
   bmi-dmg prepare ./my_run --model ./my_run/model --attributes attributes.parquet
+  bmi-dmg prepare ./my_run --for ngwpc
   bmi-dmg prepare ./my_run --adopt
   bmi-dmg check ./my_run
 """
@@ -252,10 +268,16 @@ def prepare_command(
     ] = None,
     start: Annotated[datetime | None, typer.Option(help="First hour, UTC. [default: as the forcing]", show_default=False)] = None,
     end: Annotated[datetime | None, typer.Option(help="Last hour, UTC. [default: as the forcing]", show_default=False)] = None,
-    form: Annotated[RealizationForm, typer.Option(help="Form of the realization.")] = RealizationForm.BMI_MULTI,
+    form: Annotated[
+        RealizationForm | None, typer.Option(help="Form of the realization. [default: as the one that is there, or bmi_multi]")
+    ] = None,
     pet: Annotated[
         PetMethod | None,
         typer.Option(help="Potential evapotranspiration. [default: that of the model's training, or what the forcing allows]"),
+    ] = None,
+    ngen: Annotated[
+        Ngen | None,
+        typer.Option("--for", help="Which ngen is to run the folder. [default: the one that reads the hydrofabric as it is]"),
     ] = None,
     adopt: Annotated[bool, typer.Option("--adopt", help="Only change python_type in a folder of NGIAB's.")] = False,
 ) -> None:
@@ -272,7 +294,16 @@ def prepare_command(
             from bmi_dmg.preparing.prepare import prepare
 
             method = None if pet is None else pet.value
-            result = prepare(run_folder, model, attributes=attributes, start=start, end=end, form=form.value, pet_method=method)
+            result = prepare(
+                run_folder,
+                model,
+                attributes=attributes,
+                start=start,
+                end=end,
+                form=None if form is None else form.value,
+                pet_method=method,
+                ngen=None if ngen is None else ngen.value,
+            )
     typer.echo(result.summary(), err=True)
     typer.echo(result.realization)
 
@@ -289,9 +320,18 @@ Exit status:
   1  warnings: the run works, but its results may not be what they seem
   2  errors: the run would fail, or be wrong without a word
 
+With --ngen, what that ngen would do otherwise than 'bmi-dmg run' is looked at as well: blocks about states that it passes over without a
+word, so that a run to be resumed would start from nothing, and layouts of hydrofabric and forcing that it does not read.
+
 \b
-Example:
+  stock   NOAA-OWP's main branch, and NGIAB's
+  pr957   the same with its pull request 957, which reads 'serialization'
+  ngwpc   NGWPC's operational fork, which reads 'state_saving'
+
+\b
+Examples:
   bmi-dmg check ./my_run && bmi-dmg run ./my_run
+  bmi-dmg check ./my_run --ngen stock
 """
 
 
@@ -299,12 +339,15 @@ Example:
 def check_command(
     run_folder: RunFolder,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    ngen: Annotated[
+        Ngen | None, typer.Option("--ngen", help="Which ngen is to run the folder. [default: none, 'bmi-dmg run' is]", show_default=False)
+    ] = None,
 ) -> None:
     """Print what is wrong with a run folder."""
     with clean_errors(leaves="A check writes nothing."):
         from bmi_dmg.checking.check import check_folder
 
-        result = check_folder(run_folder)
+        result = check_folder(run_folder, ngen=None if ngen is None else ngen.value)
     typer.echo(json.dumps(result.as_json(), indent=2) if as_json else result.as_text())
     raise typer.Exit(result.status)
 

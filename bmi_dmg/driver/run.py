@@ -15,14 +15,13 @@ from pathlib import Path
 from bmi_dmg.checking.preflight import RunPlan, check_run, is_own
 from bmi_dmg.driver.claim import claimed
 from bmi_dmg.driver.lifecycle import RunError, finalize_all, interface_of, working_in
-from bmi_dmg.driver.outputs import OutputSettings, RunOutputs
+from bmi_dmg.driver.outputs import DATASET, OutputSettings, RunOutputs
 from bmi_dmg.driver.parallel import run_parts
 from bmi_dmg.driver.resume import Resumption, find_resumption
 from bmi_dmg.driver.stepping import Example, Passage, chunk_of, run_catchments
+from bmi_dmg.model import BmiDeltaModel
 from bmi_dmg.run_folder.realization import read_realization
 from dmg_core.errors import ConfigError
-
-DATASET = Path("outputs") / "catchments.nc"
 
 
 @dataclass(frozen=True)
@@ -72,8 +71,9 @@ def run(
     Returns
     -------
     RunResult
-        Where the results are: the catchment CSV files in the realization's output folder, all catchments in ``outputs/catchments.nc``, and
-        their water budgets in ``outputs/budget.csv`` if the class tells them.
+        Where the results are: the catchment CSV files in the realization's output folder, all catchments in
+        ``outputs/catchments.nc``, their calendar days in ``outputs/catchments_daily.nc`` if the class is ours and the run has a whole
+        day, and their water budgets in ``outputs/budget.csv`` if the class tells them.
 
     Raises
     ------
@@ -110,6 +110,8 @@ def run(
             precision=realization.precision,
             outputs=plan.exchange.outputs,
             attributes={"source": realization.formulation.python_type, "main_output_variable": plan.exchange.main_output},
+            tables=realization.tables,
+            steps_per_day=_steps_per_day(plan),
         )
         advance_bar = opened.enter_context(_progress_bar(progress, realization.n_steps))
         passage = Passage(fast, chunk_of(len(plan.catchments.ids)), advance_bar)
@@ -117,6 +119,13 @@ def run(
     if failures:
         raise RunError("; ".join(failures))
     return RunResult(plan.catchments.ids, realization.n_steps, settings.csv_folder, settings.dataset)
+
+
+def _steps_per_day(plan: RunPlan) -> int | None:
+    """Tell how a class of ours steps; None for others."""
+    if not isinstance(plan.first_model, BmiDeltaModel) or plan.exchange.place_of_precipitation is None:
+        return None
+    return plan.first_model.stepper.catchment.engine.model.physics.variant.steps_per_day
 
 
 def _resumption(plan: RunPlan) -> Resumption:

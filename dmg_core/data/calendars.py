@@ -64,7 +64,7 @@ def moments(values: Any, attributes: Mapping[str, Any], where: str) -> Dates:
     if calendar not in GREGORIAN | WITHOUT_LEAP_DAYS:
         known = ", ".join(sorted(GREGORIAN | WITHOUT_LEAP_DAYS))
         raise ForcingError(f"{where} is in the calendar '{calendar}', whose days are not those of the weather; expected one of {known}")
-    numbers = np.ma.filled(np.ma.asarray(values).astype(np.float64), np.nan)
+    numbers = np.asarray(values.astype(np.float64).filled(np.nan) if hasattr(values, "mask") else values, np.float64)
     if not np.isfinite(numbers).all():
         raise ForcingError(f"{where} has no value at place {int(np.flatnonzero(~np.isfinite(numbers))[0]) + 1}")
     seconds = np.rint(numbers * _SECONDS[match["unit"].lower()]).astype(np.int64)
@@ -77,8 +77,8 @@ def _dates(seconds: NDArray[np.int64], origin: str, calendar: str, where: str) -
     try:
         start = cftime.num2date(0, f"seconds since {origin}", calendar, only_use_cftime_datetimes=True)
         if calendar in GREGORIAN and start >= cftime.datetime(1582, 10, 15, calendar=start.calendar):
-            first = np.datetime64(start.isoformat(), "s")
-            return np.asarray(first + seconds.astype("timedelta64[s]"))
+            dates: Dates = np.datetime64(start.isoformat(), "s") + seconds.astype("timedelta64[s]")
+            return dates
         labels = cftime.num2date(seconds, f"seconds since {origin}", calendar, only_use_cftime_datetimes=True)
     except (ValueError, OverflowError) as error:
         raise ForcingError(f"{where} begins at '{origin}', which is no date of the calendar '{calendar}': {error}") from error

@@ -208,7 +208,8 @@ def _evenly_covered(stamps: Dates, at: NDArray[np.intp], counts: NDArray[np.intp
     n = np.maximum(counts, 1)
     fits = (offset - start[at]) * n[at] == rank * SECONDS_PER_DAY
     even = (np.bincount(at, ~fits, minlength=len(counts)) == 0) & (start * n < SECONDS_PER_DAY) & (counts > 0)
-    return even & ~_sparser_than_neighbours(counts, even)
+    whole: BoolArray = even & ~_sparser_than_neighbours(counts, even)
+    return whole
 
 
 def _sparser_than_neighbours(counts: NDArray[np.intp], even: BoolArray) -> BoolArray:

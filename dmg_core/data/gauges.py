@@ -32,9 +32,9 @@ def gauge_ids(values: Any, where: str) -> tuple[str, ...]:
     ConfigError
         If an id is empty or stands there twice, or numbers are no whole numbers.
     """
-    array = np.ma.asarray(values)
+    array = values if isinstance(values, np.ndarray) else np.asarray(values)  # masked ones stay
     if array.ndim == 2 and array.dtype.kind in "SU":
-        cells = ["".join(_text(character) for character in row) for row in array.filled("")]
+        cells = ["".join(map(_text, row)) for row in array.tolist()]
     elif array.ndim == 1:
         cells = [_text(cell) for cell in array.tolist()]
     else:

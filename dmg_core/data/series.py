@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +16,7 @@ from dmg_core.data.daily_flow import without_impossible
 from dmg_core.data.gauges import gauge_ids, rows_of
 from dmg_core.data.hargreaves import temperature_and_pet
 from dmg_core.data.units import millimetres_per_day, require_unit, unit_of
-from dmg_core.errors import ConfigError, ForcingError
+from dmg_core.errors import AttributeTableError, ConfigError, ForcingError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -54,8 +54,8 @@ class SeriesNames:
         Of the day, °C.
     longitude : str, optional
         Degrees east, over basin.
-    attributes : tuple of str
-        Variables over basin that are attributes, in this order.
+    attributes : dict of str to str
+        Attributes, in this order, and their variables over basin; a configuration may list those that have the variables' names.
     basin, time : str
         The two dimensions, with coordinates: gauges and days.
     """
@@ -70,7 +70,7 @@ class SeriesNames:
     lowest_temperature: str | None = None
     highest_temperature: str | None = None
     longitude: str | None = None
-    attributes: tuple[str, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
     basin: str = "basin"
     time: str = "time"
 
@@ -83,12 +83,17 @@ class SeriesNames:
         ConfigError
             If keys are missing or unknown, or they do not give temperature and potential evapotranspiration.
         """
-        known = {field.name for field in fields(cls)}
+        known = {one.name for one in fields(cls)}
         missing = sorted({"precipitation", "flow", "area", "elevation", "latitude"} - mapping.keys())
         unknown = sorted(mapping.keys() - known)
         if missing or unknown:
-            raise ConfigError(f"names of series: missing are {missing}, unknown are {unknown}; known are {', '.join(sorted(known))}")
-        names = cls(**{**mapping, "attributes": tuple(mapping.get("attributes", ()))})
+            raise ConfigError(
+                f"names of series: missing are {missing}, unknown are {unknown}; known are {', '.join(sorted(known))}. "
+                "Say what the variables are called beside the reader's name in the experiment, or by --data-option precipitation=NAME"
+            )
+        attributes = mapping.get("attributes", ())
+        named = dict(attributes) if isinstance(attributes, Mapping) else {str(name): str(name) for name in attributes}
+        names = cls(**{**mapping, "attributes": named})
         if (names.lowest_temperature is None) != (names.highest_temperature is None):
             raise ConfigError("names of series: lowest_temperature and highest_temperature go together, only one of them is given")
         if None in (names.temperature, names.pet) and names.lowest_temperature is None:
@@ -115,7 +120,7 @@ def read_series(file: str | Path, mapping: Mapping[str, Any], ids: Sequence[str]
     ForcingError
         If the file cannot be read, lacks variables, or has them over other dimensions, in other units or with gaps.
     AttributeTableError
-        If attributes have gaps.
+        If attributes are not there or have gaps.
     """
     names = SeriesNames.from_mapping(mapping)
     with _open(Path(file)) as dataset:
@@ -130,8 +135,8 @@ def read_series(file: str | Path, mapping: Mapping[str, Any], ids: Sequence[str]
             dates=dates,
             forcing=np.stack([reader.series("precipitation")[:, rows], temperature, pet], axis=-1),
             flow=without_impossible(reader.flow(rows, area), area, gauges, dates, str(file)),
-            attributes=np.array([reader.values(name, (names.basin,))[rows] for name in names.attributes]).reshape(-1, len(gauges)).T,
-            attribute_names=names.attributes,
+            attributes=reader.attributes()[rows],
+            attribute_names=tuple(names.attributes),
             upstream_area=area,
             elevation=reader.figures("elevation")[rows],
             latitude=latitude,
@@ -168,6 +173,16 @@ class _Reader:
         unit = unit_of(self.file, name, self.dataset[name].attrs.get("units"), UNITS["flow"])
         factor: FloatArray = values * millimetres_per_day(unit, area, f"{self.file}: variable {name}")
         return factor
+
+    def attributes(self) -> FloatArray:
+        """Attributes, in whatever unit, shape (all basins, A)."""
+        missing = [name for name in self.names.attributes.values() if name not in self.dataset]
+        if missing:
+            raise AttributeTableError(
+                f"{self.file}: no variables {', '.join(missing)}; it has {', '.join(map(str, self.dataset.variables))}"
+            )
+        columns = [self.values(name, (self.names.basin,)) for name in self.names.attributes.values()]
+        return np.array(columns, np.float64).reshape(len(columns), -1 if columns else self.dataset.sizes[self.names.basin]).T
 
     def figures(self, role: str) -> FloatArray:
         """Values over basins, shape (all basins,)."""

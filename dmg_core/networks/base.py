@@ -33,6 +33,9 @@ class Network(nn.Module, ABC):
     def state_sizes(self) -> Mapping[str, int]:
         """Widths of the parts of its state by name, in order; these names stand in files of states."""
 
+    def ignore_inputs(self, constant: Tensor) -> None:
+        """Set the weights of some inputs, marked in ``constant`` (inputs,), to 0; by default nothing is done."""
+
     @property
     def lstm_form(self) -> LstmNetwork | None:
         """What compiled code can step in its place; None where torch must."""
@@ -90,6 +93,18 @@ class ParameterNetwork(nn.Module, ABC):
     def replace_static_part(self, part: nn.Module) -> None:
         """Take another module for :attr:`static_part`."""
         raise NotImplementedError
+
+    def take_no_notice(self, forcings: Tensor, attributes: Tensor) -> None:
+        """Set weights of inputs that never vary in training to 0.
+
+        Without a gradient they would stay as random as they were drawn, and other values would reach the results.
+
+        Parameters
+        ----------
+        forcings, attributes : Tensor of bool, shapes (F,), (A,)
+            Which never vary.
+        """
+        self.stepped.ignore_inputs(torch.cat([forcings, attributes]))
 
     @abstractmethod
     def dynamic_columns(self, columns: Columns) -> list[int]:

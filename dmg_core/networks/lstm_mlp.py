@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from dmg_core.networks.base import Network, SplitNetwork
+from dmg_core.networks.mlp import AnnModel
 
 
 class LstmMlpModel(SplitNetwork):
@@ -37,6 +38,13 @@ class LstmMlpModel(SplitNetwork):
     def replace_static_part(self, part: nn.Module) -> None:
         """Take another ``ann``."""
         self.ann = part
+
+    @torch.no_grad()
+    def take_no_notice(self, forcings: Tensor, attributes: Tensor) -> None:
+        """Set weights of inputs that never vary in training to 0, in both networks."""
+        super().take_no_notice(forcings, attributes)
+        if isinstance(self.ann, AnnModel):
+            self.ann.i2h.weight[:, attributes] = 0.0
 
     def forward(self, x: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor]:
         """Give the parameters of a whole series.

@@ -204,6 +204,8 @@ class Experiment:
         Time between checkpoints within an epoch.
     plugins : tuple of str
         Modules imported first, which may register parts of their own.
+    plugin_folder : Path or None
+        Where those are looked for that Python does not know: the folder of the experiment's file.
     """
 
     data: DataSettings
@@ -224,6 +226,7 @@ class Experiment:
     precision: str = attrs.field(default="float32", validator=_one_of(*PRECISIONS))
     checkpoint_minutes: float = attrs.field(default=10.0, validator=_at_least(0.0))
     plugins: tuple[str, ...] = ()
+    plugin_folder: Path | None = attrs.field(default=None, eq=False)
 
     def basin_ids(self) -> tuple[str, ...] | None:
         """Gauges that were asked for, or None for all that have flow.

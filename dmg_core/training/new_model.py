@@ -14,7 +14,7 @@ from dmg_core.model import DeltaModel, make_physics
 from dmg_core.models import PROCESS_MODELS, ProcessModel
 from dmg_core.models.layout import TOTAL
 from dmg_core.networks import NETWORKS
-from dmg_core.normalization import Normalizer
+from dmg_core.normalization import Normalizer, is_constant
 from dmg_core.training.experiment import Experiment
 from dmg_core.training.statistics import statistic_of
 
@@ -22,7 +22,7 @@ __all__ = ["NETWORKS", "PROCESS_MODELS", "is_published_form", "model_settings", 
 
 
 def new_model(settings: ModelSettings, statistics: Mapping[str, Sequence[float]], seed: int, *, dropout: float = 0.0) -> DeltaModel:
-    """Build a model with random weights, in float32.
+    """Build a model with random weights, in float32; those of inputs that never vary in training, and so learn nothing, are 0.
 
     Parameters
     ----------
@@ -46,6 +46,7 @@ def new_model(settings: ModelSettings, statistics: Mapping[str, Sequence[float]]
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = NETWORKS[settings.network](settings, physics, dropout)
+    network.take_no_notice(*(torch.from_numpy(is_constant(each.mean, each.std)) for each in (forcings, attributes)))
     return DeltaModel(settings, network, physics, forcings, attributes)
 
 

@@ -32,8 +32,8 @@ VERSIONS_NAME: Final = "versions.json"
 SPLIT_NAME: Final = "split.json"
 #: What results depend on, besides the interpreter.
 _PACKAGES: Final = ("bmi-dmg", "torch", "numpy", "numba")
-#: What may differ when a training goes on: where data lie and how often it is saved.
-_FREE: Final = ("data.file", "data.attributes", "data.basins", "checkpoint_minutes")
+#: What may differ when a training goes on: where data and modules lie and how often it is saved.
+_FREE: Final = ("data.file", "data.attributes", "data.basins", "plugin_folder", "checkpoint_minutes")
 
 
 @dataclass(frozen=True)

@@ -55,4 +55,6 @@ def _row(values: NDArray[np.float64], *, logarithmic: bool) -> Row:
     if logarithmic:
         values = np.log10(np.sqrt(np.maximum(values, 0.0)) + LOG_OFFSET)
     p10, p90 = np.percentile(values, (10, 90))
-    return float(p10), float(p90), float(values.mean()), float(values.std()), float(values.min()), float(values.max())
+    least, largest = float(values.min()), float(values.max())
+    mean, std = (least, 0.0) if least == largest else (float(values.mean()), float(values.std()))  # a constant without rounding
+    return float(p10), float(p90), mean, std, least, largest

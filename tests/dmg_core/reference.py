@@ -91,9 +91,9 @@ def public_infiltrate(_: Hbv21Hourly, SM: Quantity, W: Quantity, p: Quantity) ->
     return (rate * saturated).to(SM), (infiltration * hour).to(SM) / hour, (runoff * hour).to(SM) / hour
 
 
-def physics_case(shared: Path, name: str) -> PhysicsCase:
+def physics_case(parity: Path, name: str) -> PhysicsCase:
     """Read a case and, if there are any, its gradients."""
-    folder = shared / "parity" / "physics"
+    folder = parity / "physics"
     gradients = folder / f"{name}_grad_f64.npz"
     return PhysicsCase(read_arrays(folder / f"{name}_f64.npz"), read_arrays(gradients) if gradients.exists() else {})
 
@@ -124,9 +124,9 @@ class Dhbv2Case:
     """Outputs (T,) by the names they have here."""
 
 
-def dhbv2_case(shared: Path) -> Dhbv2Case:
+def dhbv2_case(parity: Path) -> Dhbv2Case:
     """Read the daily case."""
-    folder = shared / "parity" / "bmi_dhbv_2"
+    folder = parity / "bmi_dhbv_2"
     config = yaml.safe_load((folder / "cat-88306.yml").read_text(encoding="utf-8"))
     arrays = read_arrays(folder / "hourly_run.npz")
     numbers = {name: float(value) for name, value in config.items() if isinstance(value, int | float)}

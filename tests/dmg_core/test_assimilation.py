@@ -104,8 +104,8 @@ def test_setting_what_is_there_changes_nothing(name: str) -> None:
         for row in range(2):
             set_state(Catchment(touched, row), name, read_state(Catchment(touched, row), name))
     untouched.run(series)
-    for field, array in vars(untouched.arrays).items():
-        assert getattr(touched.arrays, field).tobytes() == array.tobytes(), field
+    for field, array in untouched.arrays.named.items():
+        assert touched.arrays.named[field].tobytes() == array.tobytes(), field
 
 
 def test_set_value_takes_part(engine: Engine) -> None:

@@ -286,9 +286,9 @@ def test_failed_write_leaves_the_old_folder(checkpoint: Checkpoint, tmp_path: Pa
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_reference_folder_is_read(shared: Path) -> None:
+def test_reference_folder_is_read(parity: Path) -> None:
     """The reference model folder has the published attributes, 4 components with routing, and the temperature's name of the config."""
-    folder = shared / "parity" / "bmi_dhbv_2" / "model"
+    folder = parity / "bmi_dhbv_2" / "model"
     checkpoint = read_checkpoint(folder)
     config: Callable[[str], Any] = yaml.safe_load((folder / "config.yaml").read_text())["model"]["nn"].get
     settings = checkpoint.settings

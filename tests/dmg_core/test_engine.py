@@ -33,9 +33,9 @@ from tests.dmg_core.strategies import models, seeds, weather
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("way", ["run", "step", "handles"])
-def test_reference_folder_gives_the_reference_series(backend: str, dtype: str, way: str, shared: Path) -> None:
+def test_reference_folder_gives_the_reference_series(backend: str, dtype: str, way: str, parity: Path) -> None:
     """Runs and steps of the reference folder equal the batched run of the public implementation, and so does the volume."""
-    case = dhbv2_case(shared)
+    case = dhbv2_case(parity)
     days = case.days if backend == "compiled" or way == "run" else case.days[:150]  # torch takes milliseconds for a step
     engine = Engine.from_folder(case.folder, dtype, backend=backend)
     (catchment,) = engine.add(case.attributes)

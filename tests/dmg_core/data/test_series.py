@@ -9,7 +9,7 @@ import xarray as xr
 
 from dmg_core.data import READERS, read_series
 from dmg_core.data.hargreaves import temperature_and_pet
-from dmg_core.errors import ConfigError, ForcingError
+from dmg_core.errors import AttributeTableError, ConfigError, ForcingError
 
 NAMES = {
     "precipitation": "P",
@@ -189,5 +189,9 @@ def test_the_reader_is_known_by_name(dataset: xr.Dataset, tmp_path: Path) -> Non
     dataset.to_netcdf(tmp_path / "data.nc")
     data = READERS["series"](tmp_path / "data.nc", None, ["a1"], ("clay",), **READY)
     assert data.attributes.tolist() == [[0.2]]
+    named = READERS["series"](tmp_path / "data.nc", None, ["a1"], ("clay_frac", "latitude"), **READY, clay_frac="clay")
+    assert (named.attributes.tolist(), named.attribute_names) == ([[0.2, 50.0]], ("clay_frac", "latitude"))
+    with pytest.raises(AttributeTableError, match="no variables sand, silt; it has"):
+        READERS["series"](tmp_path / "data.nc", None, None, ("sand", "clay", "silt"), **READY)
     with pytest.raises(ConfigError, match=r"not from a table \(table.csv\)"):
         READERS["series"](tmp_path / "data.nc", "table.csv", None, (), **READY)

@@ -47,9 +47,9 @@ def as_published(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("as_published")
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 @pytest.mark.parametrize("name", CASES)
-def test_fluxes_equal_the_public_implementation(name: str, dtype: torch.dtype, shared: Path) -> None:
+def test_fluxes_equal_the_public_implementation(name: str, dtype: torch.dtype, parity: Path) -> None:
     """Every flux of every member of the family equals the reference, in both precisions."""
-    case = physics_case(shared, name)
+    case = physics_case(parity, name)
     outputs, _, _ = run_case(case, dtype)
     assert case.outputs
     for output, expected in case.outputs.items():
@@ -60,9 +60,9 @@ def test_fluxes_equal_the_public_implementation(name: str, dtype: torch.dtype, s
 @pytest.mark.usefixtures("as_published")
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 @pytest.mark.parametrize("name", CASES)
-def test_final_stores_equal_the_public_implementation(name: str, dtype: torch.dtype, shared: Path) -> None:
+def test_final_stores_equal_the_public_implementation(name: str, dtype: torch.dtype, parity: Path) -> None:
     """All stores of every component at the end of the series equal the reference."""
-    case = physics_case(shared, name)
+    case = physics_case(parity, name)
     _, state, _ = run_case(case, dtype)
     assert list(case.stores) == [store.name for store in case.hbv().process.stores]
     for (symbol, expected), store in zip(case.stores.items(), state.stores.unbind(-1), strict=True):
@@ -72,18 +72,18 @@ def test_final_stores_equal_the_public_implementation(name: str, dtype: torch.dt
 
 @pytest.mark.usefixtures("as_published")
 @pytest.mark.parametrize("name", ["Hbv_2", "Hbv_2_hourly", "Hbv_2_1_hourly"])
-def test_series_of_stores_equal_the_public_implementation(name: str, shared: Path) -> None:
+def test_series_of_stores_equal_the_public_implementation(name: str, parity: Path) -> None:
     """Stores among the outputs are the means of the components at the end of each step."""
-    case = physics_case(shared, name)
+    case = physics_case(parity, name)
     outputs, _, _ = run_case(case, torch.float64)
     for store in case.hbv().process.stores:
         expected = case.arrays[f"series_{STORE_NAMES[store.name]}"].mean(-1)
         np.testing.assert_allclose(outputs[store.output].numpy(), expected, **TOLERANCE[torch.float64], err_msg=store.output)
 
 
-def test_infiltration_in_double_precision_differs_by_the_rounding_of_single(shared: Path) -> None:
+def test_infiltration_in_double_precision_differs_by_the_rounding_of_single(parity: Path) -> None:
     """Our own infiltration of 2.1 gives the public flow and stores to some times the rounding of float32, 6e-8, that is in them."""
-    case = physics_case(shared, "Hbv_2_1_hourly")
+    case = physics_case(parity, "Hbv_2_1_hourly")
     outputs, state, _ = run_case(case, torch.float64)
     np.testing.assert_allclose(outputs["streamflow"].numpy(), case.outputs["streamflow"], rtol=1e-6)
     for (symbol, expected), store in zip(case.stores.items(), state.stores.unbind(-1), strict=True):
@@ -91,9 +91,9 @@ def test_infiltration_in_double_precision_differs_by_the_rounding_of_single(shar
 
 
 @pytest.mark.parametrize("name", CASES_WITH_GRADIENTS)
-def test_gradients_equal_the_public_implementation(name: str, shared: Path) -> None:
+def test_gradients_equal_the_public_implementation(name: str, parity: Path) -> None:
     """Gradients of weighted streamflow with respect to weather and network outputs equal the reference."""
-    case = physics_case(shared, name)
+    case = physics_case(parity, name)
     outputs, _, inputs = run_case(case, torch.float64, requires_grad=True)
     (torch.from_numpy(case.gradients["w"]) * outputs["streamflow"]).sum().backward()
     for key, tensor in inputs.items():

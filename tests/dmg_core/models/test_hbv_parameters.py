@@ -32,9 +32,9 @@ def test_table_is_in_the_order_of_the_networks_outputs(physics: str) -> None:
 
 
 @pytest.mark.parametrize("physics", FAMILY)
-def test_ranges_are_the_published_ones(physics: str, shared: Path) -> None:
+def test_ranges_are_the_published_ones(physics: str, parity: Path) -> None:
     """Ranges of the parameters and of the unit hydrograph equal those of the public implementation."""
-    arrays = read_arrays(shared / "parity" / "physics" / f"{physics}_f64.npz")
+    arrays = read_arrays(parity / "physics" / f"{physics}_f64.npz")
     model = PROCESS_MODELS[physics]
     dynamic = [name for name in arrays["in_dyn"].tolist() if name == "parBETAET"]
     bounds = {parameter.name: [parameter.low, parameter.high] for parameter in model.parameters_for(dynamic)}

@@ -29,18 +29,18 @@ def no_water(kinds: int, length: int, catchments: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("steps", [1, 10, 15, 72])
-def test_weights_equal_the_public_implementation(steps: int, shared: Path) -> None:
+def test_weights_equal_the_public_implementation(steps: int, parity: Path) -> None:
     """Over its whole parameter box the unit hydrograph equals the reference, which is in float32."""
-    arrays = read_arrays(shared / "parity" / "physics" / "unit_hydrograph.npz")
+    arrays = read_arrays(parity / "physics" / "unit_hydrograph.npz")
     for dtype in (torch.float32, torch.float64):
         weights = unit_hydrograph(torch.from_numpy(arrays["a"]).to(dtype), torch.from_numpy(arrays["b"]).to(dtype), steps)
         assert weights.dtype == dtype
         np.testing.assert_allclose(weights.T.numpy(), arrays[f"UH{steps}"], rtol=0.0, atol=1e-6)
 
 
-def test_convolution_equals_the_public_implementation(shared: Path) -> None:
+def test_convolution_equals_the_public_implementation(parity: Path) -> None:
     """Routed series equal the reference, which is in float32."""
-    arrays = read_arrays(shared / "parity" / "physics" / "unit_hydrograph.npz")
+    arrays = read_arrays(parity / "physics" / "unit_hydrograph.npz")
     flow = torch.from_numpy(arrays["conv_in"]).double()
     weights = unit_hydrograph(torch.from_numpy(arrays["a"]).double(), torch.from_numpy(arrays["b"]).double(), 15)
     routed, _ = route(flow[None], weights, no_water(1, 15, flow.shape[1]))
