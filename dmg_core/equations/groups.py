@@ -14,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from dmg_core.equations.lowering import Operand
-from dmg_core.equations.source import Code, function_of, result_lines, write_forward, write_reverse
+from dmg_core.equations.source import Code, Statement, function_of, statements_of, write_forward, write_reverse
 from dmg_core.equations.tape import StepTape
 from dmg_core.equations.writer import Writer
 from dmg_core.errors import ConfigError
@@ -64,7 +64,7 @@ def _read_rows(step: StepTape) -> dict[str, int]:
 
 def step_function(step: StepTape) -> Callable[..., Any]:
     """Compile ``step_group(group)`` for a group of :func:`step_dtype`: stores are advanced, fluxes written."""
-    writer, values = Writer(), _inputs(step)
+    writer, values = _writer(step), _inputs(step)
     results = write_forward(step.tape, writer, values)
     targets = {
         **_rows("stores", results[: len(step.stores)]),
@@ -75,7 +75,7 @@ def step_function(step: StepTape) -> Callable[..., Any]:
 
 def series_step_function(step: StepTape, results: Sequence[Result]) -> Callable[..., Any]:
     """Compile ``step_group(group)`` for a group of :func:`series_dtype`: stores are advanced, results written."""
-    writer, values = Writer(), _inputs(step)
+    writer, values = _writer(step), _inputs(step)
     given = write_forward(step.tape, writer, values)
     by_name = dict(zip((*step.stores, *step.fluxes), given, strict=True))
     sums = [_sum(writer, [by_name[name] for name in result]) for result in checked_results(step, results)]
@@ -88,27 +88,22 @@ def series_reverse_function(step: StepTape, results: Sequence[Result], asked: As
     ``dstores`` and ``dresults`` are read; ``dstores`` and ``dforcing`` are written, ``dparameters`` and ``dsite`` added to. What is not
     asked for is not computed.
     """
-    writer, values = Writer(), _inputs(step)
+    writer, values = _writer(step), _inputs(step)
     write_forward(step.tape, writer, values)
     given: dict[str, Operand] = {name: f"d_{name}" for name in step.stores} | dict.fromkeys(step.fluxes, 0.0)
     for place, result in enumerate(checked_results(step, results)):
         for name in result:
             given[name] = writer.add(given[name], f"r_{place}")
-    wanted = {f"s_{name}": f"group.dstores[{place}, lane]" for place, name in enumerate(step.stores)}
+    wanted = {f"s_{name}": f"group.dstores[{place}, lane] =" for place, name in enumerate(step.stores)}
     for place, symbol in enumerate(step.parameters):
         if symbol in asked.parameters:
-            wanted[f"p_{symbol}"] = f"group.dparameters[{place}, lane]"
+            wanted[f"p_{symbol}"] = f"group.dparameters[{place}, lane] +="
     if asked.forcing:
-        wanted |= {f"x_{name}": f"group.dforcing[{place}, lane]" for place, name in enumerate(step.forcings)}
+        wanted |= {f"x_{name}": f"group.dforcing[{place}, lane] =" for place, name in enumerate(step.forcings)}
     if asked.site:
-        wanted |= {f"x_{name}": f"group.dsite[{place}, lane]" for place, name in enumerate(step.site)}
+        wanted |= {f"x_{name}": f"group.dsite[{place}, lane] +=" for place, name in enumerate(step.site)}
     owed = write_reverse(step.tape, writer, values, [given[name] for name in (*step.stores, *step.fluxes)], wanted)
-    targets: dict[str, Operand] = {}
-    for target, amount in zip(wanted.values(), owed, strict=True):
-        if "dparameters" not in target and "dsite" not in target:
-            targets[target] = amount
-        elif amount != 0.0:  # a sum that stays as it is needs no line
-            targets[target] = writer.let("add", target, amount)
+    targets = dict(zip(wanted.values(), owed, strict=True))
     return _compiled("reverse_group", step, writer, targets, results=len(results))
 
 
@@ -134,20 +129,24 @@ def _sum(writer: Writer, values: Sequence[Operand]) -> Operand:
     return total
 
 
+def _writer(step: StepTape) -> Writer:
+    """Start to write, knowing the ranges of parameters."""
+    return Writer({f"p_{symbol}": bounds for symbol, bounds in zip(step.parameters, step.ranges, strict=True)})
+
+
 def _inputs(step: StepTape) -> dict[str, Operand]:
     return {name: name for name in step.tape.inputs}
 
 
 def _rows(field: str, values: Sequence[Operand]) -> dict[str, Operand]:
-    return {f"group.{field}[{place}, lane]": value for place, value in enumerate(values)}
+    return {f"group.{field}[{place}, lane] =": value for place, value in enumerate(values)}
 
 
 def _compiled(
     name: str, step: StepTape, writer: Writer, targets: Mapping[str, Operand], results: int = 0
 ) -> Callable[..., Any]:
     """Compile a function of a group: a loop over its lanes that reads what is needed and writes to the targets."""
-    lines, assignments = result_lines(writer, targets)
-    used = {operand for line in lines for operand in line.operands} | set(targets.values())
+    statements, used = statements_of(writer, targets)
     places = {
         **{f"s_{name}": f"group.stores[{place}, lane]" for place, name in enumerate(step.stores)},
         **{f"p_{name}": f"group.parameters[{place}, lane]" for place, name in enumerate(step.parameters)},
@@ -159,4 +158,4 @@ def _compiled(
     indent = 8 * " "
     reads = [f"{indent}{variable} = {place}" for variable, place in places.items() if variable in used]
     head = "\n".join([f"def {name}(group):", "    for lane in range(LANES):", *reads])
-    return function_of(Code(name, head, lines, assignments or ("pass",), indent), LANES=LANES)
+    return function_of(Code(name, head, statements or (Statement("pass", ""),), indent), LANES=LANES)
