@@ -107,6 +107,43 @@ def series_reverse_function(step: StepTape, results: Sequence[Result], asked: As
     return _compiled("reverse_group", step, writer, targets, results=len(results))
 
 
+def jacobian_dtype(step: StepTape, entries: int) -> np.dtype[Any]:
+    """Record of a group whose Jacobian has so many entries that can differ from zero."""
+    return record_dtype(**_read_rows(step), entries=entries)
+
+
+def jacobian_function(step: StepTape, results: Sequence[str]) -> tuple[Callable[..., Any], list[tuple[int, int]]]:
+    """Compile ``jacobian_group(group)``: derivatives of results by stores and parameters, as far as they can differ from zero.
+
+    Parameters
+    ----------
+    step : StepTape
+        The step.
+    results : sequence of str
+        Stores at the end, and fluxes.
+
+    Returns
+    -------
+    callable
+        Fills in the entries of a group of :func:`jacobian_dtype`.
+    list of tuple of int
+        For each entry, which result and which input it belongs to, stores first, then parameters.
+    """
+    checked_results(step, [(name,) for name in results])
+    writer, values = _writer(step), _inputs(step)
+    write_forward(step.tape, writer, values)
+    names = (*step.stores, *step.fluxes)
+    wanted = step.tape.inputs[: len(step.stores) + len(step.parameters)]
+    places, entries = [], []
+    for row, result in enumerate(results):
+        one = [float(name == result) for name in names]
+        for column, derivative in enumerate(write_reverse(step.tape, writer, values, one, wanted)):
+            if isinstance(derivative, str) or derivative != 0.0:
+                places.append((row, column))
+                entries.append(derivative)
+    return _compiled("jacobian_group", step, writer, _rows("entries", entries)), places
+
+
 def checked_results(step: StepTape, results: Sequence[Result]) -> Sequence[Result]:
     """Give back the results of a series.
 
