@@ -71,34 +71,35 @@ def _members(first: int, last: int, components: int, catchment: Array, component
 @compiled
 def _enter(series: Series, catchment: Array, component: Array, group: Any) -> None:
     """Bring what does not vary in time."""
-    for i in range(LANES):
-        for j in range(series.parameters.shape[2]):
+    for j in range(series.parameters.shape[2]):
+        for i in range(LANES):
             group.parameters[j, i] = series.parameters[catchment[i], component[i], j]
-        for j in range(series.site.shape[1]):
+    for j in range(series.site.shape[1]):
+        for i in range(LANES):
             group.site[j, i] = series.site[catchment[i], j]
 
 
 @compiled
 def _gather(values: Array, catchment: Array, component: Array, lanes: Array) -> None:
     """Bring the stores of the members, or the sensitivities to them, from (N, K, S) to (S, LANES)."""
-    for i in range(LANES):
-        for j in range(values.shape[2]):
+    for j in range(values.shape[2]):
+        for i in range(LANES):
             lanes[j, i] = values[catchment[i], component[i], j]
 
 
 @compiled
 def _scatter(lanes: Array, count: int, catchment: Array, component: Array, values: Array) -> None:
     """Take one quantity of the first ``count`` members from (n, LANES) to (N, K, n)."""
-    for i in range(count):
-        for j in range(values.shape[2]):
+    for j in range(values.shape[2]):
+        for i in range(count):
             values[catchment[i], component[i], j] = lanes[j, i]
 
 
 @compiled
 def _add(lanes: Array, count: int, catchment: Array, t: int, values: Array) -> None:
     """Add one quantity of the first ``count`` members, (n, LANES), to that of their catchments at a step, (T, N, n)."""
-    for i in range(count):
-        for j in range(values.shape[2]):
+    for j in range(values.shape[2]):
+        for i in range(count):
             values[t, catchment[i], j] += lanes[j, i]
 
 
@@ -113,12 +114,13 @@ def _clear(lanes: Array, count: int) -> None:
 @compiled
 def _enter_step(series: Series, t: int, catchment: Array, component: Array, group: Any) -> None:
     """Bring the forcing and the dynamic parameters of a step."""
-    for i in range(LANES):
-        b, k = catchment[i], component[i]
-        for j in range(series.forcing.shape[2]):
-            group.forcing[j, i] = series.forcing[t, b, j]
-        for d in range(series.rows.shape[0]):
-            group.parameters[series.rows[d], i] = series.low[d] + series.fractions[t, b, d, k] * series.span[d]
+    for j in range(series.forcing.shape[2]):
+        for i in range(LANES):
+            group.forcing[j, i] = series.forcing[t, catchment[i], j]
+    for d in range(series.rows.shape[0]):
+        for i in range(LANES):
+            fraction = series.fractions[t, catchment[i], d, component[i]]
+            group.parameters[series.rows[d], i] = series.low[d] + fraction * series.span[d]
 
 
 @compiled
@@ -132,8 +134,8 @@ def _remember(stores: Array, start: int, count: int, t: int, record: Array) -> N
 @compiled
 def _recall(record: Array, start: int, count: int, t: int, stores: Array) -> None:
     """Bring back the stores of a group before a step."""
-    for i in range(LANES):
-        for j in range(record.shape[2]):
+    for j in range(record.shape[2]):
+        for i in range(LANES):
             stores[j, i] = record[start + min(i, count - 1), t, j]
 
 

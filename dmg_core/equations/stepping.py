@@ -180,10 +180,9 @@ def step_groups(weather: Array, components: int, groups: Array) -> None:
     count = weather.shape[0] * components
     for g in range(-(-count // LANES)):
         group = groups[g]
-        for lane in range(LANES):
-            i = min(g * LANES + lane, count - 1) // components
-            for j in range(weather.shape[1]):
-                group.forcing[j, lane] = weather[i, j]
+        for j in range(weather.shape[1]):
+            for lane in range(LANES):
+                group.forcing[j, lane] = weather[min(g * LANES + lane, count - 1) // components, j]
         step_group(group)  # type: ignore[name-defined]  # noqa: F821
 
 
