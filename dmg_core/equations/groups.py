@@ -43,8 +43,9 @@ def record_dtype(**rows: int) -> np.dtype[Any]:
 
 
 def step_dtype(step: StepTape) -> np.dtype[Any]:
-    """Record of a group that is stepped."""
-    return record_dtype(**_read_rows(step), fluxes=len(step.fluxes))
+    """Record of a group that is stepped; ``catchment`` says whose component is in which lane."""
+    rows = record_dtype(**_read_rows(step), fluxes=len(step.fluxes))
+    return np.dtype([*((name, rows[name]) for name in rows.names or ()), ("catchment", np.int64, (LANES,))])
 
 
 def series_dtype(step: StepTape, results: int) -> np.dtype[Any]:
