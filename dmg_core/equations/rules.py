@@ -56,16 +56,16 @@ def _neg(w: Writer, d: Operand, _r: Operand, _a: Operand) -> Sensitivities:
 def _forward_pow(w: Writer, a: Operand, b: Operand) -> Operand:
     """Write ``exp(b ln a)``, and what a power is where that does not hold: at 0 and below."""
     positive = w.exp(w.mul(b, w.log_of_positive(a)))
-    at_zero = w.select(w.let("gt", b, 0.0), 0.0, w.select(w.let("eq", b, 0.0), 1.0, math.inf))
+    at_zero = w.select(w.known("gt", b, 0.0), 0.0, w.select(w.known("eq", b, 0.0), 1.0, math.inf))
     return w.positive(a, positive, at_zero)
 
 
 def _pow(w: Writer, d: Operand, r: Operand, a: Operand, b: Operand) -> Sensitivities:
     slope = w.mul(b, w.mul(r, w.reciprocal(a)))
     slope_at_zero = w.select(
-        w.let("gt", b, 1.0), 0.0, w.select(w.let("eq", b, 1.0), 1.0, w.select(w.let("eq", b, 0.0), 0.0, w.mul(b, math.inf)))
+        w.known("gt", b, 1.0), 0.0, w.select(w.known("ge", b, 1.0), 1.0, w.select(w.known("eq", b, 0.0), 0.0, w.mul(b, math.inf)))
     )
-    by_b_at_zero = w.select(w.let("ge", b, 0.0), 0.0, -math.inf)
+    by_b_at_zero = w.select(w.known("ge", b, 0.0), 0.0, -math.inf)
     by_b = w.positive(a, w.mul(r, w.log_of_positive(a)), by_b_at_zero)
     return w.mul(d, w.positive(a, slope, slope_at_zero)), w.mul(d, by_b)
 
@@ -80,17 +80,17 @@ def _least(kind: str) -> Reverse:
 
 
 def _clamp_low(w: Writer, d: Operand, _r: Operand, x: Operand, low: Operand) -> Sensitivities:
-    inside = w.let("ge", x, low)
+    inside = w.known("ge", x, low)
     return w.select(inside, d, 0.0), w.select(inside, 0.0, d)
 
 
 def _clamp_high(w: Writer, d: Operand, _r: Operand, x: Operand, high: Operand) -> Sensitivities:
-    inside = w.let("le", x, high)
+    inside = w.known("le", x, high)
     return w.select(inside, d, 0.0), w.select(inside, 0.0, d)
 
 
 def _clamp(w: Writer, d: Operand, _r: Operand, x: Operand, low: Operand, high: Operand) -> Sensitivities:
-    inside = w.let("and", w.let("ge", x, low), w.let("le", x, high))
+    inside = w.let("and", w.known("ge", x, low), w.known("le", x, high))
     below = w.let("and", w.let("lt", x, low), w.let("lt", low, high))
     above = w.let("or", w.let("gt", x, high), w.let("lt", high, low))
     return w.select(inside, d, 0.0), w.select(below, d, 0.0), w.select(above, d, 0.0)

@@ -71,7 +71,7 @@ class _Series(torch.autograd.Function):
             parameters=room(parameters, series.parameters),
             fractions=room(fractions, series.fractions),
             forcing=room(forcing, series.forcing),
-            site=room(site, series.site),
+            site=room(site, series.site[None]),
         )
         dresults_, kernel = dresults.contiguous().numpy(), reverse_kernel(run.step, run.results, asked, str(context.of))
         _in_threads(run, lambda first, end, group: kernel(first, end, series, group, record, dresults_, owed), dresults.shape[2])
@@ -80,7 +80,7 @@ class _Series(torch.autograd.Function):
 
 
 def _ordered(owed: Gradients) -> tuple[Any, ...]:
-    return owed.forcing, owed.fractions, owed.parameters, owed.site, owed.stores
+    return owed.forcing, owed.fractions, owed.parameters, owed.site[0] if owed.site.size else owed.site, owed.stores
 
 
 def simulate_series(

@@ -56,7 +56,7 @@ class Gradients(NamedTuple):
     forcing: Array
     """(T, N, F): added to."""
     site: Array
-    """(N, A): added to."""
+    """(1, N, A): added to."""
 
 
 @compiled
@@ -71,46 +71,56 @@ def _members(first: int, last: int, components: int, catchment: Array, component
 @compiled
 def _enter(series: Series, catchment: Array, component: Array, group: Any) -> None:
     """Bring what does not vary in time."""
-    for i in range(LANES):
-        for j in range(series.parameters.shape[2]):
+    for j in range(series.parameters.shape[2]):
+        for i in range(LANES):
             group.parameters[j, i] = series.parameters[catchment[i], component[i], j]
-        for j in range(series.site.shape[1]):
+    for j in range(series.site.shape[1]):
+        for i in range(LANES):
             group.site[j, i] = series.site[catchment[i], j]
 
 
 @compiled
 def _gather(values: Array, catchment: Array, component: Array, lanes: Array) -> None:
     """Bring the stores of the members, or the sensitivities to them, from (N, K, S) to (S, LANES)."""
-    for i in range(LANES):
-        for j in range(values.shape[2]):
+    for j in range(values.shape[2]):
+        for i in range(LANES):
             lanes[j, i] = values[catchment[i], component[i], j]
 
 
 @compiled
 def _scatter(lanes: Array, count: int, catchment: Array, component: Array, values: Array) -> None:
     """Take one quantity of the first ``count`` members from (n, LANES) to (N, K, n)."""
-    for i in range(count):
-        for j in range(values.shape[2]):
+    for j in range(values.shape[2]):
+        for i in range(count):
             values[catchment[i], component[i], j] = lanes[j, i]
 
 
 @compiled
-def _add(lanes: Array, count: int, catchment: Array, values: Array) -> None:
-    """Add one quantity of the first ``count`` members, (n, LANES), to that of their catchments, (N, n)."""
-    for i in range(count):
-        for j in range(values.shape[1]):
-            values[catchment[i], j] += lanes[j, i]
+def _add(lanes: Array, count: int, catchment: Array, t: int, values: Array) -> None:
+    """Add one quantity of the first ``count`` members, (n, LANES), to that of their catchments at a step, (T, N, n)."""
+    for j in range(values.shape[2]):
+        for i in range(count):
+            values[t, catchment[i], j] += lanes[j, i]
+
+
+@compiled
+def _clear(lanes: Array, count: int) -> None:
+    """Set the first ``count`` rows of lanes to zero."""
+    for j in range(count):
+        for i in range(LANES):
+            lanes[j, i] = 0.0
 
 
 @compiled
 def _enter_step(series: Series, t: int, catchment: Array, component: Array, group: Any) -> None:
     """Bring the forcing and the dynamic parameters of a step."""
-    for i in range(LANES):
-        b, k = catchment[i], component[i]
-        for j in range(series.forcing.shape[2]):
-            group.forcing[j, i] = series.forcing[t, b, j]
-        for d in range(series.rows.shape[0]):
-            group.parameters[series.rows[d], i] = series.low[d] + series.fractions[t, b, d, k] * series.span[d]
+    for j in range(series.forcing.shape[2]):
+        for i in range(LANES):
+            group.forcing[j, i] = series.forcing[t, catchment[i], j]
+    for d in range(series.rows.shape[0]):
+        for i in range(LANES):
+            fraction = series.fractions[t, catchment[i], d, component[i]]
+            group.parameters[series.rows[d], i] = series.low[d] + fraction * series.span[d]
 
 
 @compiled
@@ -124,8 +134,8 @@ def _remember(stores: Array, start: int, count: int, t: int, record: Array) -> N
 @compiled
 def _recall(record: Array, start: int, count: int, t: int, stores: Array) -> None:
     """Bring back the stores of a group before a step."""
-    for i in range(LANES):
-        for j in range(record.shape[2]):
+    for j in range(record.shape[2]):
+        for i in range(LANES):
             stores[j, i] = record[start + min(i, count - 1), t, j]
 
 
@@ -133,10 +143,11 @@ def _recall(record: Array, start: int, count: int, t: int, stores: Array) -> Non
 def _settle_dynamic(series: Series, t: int, count: int, catchment: Array, component: Array, group: Any, dfractions: Array) -> None:
     """Hand out the sensitivities to the dynamic parameters of a step, which the step before has others of."""
     for d in range(series.rows.shape[0]):
-        owed = group.dparameters[series.rows[d]]
+        row = series.rows[d]
         for i in range(count):
-            dfractions[t, catchment[i], d, component[i]] = owed[i] * series.span[d]
-        owed[:] = 0.0
+            dfractions[t, catchment[i], d, component[i]] = group.dparameters[row, i] * series.span[d]
+        for i in range(LANES):
+            group.dparameters[row, i] = 0.0
 
 
 def simulate(first: int, last: int, series: Series, group: Any, stores: Array, results: Array, record: Array) -> None:
@@ -194,8 +205,8 @@ def reverse_simulation(first: int, last: int, series: Series, group: Any, record
         count = _members(start, last * components, components, catchment, component)
         _enter(series, catchment, component, g)
         _gather(owed.stores, catchment, component, g.dstores)
-        g.dparameters[:] = 0.0
-        g.dsite[:] = 0.0
+        _clear(g.dparameters, series.parameters.shape[2])
+        _clear(g.dsite, series.site.shape[1])
         for t in range(steps - 1, -1, -1):
             _enter_step(series, t, catchment, component, g)
             _recall(record, start, count, t, g.stores)
@@ -206,12 +217,12 @@ def reverse_simulation(first: int, last: int, series: Series, group: Any, record
             if owed.fractions.size:
                 _settle_dynamic(series, t, count, catchment, component, g, owed.fractions)
             if owed.forcing.size:
-                _add(g.dforcing, count, catchment, owed.forcing[t])
+                _add(g.dforcing, count, catchment, t, owed.forcing)
         _scatter(g.dstores, count, catchment, component, owed.stores)
         if owed.parameters.size:
             _scatter(g.dparameters, count, catchment, component, owed.parameters)
         if owed.site.size:
-            _add(g.dsite, count, catchment, owed.site)
+            _add(g.dsite, count, catchment, 0, owed.site)
 
 
 @lru_cache(maxsize=256)

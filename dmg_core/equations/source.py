@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from dmg_core.compilation import cache_folder, compiled
 from dmg_core.equations.lowering import Operand
 from dmg_core.equations.primitives import primitives
 from dmg_core.equations.rules import FINITE, RULES
 from dmg_core.equations.tape import Tape
-from dmg_core.equations.writer import Line, Writer, text_of
+from dmg_core.equations.writer import Writer, text_of
 from dmg_core.files import written_whole
 
 _log = logging.getLogger(__name__)
@@ -108,24 +109,35 @@ def _linear(kind: str, operands: Sequence[Operand]) -> bool:
     return kind in ("mul", "div") and not isinstance(constant, str) and math.isfinite(constant) and constant != 0.0
 
 
+#: Longest expression, in letters, that stands where it is used instead of having a name.
+LONGEST: Final = 60
+
+
+class Statement(NamedTuple):
+    """One line of a function."""
+
+    text: str
+    """Without indentation."""
+    origin: str
+    """Line of the model it comes from, or nothing."""
+
+
 class Code(NamedTuple):
     """Source of a function."""
 
     name: str
     """What the function is called."""
     head: str
-    """Everything before the lines, such as ``def step(group):``."""
-    lines: tuple[Line, ...]
+    """Everything before the statements, such as ``def step(group):``."""
+    statements: tuple[Statement, ...]
     """Straight-line code."""
-    tail: tuple[str, ...]
-    """What is done with the results."""
     indent: str
-    """Before each of lines and tail."""
+    """Before each of the statements."""
 
     @property
     def text(self) -> str:
         """The source without comments: what it does and nothing else."""
-        return "\n".join([self.head, *(f"{self.indent}{each}" for each in (*(line.code for line in self.lines), *self.tail))]) + "\n"
+        return "\n".join([self.head, *(f"{self.indent}{each.text}" for each in self.statements)]) + "\n"
 
     @property
     def digest(self) -> str:
@@ -135,12 +147,11 @@ class Code(NamedTuple):
     @property
     def commented(self) -> str:
         """The source, with the lines of the model it comes from."""
-        written, last = [], ""
-        for line in self.lines:
-            note = f"  # {line.origin}" if line.origin not in ("", last) else ""
-            last = line.origin or last
-            written.append(f"{self.indent}{line.code}{note}")
-        return "\n".join([self.head, *written, *(f"{self.indent}{each}" for each in self.tail)]) + "\n"
+        written, last = [self.head], ""
+        for text, origin in self.statements:
+            written.append(f"{self.indent}{text}" + (f"  # {origin}" if origin not in ("", last) else ""))
+            last = origin or last
+        return "\n".join(written) + "\n"
 
 
 def function_of(code: Code, *, vectorised: bool = True, inline: bool = False, **scope: Any) -> Callable[..., Any]:
@@ -186,6 +197,35 @@ def _keep(code: Code, qualified: str) -> str:
     return str(path)
 
 
-def result_lines(writer: Writer, targets: Mapping[str, Operand]) -> tuple[tuple[Line, ...], tuple[str, ...]]:
-    """Lines that results need, and the assignments of results to their targets."""
-    return tuple(writer.needed(targets.values())), tuple(f"{target} = {text_of(value)}" for target, value in targets.items())
+def statements_of(writer: Writer, targets: Mapping[str, Operand]) -> tuple[tuple[Statement, ...], set[Operand]]:
+    """Write down what results need.
+
+    Parameters
+    ----------
+    writer : Writer
+        Its lines.
+    targets : mapping of str to Operand
+        Results by what is done with them, such as ``"a[0] ="`` or ``"a[0] +="``.
+
+    Returns
+    -------
+    tuple of Statement
+        Lines and assignments; a line that is used once stands where it is used, if there is room.
+    set of Operand
+        All names that are read.
+    """
+    lines = writer.needed(targets.values())
+    uses = Counter(operand for line in lines for operand in line.operands) + Counter(targets.values())
+    inline: dict[str, tuple[str, bool]] = {}
+    statements = []
+    for line in lines:
+        text = line.expression(inline)
+        if uses[line.name] == 1 and len(text) <= LONGEST:
+            inline[line.name] = text, line.bare
+        else:
+            statements.append(Statement(f"{line.name} = {text}", line.origin))
+    for target, value in targets.items():
+        if target.endswith("+=") and not isinstance(value, str) and value == 0.0:
+            continue
+        statements.append(Statement(f"{target} {inline[value][0] if value in inline else text_of(value)}", ""))
+    return tuple(statements), set(uses)

@@ -101,6 +101,7 @@ def enter_groups(arrays: CatchmentRows, first: int, last: int, groups: Array) ->
     for place in range(-(-count // LANES) * LANES):
         row, k = divmod(first * components + min(place, count - 1), components)
         group, lane = groups[place // LANES], place % LANES
+        group.catchment[lane] = row - first
         for j in range(arrays.site.shape[1]):
             group.site[j, lane] = arrays.site[row, j]
         for j in range(arrays.stores.shape[2]):
@@ -137,17 +138,17 @@ def step_groups(weather: Array, components: int, groups: Array) -> None:
     count = weather.shape[0] * components
     for g in range(-(-count // LANES)):
         group = groups[g]
-        for lane in range(LANES):
-            i = min(g * LANES + lane, count - 1) // components
-            for j in range(weather.shape[1]):
-                group.forcing[j, lane] = weather[i, j]
+        for j in range(weather.shape[1]):
+            for lane in range(LANES):
+                group.forcing[j, lane] = weather[group.catchment[lane], j]
         step_group(group)  # type: ignore[name-defined]  # noqa: F821
 
 
 @compiled
 def mark_needed(selection: Array, places: OutputPlaces, needed: Array) -> None:
     """Mark the outputs that are averages over components and are wanted, or needed for others and for the budget."""
-    needed[:] = False
+    for j in range(needed.shape[0]):
+        needed[j] = False
     for j in selection:
         needed[j] = True
     for m in range(places.counted.shape[0]):

@@ -61,6 +61,8 @@ class StepTape(NamedTuple):
     """Names of stores, in declared order."""
     parameters: tuple[str, ...]
     """Symbols of parameters, in declared order."""
+    ranges: tuple[tuple[float, float], ...]
+    """Their declared ranges: exponents outside of these are not looked for at zero."""
     forcings: tuple[str, ...]
     """Names of forcings, in declared order."""
     site: tuple[str, ...]
@@ -285,7 +287,8 @@ def trace(model: ProcessModel) -> StepTape:
     results = _declared_results(model, returned, stores, fluxes)
     inputs = (*(f"s_{name}" for name in stores), *(f"p_{name}" for name in symbols), *(f"x_{name}" for name in (*forcings, *site)))
     tape = _tape(title, tracer, inputs, results)
-    return StepTape(tape, tuple(stores), tuple(symbols), tuple(forcings), site, tuple(fluxes))
+    ranges = tuple((parameter.low, parameter.high) for parameter in model.parameters)
+    return StepTape(tape, tuple(stores), tuple(symbols), ranges, tuple(forcings), site, tuple(fluxes))
 
 
 def site_names(model: ProcessModel) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from dmg_core.equations.lowering import Operand
@@ -59,6 +59,23 @@ _ON_CONSTANTS: Final[dict[str, Callable[..., float | bool]]] = {
 }
 
 
+#: Where nothing is known about a number.
+_ANY: Final = (-math.inf, math.inf)
+
+#: Bounds of a result by those of what an operation works on: enough to see what powers need not look for.
+_RANGES: Final[dict[str, Callable[..., tuple[float, float]]]] = {
+    "clamp_low": lambda x, low: (max(x[0], low[0]), max(x[1], low[1])),
+    "clamp_high": lambda x, high: (min(x[0], high[0]), min(x[1], high[1])),
+    "minimum": lambda a, b: (min(a[0], b[0]), min(a[1], b[1])),
+    "maximum": lambda a, b: (max(a[0], b[0]), max(a[1], b[1])),
+    "select": lambda _, a, b: b if a[0] != a[0] else a if b[0] != b[0] else (min(a[0], b[0]), max(a[1], b[1])),  # noqa: PLR0124 - NaN
+    "exp": lambda _: (0.0, math.inf),
+    "add": lambda a, b: (a[0] + b[0], a[1] + b[1]),
+    "sub": lambda a, b: (a[0] - b[1], a[1] - b[0]),
+    "div": lambda a, b: (a[0] / b[1], a[1] / b[0]) if a[0] >= 0.0 and b[0] > 0.0 else _ANY,
+}
+
+
 class Line(NamedTuple):
     """One line of code: ``name = kind(operands)``."""
 
@@ -69,11 +86,21 @@ class Line(NamedTuple):
     """Line of the model it comes from, ``file:line``, or nothing."""
 
     @property
-    def code(self) -> str:
-        """The line as Python code."""
-        operands = [text_of(each) for each in self.operands]
-        expression = _TEXT[self.kind].format(*operands) if self.kind in _TEXT else f"{self.kind}({', '.join(operands)})"
-        return f"{self.name} = {expression}"
+    def bare(self) -> bool:
+        """Whether it needs no brackets within another expression: it is a call."""
+        return self.kind not in _TEXT
+
+    def expression(self, inline: Mapping[str, tuple[str, bool]]) -> str:
+        """Give the right-hand side as Python code, some operands replaced by their expressions, which may be bare."""
+
+        def text(operand: Operand) -> str:
+            if not isinstance(operand, str) or operand not in inline:
+                return text_of(operand)
+            expression, bare = inline[operand]
+            return expression if bare or self.bare else f"({expression})"
+
+        operands = [text(each) for each in self.operands]
+        return f"{self.kind}({', '.join(operands)})" if self.bare else _TEXT[self.kind].format(*operands)
 
 
 def text_of(operand: Operand) -> str:
@@ -91,8 +118,9 @@ class Writer:
         Line of the model that is being written.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, ranges: Mapping[str, tuple[float, float]] | None = None) -> None:
         self.origin = ""
+        self._ranges: dict[Operand, tuple[float, float]] = dict(ranges or {})
         self._lines: list[Line] = []
         self._known: dict[tuple[str, ...], str] = {}
         self._negated: dict[Operand, Operand] = {}
@@ -106,6 +134,8 @@ class Writer:
         if key not in self._known:
             name = self._known[key] = f"v{len(self._lines)}"
             self._lines.append(Line(name, kind, operands, self.origin))
+            if kind in _RANGES:
+                self._ranges[name] = _RANGES[kind](*map(self.range_of, operands))
         return self._known[key]
 
     def add(self, a: Operand, b: Operand) -> Operand:
@@ -174,8 +204,25 @@ class Writer:
         """Write ``ln a`` for normal positive numbers; of others it is any number."""
         return self.let("log", a)
 
+    def range_of(self, operand: Operand) -> tuple[float, float]:
+        """Give bounds within which an operand lies, if it is a number."""
+        return self._ranges.get(operand, _ANY) if isinstance(operand, str) else (operand, operand)
+
+    def known(self, kind: str, a: Operand, b: Operand) -> Operand:
+        """Write a comparison, unless its outcome is known from where ``a`` lies and ``b`` is constant."""
+        if isinstance(b, str):
+            return self.let(kind, a, b)
+        low, high = self.range_of(a)
+        outcomes = {_ON_CONSTANTS[kind](low, b), _ON_CONSTANTS[kind](high, b)}
+        settled = len(outcomes) == 1 and not (kind in ("eq", "ne") and low <= b <= high)
+        return outcomes.pop() if settled else self.let(kind, a, b)
+
     def positive(self, a: Operand, value: Operand, at_zero: Operand) -> Operand:
         """Write ``value`` for positive ``a``, ``at_zero`` for 0, and NaN for negative numbers and NaN."""
+        if not isinstance(a, str):
+            return value if a >= LEAST_NORMAL else at_zero if a >= 0.0 else math.nan
+        if self.range_of(a)[0] >= LEAST_NORMAL:
+            return self.select(self.let("ge", a, LEAST_NORMAL), value, math.nan)
         below = self.select(self.let("ge", a, 0.0), at_zero, math.nan)
         return self.select(self.let("ge", a, LEAST_NORMAL), value, below)
 

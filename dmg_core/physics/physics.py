@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from dmg_core.equations.convention import torch_convention
 from dmg_core.equations.series import simulate_series
 from dmg_core.models import PROCESS_MODELS, Layout, Parameter, ProcessModel
 from dmg_core.models.layout import TOTAL, UNROUTED_TOTAL
@@ -332,7 +333,8 @@ class Physics(nn.Module):
         for weather, fractions in zip(forcing.unbind(0), dynamic.unbind(0), strict=True):
             x = SimpleNamespace(**known, **{one.name: weather[:, [place]] for place, one in enumerate(process.forcings)})
             p = SimpleNamespace(**(constant | self._physical(fractions)))
-            after, fluxes = process.step(SimpleNamespace(**held), p, x, dt)
+            with torch_convention():
+                after, fluxes = process.step(SimpleNamespace(**held), p, x, dt)
             held = {name: _filled(after[name], like) for name in names}
             given = [_filled(fluxes[flux.name], like) for flux in process.fluxes]
             means.append(torch.stack([*given, *held.values()]).mean(-1))
