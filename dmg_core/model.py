@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from dmg_core.attributes import attribute_table
 from dmg_core.checkpoint import Checkpoint, ModelSettings, read_checkpoint, stamp_of
+from dmg_core.equations.models import digest_of_equations
 from dmg_core.errors import AttributeTableError, CheckpointError, ConfigError
 from dmg_core.models import PROCESS_MODELS, ProcessModel
 from dmg_core.models.layout import TOTAL
@@ -118,7 +119,14 @@ class DeltaModel(nn.Module):
             Normalised attributes.
         x : Tensor, shape (T, B, F + A), optional
             Network inputs of a series, needed where :attr:`static_from_series`.
+
+        Raises
+        ------
+        ValueError
+            If it is needed and not given.
         """
+        if self.static_from_series and x is None:
+            raise ValueError(f"{self.settings.physics}: static parameters come from the network's last output, so they need a series")
         return self.physics.static_fractions(self.network.static(attributes, x, self.physics.columns))
 
     def forward(
@@ -296,10 +304,38 @@ def build_model(checkpoint: Checkpoint, dtype: str | torch.dtype = "float32") ->
     physics = make_physics(settings)
     forcings = Normalizer.from_statistics(checkpoint.statistics, settings.forcings, settings.log_norm)
     attributes = Normalizer.from_statistics(checkpoint.statistics, settings.attributes, settings.log_norm)
+    _require_same_equations(checkpoint, physics.process)
     with torch.device("meta"):  # the weights are assigned, not copied: sizes are all that is needed here
         network = NETWORKS[settings.network](settings, physics, 0.0)
+    _require_fit(checkpoint, network)
     network.load_state_dict(checkpoint.weights, assign=True)
     return DeltaModel(settings, network.to(torch_dtype(dtype)), physics, forcings, attributes).eval()
+
+
+def _require_same_equations(checkpoint: Checkpoint, process: ProcessModel) -> None:
+    """Refuse weights that were trained with other equations than those there are now, as far as the folder says with which."""
+    then = checkpoint.settings.tape
+    if then is None or not process.compiled:
+        return
+    now = digest_of_equations(process)
+    if now != then:
+        raise CheckpointError(
+            f"{checkpoint.folder}: the equations of {process.name} have changed since the weights were trained (their digest is {now}, it "
+            f"was {then}): bring back the code of then, or train anew"
+        )
+
+
+def _require_fit(checkpoint: Checkpoint, network: nn.Module) -> None:
+    """Refuse weights of another network."""
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in checkpoint.weights.items()}
+    problems = [f"missing {name}" for name in expected if name not in found]
+    problems += [f"surplus {name}" for name in found if name not in expected]
+    problems += [f"{name} is {found[name]}, expected {shape}" for name, shape in expected.items() if found.get(name, shape) != shape]
+    if problems:
+        raise CheckpointError(
+            f"{checkpoint.folder}: the weights do not fit the network {checkpoint.settings.network}: {'; '.join(problems)}"
+        )
 
 
 def make_physics(settings: ModelSettings, *, routing: bool | None = None) -> Physics:

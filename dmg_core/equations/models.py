@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from weakref import WeakKeyDictionary
 
 from dmg_core.equations.tape import StepTape, trace
@@ -16,3 +17,11 @@ def tape_of(model: ProcessModel) -> StepTape:
     if found is None:
         found = _tapes[model] = trace(model)
     return found
+
+
+def digest_of_equations(model: ProcessModel) -> str:
+    """Short digest of what a model's step does: the same for the same operations, whatever the source looks like."""
+    step = tape_of(model)
+    operations = [(each.name, each.kind, each.operands) for each in step.tape.operations]
+    content = repr((step.tape.inputs, operations, step.tape.results, step.fluxes, model.dt))
+    return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -78,9 +78,10 @@ class LstmNetwork(SeriesNetwork):
         return {"h": self.cell.hidden, "c": self.cell.hidden}
 
     @property
-    def lstm_form(self) -> LstmNetwork:
-        """The network itself."""
-        return self
+    def lstm_form(self) -> LstmNetwork | None:
+        """The network itself, unless a subclass runs otherwise."""
+        runs_as_written = type(self).hidden_series is LstmNetwork.hidden_series and isinstance(self.cell, Lstm)
+        return self if runs_as_written else None
 
     @torch.no_grad()
     def ignore_inputs(self, constant: Tensor) -> None:

@@ -9,8 +9,9 @@ import torch
 from dmg_core.checkpoint import ModelSettings
 from dmg_core.checkpoint.spellings import NETWORKS as PAIRED
 from dmg_core.checkpoint.spellings import forcing_index
+from dmg_core.equations.models import digest_of_equations
 from dmg_core.errors import ConfigError
-from dmg_core.model import DeltaModel, make_physics
+from dmg_core.model import DeltaModel, make_physics, make_process
 from dmg_core.models import PROCESS_MODELS, ProcessModel
 from dmg_core.models.layout import TOTAL
 from dmg_core.networks import NETWORKS
@@ -18,7 +19,7 @@ from dmg_core.normalization import Normalizer, is_constant
 from dmg_core.training.experiment import Experiment
 from dmg_core.training.statistics import statistic_of
 
-__all__ = ["NETWORKS", "PROCESS_MODELS", "is_published_form", "model_settings", "new_model"]
+__all__ = ["NETWORKS", "PROCESS_MODELS", "model_settings", "new_model"]
 
 
 def new_model(settings: ModelSettings, statistics: Mapping[str, Sequence[float]], seed: int, *, dropout: float = 0.0) -> DeltaModel:
@@ -59,10 +60,12 @@ def model_settings(experiment: Experiment) -> ModelSettings:
         If the process model or its parameters are unknown, or log-normalised variables are no inputs.
     """
     options = experiment.model
-    process = PROCESS_MODELS[options.physics]
+    process, network = PROCESS_MODELS[options.physics], options.network or _paired_network(options.physics)
+    own = PAIRED.get(options.physics) != network or bool(options.options)
+    made = make_process(options.physics, options.nearzero, options.options)
     return ModelSettings(
         physics=options.physics,
-        network=options.network or _paired_network(options.physics),
+        network=network,
         nmul=options.nmul,
         routing=options.routing,
         nearzero=options.nearzero,
@@ -76,13 +79,15 @@ def model_settings(experiment: Experiment) -> ModelSettings:
         elevation=options.elevation,
         options=options.options,
         target=options.target or default_target(process),
-        plugins=experiment.plugins,
+        plugins=_plugins_of(experiment, process, NETWORKS[network]) if own else (),
+        tape=digest_of_equations(made) if own and made.compiled else None,
     )
 
 
-def is_published_form(settings: ModelSettings) -> bool:
-    """Whether a model can be written as a model folder: its process model and network are the published ones, paired as there."""
-    return PAIRED.get(settings.physics) == settings.network
+def _plugins_of(experiment: Experiment, *parts: object) -> tuple[str, ...]:
+    """Plugins that registered parts of the model: those in whose modules these are defined."""
+    modules = [str(getattr(part, "__module__", "")) for part in parts]
+    return tuple(name for name in experiment.plugins if any(module == name or module.startswith(f"{name}.") for module in modules))
 
 
 def default_target(process: type[ProcessModel]) -> str:
