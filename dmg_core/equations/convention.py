@@ -49,12 +49,9 @@ class _Convention(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         replacement = self._replaced.get(getattr(func, "__name__", ""))
-        if replacement is None or getattr(func, "__module__", None) in _NOT_OPERATIONS:
+        if replacement is None:
             return func(*args, **(kwargs or {}))
         return replacement(*args, **(kwargs or {}))
-
-
-_NOT_OPERATIONS = ("torch.nn.init",)
 
 
 def _tensor(value: Any, like: Tensor) -> Tensor:
