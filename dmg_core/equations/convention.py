@@ -89,6 +89,10 @@ def _choice(first_wins: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Ten
     return chosen
 
 
+def _relu(input: Tensor) -> Tensor:  # noqa: A002
+    return torch.where(input > 0.0, input, torch.clamp(input.detach(), min=0.0))
+
+
 _MINIMUM, _MAXIMUM = _choice(torch.lt), _choice(torch.gt)
 
 #: Functions and methods of torch, by name, and what stands in for them.
@@ -96,7 +100,7 @@ _REPLACEMENTS: dict[str, dict[str, Callable[..., Any]]] = {
     "clamp": {"clamp": _clamp, "clip": _clamp, "clamp_min": _clamp_min, "clamp_max": _clamp_max},
     "minimum": {"minimum": _MINIMUM},
     "maximum": {"maximum": _MAXIMUM},
-    "relu": {"relu": lambda input, inplace=False: torch.where(input > 0.0, input, torch.clamp(input.detach(), min=0.0))},  # noqa: ARG005
+    "relu": {"relu": _relu},
 }
 
 

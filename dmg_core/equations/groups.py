@@ -180,9 +180,7 @@ def _rows(field: str, values: Sequence[Operand]) -> dict[str, Operand]:
     return {f"group.{field}[{place}, lane] =": value for place, value in enumerate(values)}
 
 
-def _compiled(
-    name: str, step: StepTape, writer: Writer, targets: Mapping[str, Operand], results: int = 0
-) -> Callable[..., Any]:
+def _compiled(name: str, step: StepTape, writer: Writer, targets: Mapping[str, Operand], results: int = 0) -> Callable[..., Any]:
     """Compile a function of a group: a loop over its lanes that reads what is needed and writes to the targets."""
     statements, used = statements_of(writer, targets)
     places = {

@@ -11,7 +11,6 @@ import difflib
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
-import torch
 from torch import fx
 
 #: Name of an input or of an operation, or a constant.

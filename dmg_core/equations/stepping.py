@@ -73,7 +73,7 @@ class OutputPlaces(NamedTuple):
 
 
 def output_names(model: ProcessModel, copied: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Outputs of a model: sums of routed fluxes, routed fluxes, copied forcings (in lower case), fluxes and stores.
+    """Name the outputs of a model: sums of routed fluxes, routed fluxes, copied forcings (in lower case), fluxes and stores.
 
     Parameters
     ----------
@@ -89,12 +89,15 @@ def output_names(model: ProcessModel, copied: tuple[str, ...] = ()) -> tuple[str
 
 
 def budget_names(model: ProcessModel) -> tuple[str, ...]:
-    """Sums of the budget that a step adds to: what enters, is exchanged, leaves without and with routing, and is clipped.
+    """Name the sums of the budget that a step adds to: what enters, is exchanged, leaves without and with routing, and is clipped.
 
     Forcings count under their names, fluxes too; routed fluxes count together as ``streamflow``.
     """
     entering = [forcing.name for forcing in model.forcings if _enters(forcing)]
-    given = {kind: [flux.name for flux in model.fluxes if flux.balance == kind and not flux.routed] for kind in ("in", "exchange", "out", "clipping")}
+    given = {
+        kind: [flux.name for flux in model.fluxes if flux.balance == kind and not flux.routed]
+        for kind in ("in", "exchange", "out", "clipping")
+    }
     flow = ("streamflow",) if any(flux.routed for flux in model.fluxes) else ()
     return (*entering, *given["in"], *given["exchange"], *given["out"], *flow, *given["clipping"])
 

@@ -68,7 +68,7 @@ _RANGES: Final[dict[str, Callable[..., tuple[float, float]]]] = {
     "clamp_high": lambda x, high: (min(x[0], high[0]), min(x[1], high[1])),
     "minimum": lambda a, b: (min(a[0], b[0]), min(a[1], b[1])),
     "maximum": lambda a, b: (max(a[0], b[0]), max(a[1], b[1])),
-    "select": lambda _, a, b: b if a[0] != a[0] else a if b[0] != b[0] else (min(a[0], b[0]), max(a[1], b[1])),  # noqa: PLR0124 - NaN
+    "select": lambda _, a, b: b if a[0] != a[0] else a if b[0] != b[0] else (min(a[0], b[0]), max(a[1], b[1])),
     "exp": lambda _: (0.0, math.inf),
     "add": lambda a, b: (a[0] + b[0], a[1] + b[1]),
     "sub": lambda a, b: (a[0] - b[1], a[1] - b[0]),
@@ -104,7 +104,7 @@ class Line(NamedTuple):
 
 
 def text_of(operand: Operand) -> str:
-    """An operand as Python code; infinities and NaN are ``inf`` and ``nan`` there."""
+    """Write an operand as Python code; infinities and NaN are ``inf`` and ``nan`` there."""
     text = operand if isinstance(operand, str) else repr(operand)
     return f"({text})" if text.startswith("-") else text
 
@@ -125,8 +125,8 @@ class Writer:
 
     def __init__(self, declared: Mapping[str, tuple[float, float]] | None = None) -> None:
         self.origin = ""
-        self._sure: dict[Operand, tuple[float, float]] = {}
-        self._declared: dict[Operand, tuple[float, float]] = dict(declared or {})
+        self._sure: dict[str, tuple[float, float]] = {}
+        self._declared: dict[str, tuple[float, float]] = dict(declared or {})
         self._lines: list[Line] = []
         self._known: dict[tuple[str, ...], str] = {}
         self._negated: dict[Operand, Operand] = {}
@@ -239,7 +239,7 @@ class Writer:
         return kept[::-1]
 
 
-def _range_of(operand: Operand, ranges: Mapping[Operand, tuple[float, float]]) -> tuple[float, float]:
+def _range_of(operand: Operand, ranges: Mapping[str, tuple[float, float]]) -> tuple[float, float]:
     """Give bounds within which a number lies."""
     return ranges.get(operand, _ANY) if isinstance(operand, str) else (operand, operand)
 

@@ -12,6 +12,9 @@ from torch import Tensor
 
 from dmg_core.models import Attribute, Flux, Forcing, Parameter, ProcessModel, Store
 
+#: What a step returns.
+Results = tuple[Mapping[str, Any], Mapping[str, Any]]
+
 
 class TwoBuckets(ProcessModel):
     """Degree-day snow above a non-linear store; a mountain adds frost."""
@@ -28,7 +31,7 @@ class TwoBuckets(ProcessModel):
     stores = (Store("snow", "mm"), Store("ground", "mm"))
     fluxes = (Flux("runoff", "mm", balance="out", routed=True), Flux("melt", "mm"))
 
-    def step(self, s: Any, p: Any, x: Any, dt: float) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    def step(self, s: Any, p: Any, x: Any, dt: float) -> Results:  # noqa: D102 - the class says it
         T = x.T - 0.006 * x.elevation
         rain = torch.where(p.TT <= T, x.P, 0.0)
         melt = torch.minimum(torch.clamp(p.CFMAX * (T - p.TT) * dt, min=0.0), s.snow)
@@ -44,7 +47,7 @@ class Leaf(ProcessModel):
     parameters = (Parameter("parA", 1.0, 10.0, "mm/d"), Parameter("parB", 50.0, 500.0, "W m-2"))
     fluxes = (Flux("transpiration", "mm", balance="out"),)
 
-    def step(self, s: Any, p: Any, x: Any, dt: float) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    def step(self, s: Any, p: Any, x: Any, dt: float) -> Results:  # noqa: D102 - the class says it
         return {}, {"transpiration": p.A * dt * torch.tanh(x.light / p.B)}
 
 
@@ -55,7 +58,7 @@ class Overflow(ProcessModel):
     stores = (Store("S", "mm"),)
     fluxes = (Flux("spill", "mm", balance="out"), Flux("nothing", "mm"))
 
-    def step(self, s: Any, p: Any, x: Any, dt: float) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    def step(self, s: Any, p: Any, x: Any, dt: float) -> Results:  # noqa: D102 - the class says it
         S = s.S + x.P
         return {"S": torch.clamp(S, max=10.0)}, {"spill": torch.relu(S - 10.0), "nothing": 0.0}
 
@@ -78,7 +81,12 @@ def model_of(
 
 
 def in_torch(
-    model: ProcessModel, forcing: Tensor, stores: Tensor, parameters: Callable[[int], Tensor], site: Tensor, results: Sequence[tuple[str, ...]]
+    model: ProcessModel,
+    forcing: Tensor,
+    stores: Tensor,
+    parameters: Callable[[int], Tensor],
+    site: Tensor,
+    results: Sequence[tuple[str, ...]],
 ) -> tuple[Tensor, Tensor]:
     """Run a series step by step in torch: results (R, T, N), means of the components, and the last stores (N, K, S).
 

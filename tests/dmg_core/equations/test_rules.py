@@ -60,6 +60,7 @@ POSITIVE: dict[str, Callable[..., Any]] = {
 
 @cache
 def model(which: str) -> ProcessModel:
+    """Model of the functions of any, or of positive numbers."""
     return model_of(ANYWHERE if which == "anywhere" else POSITIVE)
 
 
@@ -80,6 +81,7 @@ def by_torch(functions: dict[str, Callable[..., Any]], point: Any) -> tuple[list
 
 
 def check(which: str, functions: dict[str, Callable[..., Any]], point: tuple[float, ...]) -> None:
+    """Compare with torch at a point."""
     values, slopes = values_and_slopes(model(which), [point])
     expected, derivatives = by_torch(functions, point)
     np.testing.assert_allclose(values[0], expected, rtol=1e-13, atol=1e-13)

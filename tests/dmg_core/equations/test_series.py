@@ -163,7 +163,13 @@ def test_threads_and_neighbours_do_not_change_a_bit(k: int) -> None:
             results.append((*found, *gradients(*found, one.given)))
     for single, several in zip(*results, strict=True):
         assert torch.equal(single, several)
-    alone = Case(*(each[:, 4:5] if name in ("forcing", "fractions") else each[4:5] if isinstance(each, Tensor) else each for name, each in zip(Case._fields, one, strict=True)))
+    alone = one._replace(
+        forcing=one.forcing[:, 4:5],
+        stores=one.stores[4:5],
+        parameters=one.parameters[4:5],
+        site=one.site[4:5],
+        fractions=one.fractions[:, 4:5],
+    )
     assert torch.equal(alone.compiled()[0], results[0][0][..., 4:5])
 
 

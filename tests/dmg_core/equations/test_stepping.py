@@ -47,6 +47,7 @@ def advance(arrays: Any, places: Any, groups: Any, first: int, last: int, forcin
 
 @cache
 def kernel() -> Any:
+    """Compile :func:`advance` once."""
     steps: Any = bound_steps(tape_of(MODEL))
     bindings = {"MARK": mark_needed, "ENTER": enter_groups, "LEAVE": leave_groups, "FINISH": finish_step, "STEP": steps}
     return compile_kernel(advance, steps.py_func.__qualname__, "test", **bindings)
