@@ -16,8 +16,8 @@ from bmi_dmg import row as rows
 from bmi_dmg.row import ACCEPTED, HOUR, INPUTS, MISSING, WIDTH, new_row
 from bmi_dmg.variables import InputVariable
 from dmg_core.compilation import compile_kernel, digest_of
-from dmg_core.errors import ForcingError
 from dmg_core.equations import compile_scalar, primitives
+from dmg_core.errors import ForcingError
 from dmg_core.physics import pet
 
 Array = npt.NDArray[np.float64]

@@ -56,7 +56,7 @@ def identity_of(model: DeltaModel) -> Identity:
         "network": settings.network,
         "nmul": physics.nmul,
         "routing": physics.routing.steps > 1,
-        **vars(physics.process),
+        **{name: value for name, value in vars(physics.process).items() if not name.startswith("_")},
         "dynamic": [parameter.name for parameter in physics.dynamic_parameters],
         "forcings": list(settings.forcings),
         "attributes": list(settings.attributes),

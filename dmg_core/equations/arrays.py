@@ -45,7 +45,7 @@ class Stepped(NamedTuple):
 def _enter(start: int, stores: Any, parameters: Any, forcing: Any, site: Any, group: Any) -> int:
     """Bring the components from ``start`` on; returns how many count, the others repeat the last."""
     components = stores.shape[1]
-    count = min(LANES, stores.shape[0] * components - start)
+    count = int(min(LANES, stores.shape[0] * components - start))
     for lane in range(LANES):
         i, k = divmod(start + min(lane, count - 1), components)
         for j in range(stores.shape[2]):

@@ -49,12 +49,9 @@ class _Convention(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         replacement = self._replaced.get(getattr(func, "__name__", ""))
-        if replacement is None or getattr(func, "__module__", None) in _NOT_OPERATIONS:
+        if replacement is None:
             return func(*args, **(kwargs or {}))
         return replacement(*args, **(kwargs or {}))
-
-
-_NOT_OPERATIONS = ("torch.nn.init",)
 
 
 def _tensor(value: Any, like: Tensor) -> Tensor:
@@ -92,6 +89,10 @@ def _choice(first_wins: Callable[[Tensor, Tensor], Tensor]) -> Callable[..., Ten
     return chosen
 
 
+def _relu(input: Tensor) -> Tensor:  # noqa: A002
+    return torch.where(input > 0.0, input, torch.clamp(input.detach(), min=0.0))
+
+
 _MINIMUM, _MAXIMUM = _choice(torch.lt), _choice(torch.gt)
 
 #: Functions and methods of torch, by name, and what stands in for them.
@@ -99,13 +100,17 @@ _REPLACEMENTS: dict[str, dict[str, Callable[..., Any]]] = {
     "clamp": {"clamp": _clamp, "clip": _clamp, "clamp_min": _clamp_min, "clamp_max": _clamp_max},
     "minimum": {"minimum": _MINIMUM},
     "maximum": {"maximum": _MAXIMUM},
-    "relu": {"relu": lambda input, inplace=False: torch.where(input > 0.0, input, torch.clamp(input.detach(), min=0.0))},  # noqa: ARG005
+    "relu": {"relu": _relu},
 }
 
 
 def _slopes(function: Callable[..., Tensor], *values: float) -> tuple[float, ...]:
     """Gradients that torch itself gives."""
-    with torch.enable_grad(), torch._C.DisableTorchFunction():  # whatever is active where the question comes up
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch._C.DisableTorchFunction(),
+    ):  # whatever is active where the question comes up
         given = [torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in values]
         found = torch.autograd.grad(function(*given), given)
     return tuple(float(each) for each in found)

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from weakref import WeakKeyDictionary
 
 from dmg_core.equations.tape import StepTape, trace
 from dmg_core.models.process_model import ProcessModel
 
-_tapes: WeakKeyDictionary[ProcessModel, StepTape] = WeakKeyDictionary()
+#: Where a model keeps its tape, and the options it was traced with.
+_KEPT = "_traced_step"
 
 
 def tape_of(model: ProcessModel) -> StepTape:
-    """Give the tape of a model's step, traced at the first call for this model (:func:`~dmg_core.equations.tape.trace`)."""
-    found = _tapes.get(model)
-    if found is None:
-        found = _tapes[model] = trace(model)
-    return found
+    """Give the tape of a model's step, traced anew when an option of the model has changed (:func:`~dmg_core.equations.tape.trace`)."""
+    options = {name: value for name, value in vars(model).items() if name != _KEPT}
+    kept: tuple[dict[str, object], StepTape] | None = vars(model).get(_KEPT)
+    if kept is None or kept[0] != options:
+        kept = vars(model)[_KEPT] = options, trace(model)
+    return kept[1]
 
 
 def digest_of_equations(model: ProcessModel) -> str:

@@ -28,7 +28,7 @@ def _choice(comparison: str) -> Any:
             a, b = arguments
             return builder.select(builder.fcmp_ordered(comparison, a, b), a, b)
 
-        return types.float64(types.float64, types.float64), generate  # type: ignore[no-untyped-call]  # numba has no types here
+        return types.float64(types.float64, types.float64), generate
 
     return chosen
 
@@ -42,7 +42,7 @@ def _bound(comparison: str) -> Any:
             x, bound = arguments
             return builder.select(builder.fcmp_ordered(comparison, x, bound), bound, x)
 
-        return types.float64(types.float64, types.float64), generate  # type: ignore[no-untyped-call]  # nor here
+        return types.float64(types.float64, types.float64), generate
 
     return bounded
 
@@ -54,7 +54,7 @@ def _select(_context: Any, _condition: Any, _a: Any, _b: Any) -> tuple[Any, Call
     def generate(_context: Any, builder: Any, _signature: Any, arguments: Any) -> Any:
         return builder.select(*arguments)
 
-    return types.float64(types.boolean, types.float64, types.float64), generate  # type: ignore[no-untyped-call]  # nor here
+    return types.float64(types.boolean, types.float64, types.float64), generate
 
 
 def _inlined(function: Callable[..., Any]) -> Any:

@@ -80,17 +80,17 @@ def _least(kind: str) -> Reverse:
 
 
 def _clamp_low(w: Writer, d: Operand, _r: Operand, x: Operand, low: Operand) -> Sensitivities:
-    inside = w.known("ge", x, low)
+    inside = w.let("ge", x, low)
     return w.select(inside, d, 0.0), w.select(inside, 0.0, d)
 
 
 def _clamp_high(w: Writer, d: Operand, _r: Operand, x: Operand, high: Operand) -> Sensitivities:
-    inside = w.known("le", x, high)
+    inside = w.let("le", x, high)
     return w.select(inside, d, 0.0), w.select(inside, 0.0, d)
 
 
 def _clamp(w: Writer, d: Operand, _r: Operand, x: Operand, low: Operand, high: Operand) -> Sensitivities:
-    inside = w.let("and", w.known("ge", x, low), w.known("le", x, high))
+    inside = w.let("and", w.let("ge", x, low), w.let("le", x, high))
     below = w.let("and", w.let("lt", x, low), w.let("lt", low, high))
     above = w.let("or", w.let("gt", x, high), w.let("lt", high, low))
     return w.select(inside, d, 0.0), w.select(below, d, 0.0), w.select(above, d, 0.0)

@@ -55,7 +55,7 @@ class _Series(torch.autograd.Function):
         return torch.from_numpy(results), torch.from_numpy(last)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(context: Any, dresults: Tensor, dlast: Tensor) -> tuple[Tensor | None, ...]:
         run, series, record = context.run
         _, _, forcing, fractions, parameters, site, stores = context.needs_input_grad

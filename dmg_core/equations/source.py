@@ -178,7 +178,8 @@ def function_of(code: Code, *, vectorised: bool = True, inline: bool = False, **
     exec(compile(code.text, _keep(code, qualified), "exec"), names)
     function = names[code.name]
     function.__qualname__ = qualified
-    return compiled(function, inline=inline)
+    result: Callable[..., Any] = compiled(function, inline=inline)
+    return result
 
 
 def _keep(code: Code, qualified: str) -> str:

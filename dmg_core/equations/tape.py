@@ -87,13 +87,13 @@ class Namespace:
     """
 
     def __init__(self, model: str, letter: str, kind: str, values: Mapping[str, Any]) -> None:
-        vars(self).update(values)
-        object.__setattr__(self, "_origin", (model, letter, kind))
+        vars(self).update(values, _origin=(model, letter, kind))
 
     def __getattr__(self, name: str) -> NoReturn:
+        """Refuse a name that is not declared."""
         if name.startswith("__"):
             raise AttributeError(name)
-        model, letter, kind = self._origin
+        model, letter, kind = vars(self)["_origin"]
         known = [each for each in vars(self) if each != "_origin"]
         near = difflib.get_close_matches(name, known, 1, 0.5) or [each for each in known if each.lower() == name.lower()]
         hint = f"; did you mean {letter}.{near[0]}?" if near else ""
@@ -101,7 +101,8 @@ class Namespace:
         raise ConfigError(f"{model}: {_place()}{letter}.{name} is not among the declared {kind}{hint} (declared: {listed})")
 
     def __setattr__(self, name: str, value: object) -> None:
-        model, letter, _ = self._origin
+        """Refuse to change a quantity."""
+        model, letter, _ = vars(self)["_origin"]
         raise ConfigError(f"{model}: {_place()}{letter}.{name} is assigned; give the new value a name and return it")
 
 
@@ -139,6 +140,8 @@ def _line_of(error: BaseException) -> _Line | None:
 
 class _Stand(fx.Proxy):
     """Stand-in for a quantity; whatever would need its value is refused."""
+
+    tracer: _Tracer
 
     def _refuse(self, problem: str, remedy: str) -> NoReturn:
         raise ConfigError(f"{self.tracer.model}: {_place()}{problem}; {remedy}")
@@ -186,7 +189,7 @@ class _Stand(fx.Proxy):
         self._refuse(*_NUMBERS)
 
     def __abs__(self) -> Any:
-        return torch.abs(self)  # type: ignore[call-overload]
+        return torch.abs(self)  # type: ignore[arg-type]  # what fx is for
 
     def __round__(self, *_: object) -> Any:
         self._refuse("rounds a quantity by round()", "write torch.round, whose gradient is zero")

@@ -68,7 +68,7 @@ _RANGES: Final[dict[str, Callable[..., tuple[float, float]]]] = {
     "clamp_high": lambda x, high: (min(x[0], high[0]), min(x[1], high[1])),
     "minimum": lambda a, b: (min(a[0], b[0]), min(a[1], b[1])),
     "maximum": lambda a, b: (max(a[0], b[0]), max(a[1], b[1])),
-    "select": lambda _, a, b: b if a[0] != a[0] else a if b[0] != b[0] else (min(a[0], b[0]), max(a[1], b[1])),  # noqa: PLR0124 - NaN
+    "select": lambda _, a, b: b if a[0] != a[0] else a if b[0] != b[0] else (min(a[0], b[0]), max(a[1], b[1])),
     "exp": lambda _: (0.0, math.inf),
     "add": lambda a, b: (a[0] + b[0], a[1] + b[1]),
     "sub": lambda a, b: (a[0] - b[1], a[1] - b[0]),
@@ -104,7 +104,7 @@ class Line(NamedTuple):
 
 
 def text_of(operand: Operand) -> str:
-    """An operand as Python code; infinities and NaN are ``inf`` and ``nan`` there."""
+    """Write an operand as Python code; infinities and NaN are ``inf`` and ``nan`` there."""
     text = operand if isinstance(operand, str) else repr(operand)
     return f"({text})" if text.startswith("-") else text
 
@@ -112,15 +112,21 @@ def text_of(operand: Operand) -> str:
 class Writer:
     """Collects lines; each method returns the name of its result, or a constant.
 
+    Parameters
+    ----------
+    declared : mapping of str to tuple of float, optional
+        Ranges within which inputs are by declaration. What a power does at zero is written for exponents within them alone.
+
     Attributes
     ----------
     origin : str
         Line of the model that is being written.
     """
 
-    def __init__(self, ranges: Mapping[str, tuple[float, float]] | None = None) -> None:
+    def __init__(self, declared: Mapping[str, tuple[float, float]] | None = None) -> None:
         self.origin = ""
-        self._ranges: dict[Operand, tuple[float, float]] = dict(ranges or {})
+        self._sure: dict[str, tuple[float, float]] = {}
+        self._declared: dict[str, tuple[float, float]] = dict(declared or {})
         self._lines: list[Line] = []
         self._known: dict[tuple[str, ...], str] = {}
         self._negated: dict[Operand, Operand] = {}
@@ -135,7 +141,8 @@ class Writer:
             name = self._known[key] = f"v{len(self._lines)}"
             self._lines.append(Line(name, kind, operands, self.origin))
             if kind in _RANGES:
-                self._ranges[name] = _RANGES[kind](*map(self.range_of, operands))
+                for ranges in (self._sure, self._declared):
+                    ranges[name] = _RANGES[kind](*(_range_of(each, ranges) for each in operands))
         return self._known[key]
 
     def add(self, a: Operand, b: Operand) -> Operand:
@@ -204,15 +211,11 @@ class Writer:
         """Write ``ln a`` for normal positive numbers; of others it is any number."""
         return self.let("log", a)
 
-    def range_of(self, operand: Operand) -> tuple[float, float]:
-        """Give bounds within which an operand lies, if it is a number."""
-        return self._ranges.get(operand, _ANY) if isinstance(operand, str) else (operand, operand)
-
     def known(self, kind: str, a: Operand, b: Operand) -> Operand:
-        """Write a comparison, unless its outcome is known from where ``a`` lies and ``b`` is constant."""
+        """Write a comparison, unless declared ranges and a constant ``b`` settle it."""
         if isinstance(b, str):
             return self.let(kind, a, b)
-        low, high = self.range_of(a)
+        low, high = _range_of(a, self._declared)
         outcomes = {_ON_CONSTANTS[kind](low, b), _ON_CONSTANTS[kind](high, b)}
         settled = len(outcomes) == 1 and not (kind in ("eq", "ne") and low <= b <= high)
         return outcomes.pop() if settled else self.let(kind, a, b)
@@ -221,7 +224,7 @@ class Writer:
         """Write ``value`` for positive ``a``, ``at_zero`` for 0, and NaN for negative numbers and NaN."""
         if not isinstance(a, str):
             return value if a >= LEAST_NORMAL else at_zero if a >= 0.0 else math.nan
-        if self.range_of(a)[0] >= LEAST_NORMAL:
+        if _range_of(a, self._sure)[0] >= LEAST_NORMAL:
             return self.select(self.let("ge", a, LEAST_NORMAL), value, math.nan)
         below = self.select(self.let("ge", a, 0.0), at_zero, math.nan)
         return self.select(self.let("ge", a, LEAST_NORMAL), value, below)
@@ -234,6 +237,11 @@ class Writer:
                 kept.append(line)
                 wanted.update(line.operands)
         return kept[::-1]
+
+
+def _range_of(operand: Operand, ranges: Mapping[str, tuple[float, float]]) -> tuple[float, float]:
+    """Give bounds within which a number lies."""
+    return ranges.get(operand, _ANY) if isinstance(operand, str) else (operand, operand)
 
 
 def _is(operand: Operand, number: float) -> bool:

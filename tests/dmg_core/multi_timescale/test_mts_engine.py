@@ -71,7 +71,7 @@ def truth(model: MultiTimescaleModel, weather: FloatArray, attributes: dict[str,
     coupling = coupling.with_windows_of(model.settings)
     lag, window, count = coupling.hours, coupling.days, weather.shape[1]
     nothing = model.hourly.lstm.initial_state(count), model.hourly.physics.initial_state(count, hours)
-    outputs, _, _ = model.hourly.go_on(hours, table, *nothing, area)
+    outputs, _, _ = model.hourly.go_on(hours, table, *nothing, upstream_area=area)
     result = {name: values.numpy().copy() for name, values in outputs.items()}
     if coupling.lead_in == "zero":
         for values in result.values():
@@ -82,9 +82,9 @@ def truth(model: MultiTimescaleModel, weather: FloatArray, attributes: dict[str,
         begin = end - window if coupling.daily_mode == "periodic" else 0
         network, state = model.daily.lstm.initial_state(count), model.daily.physics.initial_state(count, hours)
         if end > begin:
-            _, state, network = model.daily.go_on(days[begin:end], table, network, state, area)
+            _, state, network = model.daily.go_on(days[begin:end], table, network, state, upstream_area=area)
         start = model.network.transfer(network), model.first_hourly_state(state)
-        outputs, _, _ = model.hourly.go_on(hours[anchor - lag :], table, *start, area)
+        outputs, _, _ = model.hourly.go_on(hours[anchor - lag :], table, *start, upstream_area=area)
         for name, values in outputs.items():
             result[name][anchor:] = values[lag:].numpy()
     return result

@@ -31,7 +31,7 @@ def test_model_equals_the_public_implementation(dtype: str, shared: Path) -> Non
     flows = []
     for t in (8592, 8760):
         with torch.no_grad():
-            outputs, _ = model(days[t // 24 - 358 : t // 24 - 7], hours[t - 168 : t + 168], attributes, torch.tensor([3.254]))
+            outputs, _ = model(days[t // 24 - 358 : t // 24 - 7], hours[t - 168 : t + 168], attributes, upstream_area=torch.tensor([3.254]))
         flows.append(outputs["streamflow"][168:, 0].numpy())
     flow = np.concatenate(flows)
     np.testing.assert_allclose(flow, case.flow[8592:], rtol=1e-5, atol=0.0)
