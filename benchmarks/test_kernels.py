@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
-from dmg_core.compilation import callable_from_python, compiled
-from dmg_core.networks.activations import sigmoid, tanh
-from dmg_core.networks.tiles import add_product, panels_of
 from dmg_core.parameters import VARIANTS
 from dmg_core.physics.adjoint import Parameters
 from dmg_core.physics.columns import LANES
 from dmg_core.physics.kernels import bound_steps, group_dtype
+
+from dmg_core.compilation import callable_from_python, compiled
+from dmg_core.networks.activations import sigmoid, tanh
+from dmg_core.networks.tiles import add_product, panels_of
 
 #: Gates of an LSTM of 64, and what they are sums of.
 GATES, TERMS = 256, 128

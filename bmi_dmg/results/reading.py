@@ -22,6 +22,7 @@ from bmi_dmg.run_folder.aorc import WELL_KNOWN
 from bmi_dmg.run_folder.forcings import ForcingReader, open_forcing
 from bmi_dmg.run_folder.realization import STEP_SECONDS, read_realization
 from dmg_core.errors import ConfigError
+from dmg_core.ids import legal_ids
 
 #: Name under which ngen offers precipitation.
 RAIN: Final = WELL_KNOWN[0].csdms
@@ -99,7 +100,7 @@ class RunResults:
         main = self.attributes.get("main_output_variable")
         if main not in variables:
             raise ConfigError(f"{self.source}: not the result of a run: the attribute main_output_variable names no variable")
-        self.ids = tuple(str(catchment) for catchment in variables["catchment_id"][:])
+        self.ids = legal_ids(variables["catchment_id"][:].tolist(), f"{self.source}: catchment_id", ConfigError)
         self.area: Array | None = np.asarray(variables["area"][:], dtype=np.float64) if "area" in variables else None
         time = variables["time"]
         first: Any = netCDF4.num2date(time[0], time.units, only_use_cftime_datetimes=False, only_use_python_datetimes=True)

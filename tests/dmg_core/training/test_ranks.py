@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+import torch.distributed
 
 from dmg_core.errors import ConfigError
 from dmg_core.model import load_model
@@ -74,3 +75,26 @@ def test_one_process_shares_with_none() -> None:
     with started_ranks() as ranks:
         assert (ranks.rank, ranks.count, ranks.leads) == (0, 1, True)
     assert list(Ranks().share(torch.arange(3).numpy())) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("weights", [(3.0, 1.0), (1.0, 7.0), (5.0, 0.0)])
+def test_gradients_are_weighted(weights: tuple[float, float], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Gradients of two processes become their average by weight, parameter by parameter; those without a gradient are left out."""
+    mine, others = [torch.tensor([1.0, 2.0]), torch.tensor([[3.0]])], [torch.tensor([10.0, -4.0]), torch.tensor([[7.0]])]
+    calls = []
+
+    def all_reduce(tensor: torch.Tensor) -> None:
+        calls.append(tensor.numel())
+        of_other = [weights[1]] if len(calls) == 1 else torch.cat([gradient.reshape(-1) for gradient in others]) * weights[1] / sum(weights)
+        tensor += torch.as_tensor(of_other, dtype=tensor.dtype)
+
+    monkeypatch.setattr(torch.distributed, "all_reduce", all_reduce)
+    parameters = [torch.nn.Parameter(torch.zeros_like(gradient)) for gradient in mine] + [torch.nn.Parameter(torch.zeros(5))]
+    for parameter, gradient in zip(parameters, mine, strict=False):
+        parameter.grad = gradient.clone()
+    Ranks(0, 2).average_gradients(parameters, weights[0])
+    assert calls == [1, 3]
+    for parameter, one, other in zip(parameters, mine, others, strict=False):
+        assert parameter.grad is not None
+        torch.testing.assert_close(parameter.grad, (weights[0] * one + weights[1] * other) / sum(weights))
+    assert parameters[2].grad is None
