@@ -178,7 +178,7 @@ def test_stores_cannot_be_made_impossible(
     model, weather = make_bmi(physics="Hbv_2_1_hourly"), weather_of(60)
     drive(model, weather)
     before = terms(model)
-    for name in STORES:
+    for name in stores_by_name(PROCESS_MODELS["Hbv_2_1_hourly"]):
         content = model.get_value_ptr(f"state::{name}").copy()
         with pytest.raises(ValueError, match=f"catchment cat-7: {name} "):
             model.set_value(f"state::{name}", np.array(values))

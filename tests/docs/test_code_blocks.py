@@ -19,6 +19,7 @@ import yaml
 from bmi_dmg.cli.main import app
 from bmi_dmg.demo.make import make_demo
 from dmg_core import load_model
+from dmg_core.models import PROCESS_MODELS
 
 Blocks = Callable[[str], list[tuple[Path, str]]]
 
