@@ -22,7 +22,7 @@ NEWEST_TESTS := tests/dmg_core $(addprefix tests/bmi_dmg/,cli demo evaluation pl
 # Folders are listed too: their time tells that a file was removed.
 SOURCES := $(shell find dmg_core bmi_dmg configs/models -name __pycache__ -prune -o -print)
 
-.PHONY: help test newest slow demo lint docs wheel lock clean
+.PHONY: help test newest slow demo lint docs wheel lock clean $(NEW)/installed
 .DEFAULT_GOAL := help
 
 help:
@@ -107,8 +107,7 @@ $(VENV)/installed .venv-demo/installed: %/installed: pyproject.toml README.md LI
 	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
 	@touch $@
 
-# What is newest changes without any file here: it is asked for at every call.
-.PHONY: $(NEW)/installed
+# What is newest changes without any file here, so it is asked for at every call (.PHONY).
 $(NEW)/installed: $(NEW)/created
 	@echo "Installing the newest packages in $(NEW); the first time takes minutes."
 	$(NEW)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager --force-reinstall --no-deps .

@@ -11,6 +11,8 @@ import yaml
 
 #: Whole numbers that can be written in one way only. YAML 1.1 takes 0012 for 10 and 1_0 for 10, which as ids are others.
 _PLAIN_INTEGER: Final = re.compile(r"0|-?[1-9][0-9]*")
+#: Levels of lists and mappings within each other that are read; what anyone writes has some ten.
+MAX_DEPTH: Final = 200
 _OTHERWISE: Final = frozenset({"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:int"})
 
 
@@ -54,7 +56,22 @@ def load_yaml(text: str) -> Any:
     yaml.YAMLError
         If it is none, or a key stands in it twice.
     """
+    _refuse_deep_yaml(text)
     return yaml.load(text, Loader=_Loader)  # a safe loader in both forms
+
+
+def _refuse_deep_yaml(text: str) -> None:
+    """Refuse nesting that would exhaust the stack of the C parser, and with it the process.
+
+    Only a text with that many signs that can nest is looked through: configurations have few.
+    """
+    if sum(text.count(sign) for sign in "[{-?") + text.count(":\n") <= MAX_DEPTH:
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise yaml.YAMLError(f"it is nested more than {MAX_DEPTH} levels deep")
 
 
 def load_json(text: str) -> Any:
@@ -65,7 +82,10 @@ def load_json(text: str) -> Any:
     ValueError
         If it is none, or a key stands in an object twice.
     """
-    return json.loads(text, object_pairs_hook=_object)
+    try:
+        return json.loads(text, object_pairs_hook=_object)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

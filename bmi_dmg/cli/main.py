@@ -8,7 +8,12 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from bmi_dmg.cli.missing import missing_package
+
+try:
+    import typer
+except ModuleNotFoundError as error:
+    raise SystemExit(f"Error: {missing_package(error)}") from None
 
 from bmi_dmg.cli import logs
 from bmi_dmg.cli.bench_cli import BENCH_HELP, bench_command

@@ -71,10 +71,10 @@ def adopt(run_folder: str | os.PathLike[str]) -> Adopted:
     """
     folder = Path(run_folder).resolve()
     path = find_realization(folder)
-    text = path.read_text(encoding="utf-8")
     try:
+        text = path.read_text(encoding="utf-8")
         modules = [params for params in _all_params(load_json(text)) if "python_type" in params]
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: not valid JSON: {error}") from error
     public = [params for params in modules if str(params["python_type"]).startswith(PUBLIC_PACKAGE)]
     if not public:

@@ -85,7 +85,10 @@ class RunResults:
         except OSError as error:
             raise ConfigError(f"{self.source}: not readable as NetCDF: {error}") from error
         try:
-            self._read_header()
+            try:
+                self._read_header()
+            except (AttributeError, IndexError, KeyError, ValueError) as error:
+                raise ConfigError(f"{self.source}: not the result of a run: {error}; run the folder again") from error
             if place.is_dir():
                 self._add_precipitation(place)
         except BaseException:
@@ -185,8 +188,14 @@ class RunResults:
         table = self.source.with_name(BUDGET_TABLE)
         if not table.is_file():
             return None
-        with table.open(encoding="utf-8", newline="") as stream:
-            lines = {line["catchment"]: line for line in csv.DictReader(stream)}
+        try:
+            with table.open(encoding="utf-8", newline="") as stream:
+                reader = csv.DictReader(stream)
+                if "catchment" not in (reader.fieldnames or ()):
+                    raise ValueError("it has no column 'catchment'")
+                lines = {line["catchment"]: line for line in reader}
+        except (OSError, ValueError, csv.Error) as error:
+            raise ConfigError(f"{table}: not readable as a table of water budgets: {error}; run the folder again, or remove it") from error
         wanted = [self.ids[row] for row in rows]
         if not lines.keys() >= set(wanted):
             return None

@@ -65,3 +65,12 @@ def test_doubled_keys_of_json_are_refused() -> None:
     with pytest.raises(ValueError, match="the key 'path' stands there twice"):
         load_json('{"forcing": {"path": "a", "path": "b"}}')
     assert load_json('{"a": {"x": 1}, "b": {"x": 1}}') == {"a": {"x": 1}, "b": {"x": 1}}
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "a: " + "{b: " * 3000, "- " * 5000, "".join(f"{' ' * n}a:\n" for n in range(1000))])
+def test_nesting_without_end_is_refused(text: str) -> None:
+    """Text that is nested more deeply than anyone writes is an error, and does not end the process."""
+    with pytest.raises((yaml.YAMLError, ValueError)):
+        load_yaml(text)
+    with pytest.raises(ValueError, match=r"nested|Expecting"):
+        load_json(text)
