@@ -94,15 +94,14 @@ class CheckpointSettings:
 class SpinUpSettings:
     """Weather to run a catchment through before it starts.
 
-    The only setting that makes this package read NetCDF inside ngen, where the netCDF4 package from PyPI can crash the process: ngen brings
-    a HDF5 library of its own. ``bmi-dmg spinup`` does the same beforehand.
+    The file is read by a process of its own (:mod:`bmi_dmg.warm_states.weather_process`). ``bmi-dmg spinup`` does the same beforehand.
 
     Attributes
     ----------
     forcing : Path
         NetCDF file in NGIAB's layout, or ngen's CSV file of this catchment, with its id in the name.
     days : int
-        How many days before the start; where the file does not reach back, its first ones.
+        How many days before the start; where the file does not reach back, its first ones, repeated where there are fewer.
     """
 
     forcing: Path

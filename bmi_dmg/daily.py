@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 import bmi_dmg.weather as weather_kernels
 from bmi_dmg import row as rows
+from bmi_dmg.engine_layout import ENGINE_OUTPUTS
 from bmi_dmg.row import ACCEPTED, CLOCK, DAY, HOUR, INPUTS, SUMS, WIDTH
 from bmi_dmg.stepper import Stepper
 from bmi_dmg.weather import ALL_POSSIBLE, Array, Weather, compiled_hour_of
@@ -21,7 +22,6 @@ from dmg_core import Catchment
 from dmg_core.compilation import compile_kernel, digest_of
 from dmg_core.equations import compile_scalar, primitives
 from dmg_core.physics import pet
-from dmg_core.physics.hbv import OUTPUTS
 
 #: Of the modules the compiled code is made of.
 _DIGEST = digest_of(sys.modules[__name__], weather_kernels, rows, pet, primitives)
@@ -37,7 +37,7 @@ FLOW, NOT_SIMULATED = range(2)
 UNSEEN: Final = 1e9
 
 HOURS_PER_DAY: Final = 24
-STREAMFLOW: Final = OUTPUTS.index("streamflow")
+STREAMFLOW: Final = ENGINE_OUTPUTS.index("streamflow")
 
 
 class DailyStepper(Stepper):

@@ -98,7 +98,7 @@ class MassBalance:
         engine.catch_up(slice(row, row + 1))
         rain, exchange, evaporated, runoff, leaked, increments = arrays.budget[row].tolist()
         unfinished, unreported, never_simulated = self._stepper.held()
-        change = float(arrays.storage(slice(row, row + 1))[0] - arrays.initial_storage[row])
+        change = float(arrays.storage(engine.model, slice(row, row + 1))[0] - arrays.initial_storage[row])
         return WaterBudget(
             precipitation=rain + unfinished + never_simulated,
             regional_exchange=exchange,

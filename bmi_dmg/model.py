@@ -26,7 +26,7 @@ from bmi_dmg.row import INPUTS, REPORTED
 from bmi_dmg.scalar_grid import GRID, ScalarGrid
 from bmi_dmg.startup import start
 from bmi_dmg.stepper import Stepper
-from bmi_dmg.unpublished import STATE, parameter_variable, state_variables
+from bmi_dmg.unpublished import STATE, parameter_variable, raise_no_such, state_variables
 from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS, raise_unknown
 from dmg_core.errors import StateError
 from dmg_core.state import States
@@ -362,12 +362,23 @@ class BmiDeltaModel(ScalarGrid):
             self._refuse(name)
         if name in UNITS:
             raise KeyError(f"{name} is no input with the configured pet_method; inputs are {', '.join(self._inputs)}")
+        if self._stepper is not None:
+            raise_no_such(self._stepper, name)
         raise_unknown(name, UNITS)
+
+    def _write(self, name: str, variable: Unpublished, src: Array) -> None:
+        """Set an unpublished variable; log a refusal, because ngen goes on without a refused parameter, and quiet builds say nothing."""
+        try:
+            variable.write(src)
+        except Exception as error:
+            catchment = "" if self._stepper is None else f"catchment {self._stepper.catchment.id}: "
+            _log.error(f"{catchment}set_value({name!r}) is refused: {error}")  # it is raised, too
+            raise
 
     def _set_special(self, name: str, src: Array) -> None:
         variable = self._unpublished.get(name) or self._parameter(name)
         if variable is not None:
-            variable.write(src)
+            self._write(name, variable, src)
         elif name in OUTPUT_NAMES:
             raise ValueError(f"{name} is an output and cannot be set; inputs are {', '.join(self._inputs)}")
         elif self._stepper is None:

@@ -6,11 +6,11 @@ import glob
 import logging
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -19,9 +19,13 @@ import numpy.typing as npt
 from bmi_dmg.config import BmiConfig, CheckpointSettings
 from dmg_core.errors import ConfigError, StateError
 from dmg_core.identity import Identity
-from dmg_core.state import States
+from dmg_core.state import States, read_times
 
 Array = npt.NDArray[Any]
+T = TypeVar("T")
+
+#: By hour: which file has the state of which catchment.
+Holdings = dict[datetime, dict[str, Path]]
 
 _log = logging.getLogger(__name__)
 
@@ -63,11 +67,14 @@ def state_of(states: States, catchment_id: str, where: str) -> tuple[datetime, d
         If there is no such catchment, or its time is none.
     """
     row = states.row_of(catchment_id, where)
+    return _time(states.times[row], catchment_id, where), {name: array[row] for name, array in states.arrays.items()}
+
+
+def _time(text: str, catchment_id: str, where: str) -> datetime:
     try:
-        time = datetime.fromisoformat(states.times[row])
+        return datetime.fromisoformat(text)
     except ValueError as error:
-        raise StateError(f"{where}: the time of {catchment_id}, {states.times[row]!r}, is none") from error
-    return time, {name: array[row] for name, array in states.arrays.items()}
+        raise StateError(f"{where}: the time of {catchment_id}, {text!r}, is none") from error
 
 
 def find_state(source: Path, catchment_id: str) -> tuple[Path, States] | None:
@@ -76,7 +83,8 @@ def find_state(source: Path, catchment_id: str) -> tuple[Path, States] | None:
     Parameters
     ----------
     source : Path
-        A restart file, or a folder of them, of which the newest count; a ``*`` in the name stands for several files.
+        A restart file; or several: a folder of them, or a name with ``*``. Of several the newest hour counts of which there is a state
+        of every catchment that they hold, so that all catchments of a domain start at one hour.
     catchment_id : str
         The catchment.
 
@@ -88,20 +96,75 @@ def find_state(source: Path, catchment_id: str) -> tuple[Path, States] | None:
     Raises
     ------
     StateError
-        If there are no files, or one cannot be read.
+        If there are no files, one cannot be read, or there is no such hour.
     """
-    for file in _files(source):
-        try:
-            status = file.stat()
-        except OSError as error:
-            raise StateError(f"{file}: the initial state cannot be read: {error}") from error
-        states = _read(file, status.st_mtime_ns, status.st_size)
-        if catchment_id in states.row_by_id:
-            return file, states
-    return None
+    files = _files(source)
+    if len(files) == 1:
+        file: Path | None = files[0]
+    else:
+        file = _complete_hour(source, tuple((file, *_stamp(file)) for file in files)).get(catchment_id)
+    if file is None:
+        return None
+    states = _read(file, *_stamp(file))
+    return (file, states) if catchment_id in states.row_by_id else None
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    """Give what changes when a file does: its time and its size."""
+    try:
+        status = file.stat()
+    except OSError as error:
+        raise StateError(f"{file}: the initial state cannot be read: {error}") from error
+    return status.st_mtime_ns, status.st_size
 
 
 @lru_cache(maxsize=4)
+def _complete_hour(source: Path, stamped: tuple[tuple[Path, int, int], ...]) -> dict[str, Path]:
+    """Choose the hour from which all catchments in several files start, once for all of them; tell it if it is not the newest."""
+    holdings = holdings_of([file for file, _, _ in stamped])
+    everyone = {catchment: None for by_catchment in holdings.values() for catchment in by_catchment}
+    newest = max(holdings)
+    lacking = [catchment for catchment in everyone if catchment not in holdings[newest]]
+    if not lacking:
+        return holdings[newest]
+    some = ", ".join(lacking[:5]) + (f" and {len(lacking) - 5} more" if len(lacking) > 5 else "")
+    time = newest_complete(holdings, everyone)
+    if time is None:
+        raise StateError(
+            f"{source}: there is no hour of which all {len(everyone)} catchments in the restart files have a state; of the newest, "
+            f"{newest}, there is none of {some}; remove the files that are not of this run, or name one file"
+        )
+    _log.warning(f"{source}: of the newest hour, {newest}, there is no state of {some}; all catchments start from {time}")
+    return holdings[time]
+
+
+def holdings_of(files: Iterable[Path]) -> Holdings:
+    """Tell of which hours and catchments some files have states.
+
+    Of several files that have the same one, that which was written last counts: restart files of a run with more ranks may lie beside it.
+
+    Raises
+    ------
+    StateError
+        If a file cannot be read.
+    """
+    holdings: Holdings = {}
+    for file in sorted(files, key=lambda file: _stamp(file)[0], reverse=True):
+        for catchment, text in read_times(file).items():
+            holdings.setdefault(_time(text, catchment, str(file)), {}).setdefault(catchment, file)
+    return holdings
+
+
+def newest_complete(holdings: Mapping[datetime, Collection[T]], wanted: Collection[T]) -> datetime | None:
+    """Give the newest hour of which there is everything wanted, if there is one.
+
+    The processes of a run do not write their files together, so the newest file of one may be of a later hour than that of another.
+    """
+    complete = [time for time, held in holdings.items() if all(one in held for one in wanted)]
+    return max(complete, default=None)
+
+
+@lru_cache(maxsize=64)
 def _read(file: Path, modified: int, size: int) -> States:  # noqa: ARG001  # a file that has changed is another one
     """Read a file once for all the catchments of a process that start from it."""
     return States.read(file)
@@ -111,28 +174,24 @@ def _restart_files(folder: Path) -> list[re.Match[str]]:
     return [match for match in (_FILE_NAME.fullmatch(file.name) for file in folder.iterdir()) if match]
 
 
-def restart_files(folder: Path) -> dict[str, list[Path]]:
-    """List the restart files of a folder by their hour, the newest file of an hour first.
+def restart_files(folder: Path) -> list[Path]:
+    """List the restart files of a folder.
 
     Raises
     ------
     StateError
         If there are none.
     """
-    by_hour: dict[str, list[Path]] = {}
-    for match in _restart_files(folder) if folder.is_dir() else []:
-        by_hour.setdefault(match[1], []).append(folder / match[0])
-    if not by_hour:
+    files = [folder / match[0] for match in _restart_files(folder)] if folder.is_dir() else []
+    if not files:
         raise StateError(f"{folder}: there is no restart file")
-    return {hour: sorted(files, key=lambda file: file.stat().st_mtime_ns, reverse=True) for hour, files in by_hour.items()}
+    return sorted(files)
 
 
 def _files(source: Path) -> list[Path]:
     if source.is_dir():
-        newest = max((match[1] for match in _restart_files(source)), default=None)
-        files = sorted(source.glob(f"state_{newest}*.safetensors")) if newest else []
-    else:
-        files = sorted(Path(name) for name in glob.glob(str(source))) if "*" in str(source) else [source]  # noqa: PTH207  # may be absolute
+        return restart_files(source)
+    files = sorted(Path(name) for name in glob.glob(str(source))) if "*" in str(source) else [source]  # noqa: PTH207  # may be absolute
     if not files:
         raise StateError(f"{source}: there is no restart file")
     return files
@@ -161,9 +220,9 @@ class Checkpoints:
     def __init__(self, folder: Path, every: int, keep: int, terms: Mapping[str, object]) -> None:
         self.every = every
         self.terms = terms
-        # The parts of a run may be one file apart; each keeps one that all have.
-        self._folder, self._keep = folder, max(keep, 2) if os.environ.get(PART_VARIABLE) else keep
         self._rank = next((f"_rank{os.environ[name]}" for name in _RANK_VARIABLES if os.environ.get(name, "").isdecimal()), "")
+        # The processes of a run may be one file apart; each keeps one that all have.
+        self._folder, self._keep = folder, max(keep, 2) if self._rank else keep
         self._members: set[str] = set()
         self._arrived: dict[datetime, dict[str, tuple[datetime, Mapping[str, Array]]]] = {}
         try:

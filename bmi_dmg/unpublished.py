@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import difflib
 from functools import partial
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from bmi_dmg.protocols import ReadOnly, Settable, Unpublished
 from bmi_dmg.stepper import Stepper
 from dmg_core import Catchment
-from dmg_core.assimilation import NETWORK, read_state, set_state, store_names
+from dmg_core.assimilation import network_parts, read_state, set_state, stores_by_name
 from dmg_core.calibration import FACTOR, OFFSET
 
 #: Prefix of the variables that are the state of a catchment.
@@ -32,12 +33,39 @@ def state_variables(stepper: Stepper) -> dict[str, Unpublished]:
     """Give stores (mm) and network state as variables to read and set, and the counts of missing forcing."""
     catchment = stepper.catchment
     variables: dict[str, Unpublished] = {}
-    stores, precision = store_names(catchment.engine.model.physics.variant), str(catchment.engine.arrays.h.dtype)
-    for name in (*stores, *NETWORK):
-        units, dtype = ("mm", "float64") if name in stores else ("1", precision)
+    model = catchment.engine.model
+    stores, precision = stores_by_name(model.physics.process), str(model.dtype).removeprefix("torch.")
+    for name in (*stores, *network_parts(model)):
+        units, dtype = (stores[name].unit, "float64") if name in stores else ("1", precision)
         variables[STATE + name] = Settable(units, dtype, partial(read_state, catchment, name), partial(set_state, catchment, name))
     variables[MISSING_HOURS] = ReadOnly("h", "float64", lambda: stepper.weather.missing_hours)
     return variables
+
+
+def raise_no_such(stepper: Stepper, name: str) -> None:
+    """Raise for a parameter, a multiplier or a part of the state that a model does not have; do nothing for other names.
+
+    Raises
+    ------
+    KeyError
+        Naming those that there are.
+    """
+    engine = stepper.catchment.engine
+    parameters = list(engine.calibration.parameters)
+    families = {
+        STATE: (
+            "variables of the state",
+            [STATE + part for part in (*stores_by_name(engine.model.physics.process), *network_parts(engine.model))],
+        ),
+        MULTIPLIER: ("multipliers", [MULTIPLIER + parameter for parameter in parameters]),
+        "par": ("HBV parameters", parameters),
+    }
+    for prefix, (kind, known) in families.items():
+        if name.startswith(prefix) and name not in known:
+            same_letters = [one for one in known if one.lower() == name.lower()]
+            nearest = same_letters or difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {nearest[0]!r}? " if nearest else ""
+            raise KeyError(f"unknown variable {name!r}; {hint}the {kind} of this model are {', '.join(known)}")
 
 
 def parameter_variable(catchment: Catchment, name: str) -> Unpublished | None:

@@ -45,7 +45,7 @@ class OutputVariable:
     units : str
         Units of the values.
     source : str
-        One of :data:`dmg_core.physics.hbv.OUTPUTS`.
+        One of the outputs of the process model.
     meaning : str
         What it is.
     """
@@ -79,13 +79,8 @@ TEMPERATURE: Final = InputVariable("land_surface_air__temperature", "degC", -90.
 PENMAN_MONTEITH_INPUTS: Final = (
     PRECIPITATION,
     TEMPERATURE,
-    InputVariable(
-        "atmosphere_air_water~vapor__relative_saturation",
-        "kg kg-1",
-        0.0,
-        100.0,
-        "specific humidity at 2 m (above 0.02 it is taken as g kg-1)",
-    ),
+    # ngen's name speaks of saturation; what NGIAB gives under it is specific humidity. The most humid air measured has 0.037.
+    InputVariable("atmosphere_air_water~vapor__relative_saturation", "kg kg-1", 0.0, 0.1, "specific humidity at 2 m"),
     InputVariable("land_surface_radiation~incoming~longwave__energy_flux", "W m-2", 0.0, 1000.0, "downward long-wave radiation"),
     InputVariable("land_surface_radiation~incoming~shortwave__energy_flux", "W m-2", 0.0, 2000.0, "downward short-wave radiation"),
     InputVariable("land_surface_air__pressure", "Pa", 30000.0, 120000.0, "air pressure at the surface"),

@@ -28,6 +28,12 @@ ALL_POSSIBLE: Final = -1
 #: Place of precipitation among the variables.
 RAIN: Final = 0
 
+#: What to do about a missing value, where none may take its place or none can.
+_REMEDIES: Final = (
+    "there has been no hour yet whose values could be held",
+    "'missing_forcing: hold' or 'zero_rain' in the BMI config says what to do where weather is missing",
+)
+
 #: Of the modules the compiled code is made of.
 _DIGEST = digest_of(sys.modules[__name__], rows, pet, primitives)
 
@@ -113,10 +119,12 @@ class Weather:
 
     def _error(self, index: int, time: datetime) -> ForcingError:
         variable, value = self._variables[index], self.values[index]
-        problem = "is not set, or NaN" if math.isnan(value) else f"is {value:g} {variable.units}"
+        problem, remedy = f"is {value:g} {variable.units}", ""
+        if math.isnan(value):
+            problem, remedy = "is not set, or NaN", f"; {_REMEDIES[self._missing == 'error']}"
         return ForcingError(
             f"catchment {self._catchment_id}, {time:%Y-%m-%d %H:%M}: {variable.name} {problem}, "
-            f"expected {variable.low:g} to {variable.high:g} {variable.units}"
+            f"expected {variable.low:g} to {variable.high:g} {variable.units}{remedy}"
         )
 
 

@@ -3,8 +3,23 @@
 The package knows hydrology and tensors, nothing of BMI, ngen or NextGen files; :mod:`bmi_dmg` is the skin for those.
 """
 
-from dmg_core.catchment import Catchment
-from dmg_core.engine import Engine
-from dmg_core.model import DeltaModel, load_model
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from dmg_core.catchment import Catchment
+    from dmg_core.engine import Engine
+    from dmg_core.model import DeltaModel, load_model
 
 __all__ = ["Catchment", "DeltaModel", "Engine", "load_model"]
+
+_MODULES: Final = {"Catchment": "catchment", "DeltaModel": "model", "Engine": "engine", "load_model": "model"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for when it is: errors and files are needed where torch is not."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"dmg_core.{_MODULES[name]}"), name)

@@ -2,14 +2,14 @@
 
 Numba caches a compiled function beside its source file, or in the user's cache folder where that is not writeable; files are renamed into
 place, so that many processes may start at once. It notices changes in that one source file only. Our kernels are built from equations in
-other files, so the name of a kernel carries a digest of all the sources it is made of: changed equations are a new kernel.
+other files, so the name of a kernel carries a digest of all the sources it is made of: changed equations are a new kernel. What is read
+from disk is checked before it is loaded (:mod:`dmg_core.code_cache`).
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import pickle
 from collections.abc import Callable
 from pathlib import Path
 from types import FunctionType, ModuleType, NoneType
@@ -17,7 +17,8 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba.core.caching import FunctionCache
+
+from dmg_core.code_cache import FORMAT, CodeCache
 
 _log = logging.getLogger(__name__)
 
@@ -94,30 +95,10 @@ def _content_of(value: Any) -> str:
     return f"{type(value).__name__} {getattr(value, '__name__', '')}"
 
 
-class _ForgivingCache(FunctionCache):
-    """Compiled code on disk whose damage, or lack of room for it, costs a compilation, not the run."""
-
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Find compiled code; damaged files are as good as none."""
-        try:
-            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]  # numba has no types here
-        except (OSError, EOFError, pickle.UnpicklingError) as error:
-            _log.warning("compiled code in %s cannot be read and is made anew: %s", self.cache_path, error)
-            self.flush()
-            return None
-
-    def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep compiled code, if there is room."""
-        try:
-            super().save_overload(sig, data)  # type: ignore[no-untyped-call]  # nor here
-        except OSError as error:
-            _log.warning("compiled code cannot be kept in %s and is made anew at every start: %s", self.cache_path, error)
-
-
 def cache_folder(function: Callable[..., Any]) -> Path | None:
     """Folder in which numba keeps the compiled code of a function; None where it can keep none."""
     try:
-        return Path(_ForgivingCache(function).cache_path)  # type: ignore[no-untyped-call]  # nor here
+        return Path(CodeCache(function).cache_path)
     except RuntimeError:
         return None
 
@@ -149,13 +130,10 @@ def compile_kernel(template: Callable[..., Any], name: str, digest: str, **bindi
         The kernel, compiled at its first call, without holding the interpreter lock.
     """
     copy = rebind(template, **bindings)
-    copy.__qualname__ = f"{template.__name__}_{name}_{digest}"
-    kernel: Callable[..., Any]
+    copy.__qualname__ = f"{template.__name__}_{name}_{digest}_{FORMAT}"
+    kernel = _compile(copy)
     try:
-        cached = _compile(copy, cache=True)
-        cached._cache = _ForgivingCache(copy)
-        kernel = cached
+        kernel._cache = CodeCache(copy)
     except RuntimeError as error:
         _log.warning("compiled code cannot be kept and is made anew at every start (%s); set NUMBA_CACHE_DIR to a writeable folder", error)
-        kernel = _compile(copy)
-    return kernel
+    return kernel  # type: ignore[no-any-return]  # numba has no types here

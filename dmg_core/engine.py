@@ -2,43 +2,40 @@
 
 An :class:`Engine` holds a network once and a row of arrays for each catchment. Catchments are stepped one by one, all together, or
 through whole series; in any mixture the numbers are those of one batch run.
+
+Several threads may use an engine: they take turns. Each method holds the engine's lock from its first look at the arrays to its last, so
+that catchments which each belong to one thread get the numbers they would get in a single one.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import partial
 from pathlib import Path
+from struct import Struct
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from dmg_core.arrays import SERIES_FIELDS, STATE_FIELDS, CatchmentArrays
-from dmg_core.attributes import attribute_table, needed_attributes, require_finite
+from dmg_core.arrays import INCREMENTS
 from dmg_core.backends import make_backend
-from dmg_core.calibration import Calibration
 from dmg_core.catchment import Catchment
-from dmg_core.errors import AttributeTableError
+from dmg_core.catchments import Catchments
+from dmg_core.errors import CatchmentError
 from dmg_core.forcing import require_series
-from dmg_core.identity import Identity, identity_of
 from dmg_core.model import DeltaModel, load_model, model_reader
-from dmg_core.physics.hbv import OUTPUTS, output_places
-from dmg_core.state import require_like
-from dmg_core.static_parameters import StaticParameters
+from dmg_core.rows import checked_row, checked_rows
+from dmg_core.turns import in_turn
 
 FloatArray = npt.NDArray[np.float64]
 
-_log = logging.getLogger(__name__)
-
-#: Selections of outputs.
-ALL_OUTPUTS = np.arange(len(OUTPUTS))
+#: Selection of no outputs.
 _NO_OUTPUTS = np.empty(0, np.int64)
 
 
-class Engine:
+class Engine(Catchments):
     """A model and its catchments.
 
     Parameters
@@ -57,12 +54,16 @@ class Engine:
 
     Attributes
     ----------
+    outputs : tuple of str
+        All outputs of the process model.
     attribute_names : tuple of str
         Attributes a catchment must have.
     arrays : CatchmentArrays
         State and constants of the catchments.
     calibration : Calibration
         Parameters set from outside.
+    lock : RLock
+        Held by every method while it works. Whoever touches the arrays from outside holds it, too.
 
     Raises
     ------
@@ -78,17 +79,18 @@ class Engine:
         threads: int = 1,
         reload: Callable[[], DeltaModel] | None = None,
     ) -> None:
-        self.model = model.eval()
-        self._static_parameters = StaticParameters(model, reload)
-        self.calibration = Calibration(model.physics)
-        self.attribute_names = needed_attributes(model)
-        self._ids: list[str] = []
-        self.arrays = CatchmentArrays.allocate(model, 0)
+        super().__init__(model.eval(), reload)
         self._backend = make_backend(model, device, backend, threads)
+        self._bind()
+        self.outputs = model.physics.layout.outputs
+        self._all_outputs = np.arange(len(self.outputs))
+        count = len(model.physics.process.forcings)
+        self._one_forcing = np.empty((1, 1, count))
+        self._set_weather = partial(Struct(f"{count}d").pack_into, self._one_forcing.reshape(-1).data, 0)
+        self._one_result = np.empty((len(self.outputs), 1, 1))
+
+    def _bind(self) -> None:
         self._backend.bind(self.arrays)
-        self._unsettled = False
-        self._one_forcing = np.empty((1, 1, 3))
-        self._one_result = np.empty((len(OUTPUTS), 1, 1))
 
     @classmethod
     def from_folder(
@@ -116,15 +118,7 @@ class Engine:
         reload = None if keep_static_network else model_reader(folder, dtype)
         return cls(load_model(folder, dtype), device, backend, threads, reload)
 
-    def __len__(self) -> int:
-        """Return the number of catchments."""
-        return len(self._ids)
-
-    @property
-    def ids(self) -> tuple[str, ...]:
-        """Catchment ids, in row order."""
-        return tuple(self._ids)
-
+    @in_turn
     def add(self, attributes: Mapping[str, Any], ids: Iterable[str] | None = None) -> list[Catchment]:
         """Add catchments that start from nothing.
 
@@ -135,7 +129,7 @@ class Engine:
         attributes : mapping of str to array-like (N,)
             Values by name, a table with such columns included; those the model does not need are ignored.
         ids : iterable of str, optional
-            Names for messages; row numbers by default.
+            Their names, no two alike in an engine; row numbers by default.
 
         Returns
         -------
@@ -146,245 +140,169 @@ class Engine:
         ------
         AttributeTableError
             If attributes are missing, of different lengths or non-finite. Nothing is added then.
+        CatchmentError
+            If two catchments would have one name.
         """
-        values = attribute_table(attributes, self.attribute_names)
-        count, first = len(values), len(self)
-        names = [str(name) for name in ids] if ids is not None else [str(row) for row in range(first, first + count)]
-        if len(names) != count:
-            raise AttributeTableError(f"{len(names)} ids for {count} catchments")
-        require_finite(values, names, self.attribute_names)
-        if first + count > self.arrays.capacity:
-            self.arrays.grow(self.model, max(first + count, 2 * self.arrays.capacity))
-            self._backend.bind(self.arrays)
-        self.arrays.place(self.model, slice(first, first + count), dict(zip(self.attribute_names, values.T, strict=True)))
-        self._ids += names
-        self._unsettled = True
-        return [Catchment(self, row) for row in range(first, first + count)]
+        return [Catchment(self, row) for row in self._place(attributes, ids)]
 
+    @in_turn
     def withdraw(self, catchment: Catchment) -> None:
-        """Take back the catchment that was added last.
+        """Take back the catchment that was added last; its handle is of no use afterwards.
 
         Raises
         ------
-        ValueError
+        CatchmentError
             If it is not the last one.
         """
-        if catchment.row != len(self) - 1:
-            raise ValueError(f"catchment {catchment.id} was not added last")
-        self._ids.pop()
-        self.calibration.forget(catchment.row)
-        fresh = CatchmentArrays.allocate(self.model, 1)
-        for name, array in vars(self.arrays).items():
-            array[catchment.row] = getattr(fresh, name)[0]
+        catchment.require_present()
+        if catchment.engine is not self or catchment.row != len(self) - 1:
+            raise CatchmentError(f"catchment {catchment.id} was not added last")
+        self._remove_last()
 
+    @in_turn
     def step(self, forcing: npt.ArrayLike) -> dict[str, FloatArray]:
         """Advance all catchments by one step.
 
         Parameters
         ----------
-        forcing : array-like, shape (N, 3)
-            Precipitation (mm per step), temperature (°C) and potential evapotranspiration (mm per step).
+        forcing : array-like, shape (N, F)
+            Forcings of the process model in declared order; of HBV precipitation (mm per step), temperature (°C) and potential
+            evapotranspiration (mm per step).
 
         Returns
         -------
         dict of str to ndarray (N,)
-            All of :data:`dmg_core.physics.hbv.OUTPUTS`.
+            All of :attr:`outputs`.
 
         Raises
         ------
         ForcingError
-            If the forcing has the wrong shape or is not finite.
+            If the forcing has the wrong shape, is not finite, or has depths below 0.
         StateError
             If static parameters are not known yet and no series has been run to give them.
         """
         series = np.ascontiguousarray(forcing, np.float64)[None]
-        require_series(series, self._ids)
+        require_series(series, self._ids, self.model.physics.process.forcings)
         self._settle(slice(0, len(self)))
-        return {name: values[0] for name, values in self._advance(0, len(self), series, ALL_OUTPUTS).items()}
+        return {name: values[0] for name, values in self._advance(0, len(self), series, self._all_outputs).items()}
 
-    def run(self, forcing: npt.ArrayLike, outputs: Sequence[str] = OUTPUTS) -> dict[str, FloatArray]:
+    @in_turn
+    def run(self, forcing: npt.ArrayLike, outputs: Sequence[str] | None = None) -> dict[str, FloatArray]:
         """Advance all catchments through a series, going on from their current state; see :meth:`run_rows`."""
         return self.run_rows(slice(0, len(self)), forcing, outputs)
 
-    def run_rows(self, rows: slice, forcing: npt.ArrayLike, outputs: Sequence[str] = OUTPUTS) -> dict[str, FloatArray]:
+    @in_turn
+    def run_rows(self, rows: slice, forcing: npt.ArrayLike, outputs: Sequence[str] | None = None) -> dict[str, FloatArray]:
         """Advance some catchments through a series, going on from their current state.
 
-        The first series that catchments of a 1.0 or 1.1p model are run through also fixes their static parameters; see
-        :meth:`settle_from_series`.
+        The first series that catchments are run through also fixes their static parameters where these come from a series (HBV 1.0 and
+        1.1p); see :meth:`settle_from_series`.
 
         Parameters
         ----------
         rows : slice
-            The catchments, N of them.
-        forcing : array-like, shape (T, N, 3)
-            Precipitation (mm per step), temperature (°C) and potential evapotranspiration (mm per step).
-        outputs : sequence of str
-            Which outputs are wanted; fewer need less memory.
+            The catchments, N of them, one after the other: start and stop from 0 to ``len(engine)``.
+        forcing : array-like, shape (T, N, F)
+            See :meth:`step`.
+        outputs : sequence of str, optional
+            Which outputs are wanted, by default all; fewer need less memory.
 
         Returns
         -------
         dict of str to ndarray (T, N)
-            Depths in mm per step, stores in mm at the end of the step.
+            Fluxes per step, stores at the end of the step, in the units of the process model.
 
         Raises
         ------
         ForcingError
-            If the forcing has the wrong shape or is not finite.
+            If the forcing has the wrong shape, is not finite, or has depths below 0.
         StateError
             If static parameters are to come from a series without steps.
+        CatchmentError
+            If the engine has no such rows.
         """
+        rows = checked_rows(rows, len(self))
         series = np.ascontiguousarray(forcing, np.float64)
-        require_series(series, self._ids[rows])
-        selection = output_places(outputs)
+        require_series(series, self._ids[rows], self.model.physics.process.forcings)
+        selection = self._all_outputs if outputs is None else self.model.physics.layout.places(outputs)
         if self.model.static_from_series:
-            self.settle_from_series(rows, series)
+            self._settle_from_series(rows, series)
         else:
             self._settle(rows, more_to_come=rows != slice(0, len(self)))
         return self._advance(rows.start, rows.stop, series, selection)
 
-    def advance(self, row: int, precipitation: float, temperature: float, pet: float) -> FloatArray:
+    def advance(self, row: int, *weather: float) -> FloatArray:
         """Advance one catchment by one step; the fast path under :meth:`Catchment.step`.
 
-        Returns
-        -------
-        ndarray, shape (len(OUTPUTS),)
-            The outputs; the same array at every call.
-        """
-        if self._unsettled:
-            self._settle(slice(row, row + 1))
-        weather = self._one_forcing[0, 0]
-        weather[0], weather[1], weather[2] = precipitation, temperature, pet
-        self._advance_one(row)
-        return self._one_result[:, 0, 0]
-
-    def budget(self) -> dict[str, FloatArray]:
-        """Water budget of each catchment since it started, or since :meth:`reset_budget`.
-
-        Returns
-        -------
-        dict of str to ndarray (N,)
-            Sums of precipitation, regional exchange (positive: gained), aet, streamflow, leakage through numerical clamps (negative:
-            created), increments (:meth:`set_state`) and re-anchoring (:meth:`reanchored`), the change of storage (stores, and water under
-            way), and the residual, which is rounding alone; mm.
-        """
-        rows = slice(0, len(self))
-        self.catch_up(rows)
-        budget = self.arrays.water(rows)
-        budget["reanchoring"] = self.reanchored(rows)
-        gained = budget["precipitation"] + budget["regional_exchange"] + budget["increments"] + budget["reanchoring"]
-        budget["residual"] = gained - budget["aet"] - budget["streamflow"] - budget["leaked"] - budget["storage_change"]
-        return budget
-
-    def reset_budget(self, rows: slice | None = None) -> None:
-        """Start the sums of the water budget anew, of all catchments or of some, from the water there is."""
-        rows = slice(0, len(self)) if rows is None else rows
-        self.catch_up(rows)
-        self.arrays.budget[rows] = 0.0
-        self.arrays.initial_storage[rows] = self.arrays.storage(rows)
-
-    def catch_up(self, rows: slice) -> None:
-        """Do what is due before the state of some catchments is looked at or changed: nothing but in multi-timescale runs."""
-
-    def reanchored(self, rows: slice) -> FloatArray:
-        """Water put into the stores of some catchments by starting anew from another model, mm: none but in multi-timescale runs."""
-        return np.zeros(rows.stop - rows.start)
-
-    def state_arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Arrays, a row for each catchment, that are its state (:class:`dmg_core.arrays.CatchmentArrays`)."""
-        names = (*STATE_FIELDS, *SERIES_FIELDS) if self.model.static_from_series else STATE_FIELDS
-        return {name: getattr(self.arrays, name) for name in names}
-
-    @cached_property
-    def identity(self) -> Identity:
-        """What model the states of this engine belong to."""
-        return identity_of(self._static_parameters.whole_model())
-
-    def capture(self, rows: slice) -> dict[str, npt.NDArray[Any]]:
-        """Copy the state of some catchments: arrays with one row for each.
-
-        Raises
-        ------
-        StateError
-            If static parameters that come from a series are not known yet.
-        """
-        if self.model.static_from_series:
-            self._settle(rows)
-        self.catch_up(rows)
-        return {name: array[rows].copy() for name, array in self.state_arrays().items()}
-
-    def restore(self, row: int, state: Mapping[str, npt.NDArray[Any]], where: str) -> None:
-        """Set the state of a catchment.
+        Whoever calls it has made sure that the weather is possible, as :meth:`Catchment.step` does.
 
         Parameters
         ----------
         row : int
-            The catchment.
-        state : mapping of str to ndarray
-            Its row of each array of :meth:`capture`; arrays of other names are ignored.
-        where : str
-            Where the state comes from, for messages.
+            Which catchment.
+        *weather : float
+            One value of each forcing, in declared order.
+
+        Returns
+        -------
+        ndarray, shape (len(outputs),)
+            The outputs.
 
         Raises
         ------
-        StateError
-            If arrays are missing, misshapen, of another type or not finite; nothing is changed then.
+        CatchmentError
+            If the engine has no such row.
         """
-        arrays = self.state_arrays()
-        for name, array in arrays.items():
-            require_like(name, state, array[row], where)
-        for name, array in arrays.items():
-            array[row] = state[name]
-        if self.model.static_from_series:
-            self.arrays.settled[row] = True
+        with self.lock:
+            if not 0 <= row < len(self._ids):
+                checked_row(row, len(self))
+            if self._unsettled:
+                self._settle(slice(row, row + 1))
+            self._set_weather(*weather)
+            self._advance_one(row)
+            return self._one_result.ravel().copy()
 
-    def _settle(self, rows: slice, *, more_to_come: bool = False) -> None:
-        """Make sure that ``rows`` have their static parameters; with more rows to come, the network for it is kept till then.
+    @in_turn
+    def budget(self) -> dict[str, FloatArray]:
+        """Balance of each catchment since it started, or since :meth:`reset_budget`.
 
-        Those that follow from attributes are computed for all catchments that wait for them.
+        Returns
+        -------
+        dict of str to ndarray (N,)
+            Sums of what the process model declares to count (of HBV precipitation, regional exchange, positive: gained, aet, streamflow
+            and leakage by bounds of stores, negative: created, mm), increments (:func:`dmg_core.assimilation.set_state`) and re-anchoring
+            (:meth:`reanchored`), the change of storage (stores, and what is in transit), and the residual, which is rounding alone.
         """
-        waiting = self._waiting()
-        if self.model.static_from_series:
-            self._static_parameters.require_settled(self.arrays, rows, self._ids)
-            self._unsettled = len(waiting) > 0
-            return
-        self._static_parameters.from_attributes(self.arrays, waiting, keep_network=more_to_come)
-        self.calibration.apply(self.arrays, waiting)
-        self._unsettled = more_to_come
+        rows = slice(0, len(self))
+        self.catch_up(rows)
+        budget = self.arrays.balance(self.model, rows)
+        budget["reanchoring"] = self.reanchored(rows)
+        signs = self.model.physics.layout.budget
+        gained, lost = ([budget[name] for name, sign in signs.items() if sign == wanted] for wanted in (1.0, -1.0))
+        residual = sum([*gained, budget[INCREMENTS], budget["reanchoring"]], np.zeros(len(self)))
+        for term in (*lost, budget["storage_change"]):
+            residual = residual - term
+        budget["residual"] = residual
+        return budget
 
-    def settle_from_series(self, rows: slice, series: FloatArray) -> None:
-        """Fix the static parameters of those of ``rows`` that wait for them, without advancing any.
+    @in_turn
+    def reset_budget(self, rows: slice | None = None) -> None:
+        """Start the sums of the water budget anew, of all catchments or of some, from the water there is."""
+        rows = checked_rows(slice(None) if rows is None else rows, len(self))
+        self.catch_up(rows)
+        self.arrays.budget[rows] = 0.0
+        self.arrays.initial_storage[rows] = self.arrays.storage(self.model, rows)
 
-        They are the network's outputs at the end of a series, as in the batch runs that 1.0 and 1.1p models are trained with.
-
-        Parameters
-        ----------
-        rows : slice
-            Catchments, N of them.
-        series : ndarray, shape (T, N, 3)
-            See :meth:`run_rows`.
-
-        Raises
-        ------
-        StateError
-            If the series has no steps.
-        """
-        places = np.flatnonzero(~self.arrays.settled[rows])
-        if not len(places):
-            return
-        waiting = rows.start + places
-        self._static_parameters.from_series(self.arrays, waiting, series[:, places])
-        self.calibration.apply(self.arrays, waiting)
-        _log.info("static parameters of %d catchments are fixed by the end of a series of %d steps", len(waiting), len(series))
-        self._unsettled = len(self._waiting()) > 0
-
-    def _waiting(self) -> npt.NDArray[np.int64]:
-        return np.flatnonzero(~self.arrays.settled[: len(self)])
+    def reanchored(self, rows: slice) -> FloatArray:
+        """Water put into the stores of some catchments by starting anew from another model, mm: none but in multi-timescale runs."""
+        rows = checked_rows(rows, len(self))
+        return np.zeros(rows.stop - rows.start)
 
     def _advance(self, first: int, last: int, series: FloatArray, selection: npt.NDArray[np.int64]) -> dict[str, FloatArray]:
         results = np.empty((len(selection), len(series), last - first))
         if len(series) and last > first:
             self._advance_rows(first, last, series, selection, results)
-        return {OUTPUTS[place]: values for place, values in zip(selection, results, strict=True)}
+        return {self.outputs[place]: values for place, values in zip(selection, results, strict=True)}
 
     def _advance_rows(self, first: int, last: int, series: FloatArray, selection: npt.NDArray[np.int64], results: FloatArray) -> None:
         """Advance rows whose static parameters are known; see :meth:`dmg_core.backends.Backend.advance`."""
@@ -392,7 +310,7 @@ class Engine:
 
     def _advance_one(self, row: int) -> None:
         """Advance a row through the one step of weather that is set, with all outputs."""
-        self._backend.advance(row, row + 1, self._one_forcing, ALL_OUTPUTS, self._one_result)
+        self._backend.advance(row, row + 1, self._one_forcing, self._all_outputs, self._one_result)
 
     def _run_through(self, first: int, last: int, series: FloatArray) -> None:
         """Advance rows through a series without looking at outputs."""

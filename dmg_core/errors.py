@@ -29,3 +29,25 @@ class ForcingError(DmgError):
 
 class StateError(DmgError):
     """Raise if a state does not belong to the model or catchment it is given to, or the model is not ready to step."""
+
+
+class CatchmentError(DmgError, IndexError, ValueError):
+    """Raise if an engine has no such catchment, not any more, or another of that name; what a list or numpy would raise as well."""
+
+
+class WriteError(OSError, DmgError):
+    """Raise if a file cannot be written: the disk is full or read-only, or permission is missing.
+
+    Parameters
+    ----------
+    errno : int or None
+        Number of the system's error.
+    strerror : str
+        What the system says.
+    filename : str
+        The file that was to be written.
+    """
+
+    def __str__(self) -> str:
+        """Name the file and what the system says."""
+        return f"{self.filename}: cannot be written: {self.strerror}"

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO
+from typing import BinaryIO, Final
 from uuid import uuid4
+
+from dmg_core.errors import WriteError
+
+#: How errors of the NetCDF library begin.
+_OF_NETCDF: Final = "NetCDF:"
+#: Bytes below which a disk counts as full.
+_FULL: Final = 1_000_000
 
 
 @contextmanager
@@ -24,18 +33,25 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     ------
     BinaryIO
         A temporary file in the same folder. An error in the block removes it and leaves ``path`` as it was.
+
+    Raises
+    ------
+    WriteError
+        If the file cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
-    try:
-        with temporary.open("xb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with write_errors(path, temporary):
+        try:
+            with temporary.open("xb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+            sync(path.parent)
+        except BaseException:
+            with suppress(OSError):  # the error that counts is on its way
+                temporary.unlink(missing_ok=True)
+            raise
 
 
 @contextmanager
@@ -51,21 +67,62 @@ def path_written_whole(path: Path) -> Iterator[Path]:
     ------
     Path
         Where to write a file of the same name, which replaces ``path`` when the block has ended without an error.
+
+    Raises
+    ------
+    WriteError
+        If the file cannot be written.
     """
-    with TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+    with write_errors(path, path.parent), TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         unfinished = Path(folder) / path.name
         yield unfinished
-        with unfinished.open("rb") as stream:
-            os.fsync(stream.fileno())
+        sync(unfinished)
         unfinished.replace(path)
-        _sync_folder(path.parent)
+        sync(path.parent)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make the new name of a file survive a power failure, where folders can be opened (not on Windows)."""
-    if os.name == "nt":
+@contextmanager
+def write_errors(path: Path, working: Path | None = None) -> Iterator[None]:
+    """Turn errors of the file system, met while a file is written, into one that names the file.
+
+    The system names no file where a disk is full, and libraries for NetCDF say something of their own then.
+
+    Parameters
+    ----------
+    path : Path
+        The file, or folder, that is to be written.
+    working : Path, optional
+        Where that is done: this file, or files in this folder. Errors about other files pass through then.
+    """
+    try:
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        if working is not None and error.filename is not None and not _is_within(Path(os.fsdecode(error.filename)), (working, path)):
+            raise
+        raise WriteError(error.errno, error.strerror or str(error), str(path)) from error
+    except RuntimeError as error:
+        if not str(error).startswith(_OF_NETCDF):
+            raise
+        reason = os.strerror(errno.ENOSPC) if _is_full(path) else str(error)
+        raise WriteError(errno.EIO, reason, str(path)) from error
+
+
+def _is_within(file: Path, places: Sequence[Path]) -> bool:
+    return any(place in (file, *file.parents) for place in places)
+
+
+def _is_full(path: Path) -> bool:
+    folder = next(folder for folder in path.absolute().parents if folder.is_dir())
+    return shutil.disk_usage(folder).free < _FULL
+
+
+def sync(path: Path) -> None:
+    """Make a file's content, or the names in a folder, survive a power failure, where folders can be opened (not on Windows)."""
+    if os.name == "nt" and path.is_dir():
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

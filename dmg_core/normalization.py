@@ -11,18 +11,31 @@ import torch
 
 from dmg_core.errors import CheckpointError, DmgError
 
-#: Added to the standard deviation, so that a variable that never varies does not divide by zero.
+#: Added to the standard deviation, as the models of the public framework were trained.
 DIVISOR_OFFSET = 1e-6
+#: A standard deviation below this share of the mean is rounding: the variable is constant in training.
+CONSTANT_SHARE = 1e-6
 #: Added before the logarithm, so that a dry day has one.
 LOG_OFFSET = 0.1
 
-#: Places of the mean and the standard deviation in a row of statistics: ``[p10, p90, mean, std]``.
-MEAN, STD = 2, 3
+#: Places in a row of statistics: ``[p10, p90, mean, std]``, and ``min, max`` where they are known.
+P10, P90, MEAN, STD, MIN, MAX = range(6)
+
+
+def is_constant(mean: npt.ArrayLike, std: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+    """Whether a variable never varied in training, so that a network can have learned nothing from it.
+
+    Parameters
+    ----------
+    mean, std : array_like
+        Of the training data.
+    """
+    return np.asarray(np.asarray(std) <= CONSTANT_SHARE * np.abs(mean))
 
 
 @dataclass(frozen=True, eq=False)
 class Normalizer:
-    """Turn physical values into network inputs: ``(x - mean) / (std + 1e-6)``.
+    """Turn physical values into network inputs: ``(x - mean) / (std + 1e-6)``, of variables that are constant in training ``x - mean``.
 
     Variables marked in ``log`` are first transformed to ``log10(sqrt(max(x, 0)) + 0.1)``; their statistics are those of the transformed
     values.
@@ -35,12 +48,15 @@ class Normalizer:
         Statistics, in the variables' units (or of the logarithms).
     log : ndarray of bool, shape (n,)
         Which variables are log-normalised.
+    rows : tuple of (p10, p90, mean, std) or (p10, p90, mean, std, min, max)
+        All that is known of each variable in training, if it is.
     """
 
     names: tuple[str, ...]
     mean: npt.NDArray[np.float64]
     std: npt.NDArray[np.float64]
     log: npt.NDArray[np.bool_]
+    rows: tuple[tuple[float, ...], ...] = ()
 
     @classmethod
     def from_statistics(cls, statistics: Mapping[str, Sequence[float]], names: Sequence[str], log_names: Sequence[str] = ()) -> Normalizer:
@@ -48,7 +64,7 @@ class Normalizer:
 
         Parameters
         ----------
-        statistics : mapping of str to (p10, p90, mean, std)
+        statistics : mapping of str to (p10, p90, mean, std) or (p10, p90, mean, std, min, max)
             As in ``normalization_statistics.json``.
         names : sequence of str
             Variables to normalise, in order.
@@ -68,12 +84,13 @@ class Normalizer:
             mean=np.array([statistics[name][MEAN] for name in names], dtype=np.float64),
             std=np.array([statistics[name][STD] for name in names], dtype=np.float64),
             log=np.array([name in log_names for name in names], dtype=np.bool_),
+            rows=tuple(tuple(statistics[name]) for name in names),
         )
 
     @property
     def divisor(self) -> npt.NDArray[np.float64]:
-        """What ``x - mean`` is divided by: ``std + 1e-6``, shape (n,)."""
-        return self.std + DIVISOR_OFFSET
+        """What ``x - mean`` is divided by: ``std + 1e-6``, or 1 where a variable is constant in training; shape (n,)."""
+        return np.where(is_constant(self.mean, self.std), 1.0, self.std + DIVISOR_OFFSET)
 
     def __call__(self, values: torch.Tensor) -> torch.Tensor:
         """Normalise a tensor; gradients flow through.

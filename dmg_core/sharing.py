@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Lock
 from weakref import WeakValueDictionary
 
 from dmg_core.checkpoint import is_multi_timescale_folder
@@ -11,6 +12,7 @@ from dmg_core.multi_timescale import Coupling, MultiTimescaleEngine
 
 #: Engines in use, by what makes them differ; one goes when its last catchment is let go.
 _shared: WeakValueDictionary[tuple[Path, str, str, str, Coupling], Engine] = WeakValueDictionary()
+_lock = Lock()
 
 
 def open_engine(
@@ -40,7 +42,7 @@ def open_engine(
 def shared_engine(
     folder: str | Path, dtype: str = "float32", device: str = "cpu", backend: str = "auto", coupling: Coupling | None = None
 ) -> Engine:
-    """Return the one engine of this process for a model folder, precision, device, backend and coupling.
+    """Return the one engine of this process for a model folder, precision, device, backend and coupling, whichever thread asks.
 
     Parameters
     ----------
@@ -52,7 +54,8 @@ def shared_engine(
         See :func:`open_engine`.
     """
     key = (Path(folder).resolve(), dtype, device, backend, coupling or Coupling())
-    engine = _shared.get(key)
-    if engine is None:
-        engine = _shared[key] = open_engine(key[0], dtype, device, backend, coupling=coupling)
+    with _lock:
+        engine = _shared.get(key)
+        if engine is None:
+            engine = _shared[key] = open_engine(key[0], dtype, device, backend, coupling=coupling)
     return engine

@@ -32,6 +32,9 @@ VERSION: Final = 1
 #: The only key of the header's metadata; safetensors writes several in any order, and equal states are to be equal bytes.
 _KEY: Final = "state"
 
+#: Bytes in which a safetensors file says how long its header is.
+_LENGTH: Final = 8
+
 
 @dataclass(frozen=True, eq=False)
 class States:
@@ -133,7 +136,7 @@ class States:
             with written_whole(path) as stream:
                 stream.write(self.to_bytes())
         except OSError as error:
-            raise StateError(f"{path}: the state cannot be written: {error}") from error
+            raise StateError(f"{path}: the state cannot be written: {error.strerror or error}") from error
 
     @classmethod
     def read(cls, path: Path) -> States:
@@ -151,6 +154,33 @@ class States:
         return cls.from_bytes(data, str(path))
 
 
+def read_times(path: Path) -> dict[str, str]:
+    """Read of which catchments and times a file has states, without the states themselves.
+
+    Returns
+    -------
+    dict of str to str
+        Start of each catchment's next step, ISO 8601.
+
+    Raises
+    ------
+    StateError
+        If the file cannot be read, or its header is not that of states; a digest is not looked at.
+    """
+    try:
+        with path.open("rb") as stream:
+            length = int.from_bytes(stream.read(_LENGTH), "little")
+            about = json.loads(json.loads(stream.read(min(length, path.stat().st_size)))["__metadata__"][_KEY])
+        ids, times = about["ids"], about["times"]
+        if not all(isinstance(text, str) for text in (*ids, *times)):
+            raise ValueError("ids and times must be texts")
+        return dict(zip(ids, times, strict=True))
+    except OSError as error:
+        raise StateError(f"{path}: the state cannot be read: {error}") from error
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise StateError(f"{path}: no state, or a damaged or truncated one ({type(error).__name__}: {error})") from error
+
+
 def _digest(about: Mapping[str, Any], arrays: Mapping[str, Array]) -> str:
     digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
     for name in sorted(arrays):
@@ -164,8 +194,8 @@ def _parse(data: bytes, where: str) -> tuple[dict[str, Any], dict[str, Array]]:
     """Read header and arrays, and make sure that they have the form of states."""
     try:
         arrays = safetensors.numpy.load(data)
-        length = int.from_bytes(data[:8], "little")
-        about = json.loads(json.loads(data[8 : 8 + length])["__metadata__"][_KEY])
+        length = int.from_bytes(data[:_LENGTH], "little")
+        about = json.loads(json.loads(data[_LENGTH : _LENGTH + length])["__metadata__"][_KEY])
         kind, version = about["kind"], about["version"]
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise StateError(f"{where}: no state, or a damaged or truncated one ({type(error).__name__}: {error})") from error

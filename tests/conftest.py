@@ -16,12 +16,27 @@ settings.register_profile("project", settings(), deadline=None)
 settings.load_profile("project")
 
 
+SHARED = Path(os.environ.get("DMG_SHARED") or Path(__file__).resolve().parents[2] / "shared")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """Folder with real data and reference figures: ``DMG_SHARED``, or ``shared`` beside the repository."""
-    folder = Path(os.environ.get("DMG_SHARED") or Path(__file__).resolve().parents[2] / "shared")
-    if not folder.is_dir():
-        pytest.skip(f"no real data at {folder}; set DMG_SHARED to its folder")
+    if not SHARED.is_dir():
+        pytest.skip(f"no real data at {SHARED}; set DMG_SHARED to its folder")
+    return SHARED
+
+
+def _parity_folders() -> dict[str, Path]:
+    """Figures of the public implementation: a part of them, which the repository holds, and all where they are at hand."""
+    every = {"part": Path(__file__).parent / "data" / "parity", "whole": SHARED / "parity"}
+    return {name: folder for name, folder in every.items() if name == "part" or folder.is_dir()}
+
+
+@pytest.fixture(scope="session", params=_parity_folders().values(), ids=_parity_folders().keys())
+def parity(request: pytest.FixtureRequest) -> Path:
+    """Folder with figures of the public implementation; there always is one."""
+    folder: Path = request.param
     return folder
 
 

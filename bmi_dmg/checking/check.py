@@ -17,9 +17,13 @@ from typing import Any, Final
 import numpy as np
 
 from bmi_dmg.checking.findings import Finding, Findings, Severity, Subject, listing
+from bmi_dmg.checking.ngen_checks import inspect_for_ngen
 from bmi_dmg.checking.preflight import NO_CATCHMENTS, RunPlan, inspect_run
+from bmi_dmg.driver.claim import leftovers, running
 from bmi_dmg.driver.lifecycle import finalize_all, working_in
+from bmi_dmg.driver.outputs import DATASET
 from bmi_dmg.run_folder.hydrofabric import Catchments
+from bmi_dmg.run_folder.ngen_kinds import NgenKind
 from bmi_dmg.run_folder.realization import ID_TOKEN, Realization, read_realization
 
 DISTRIBUTION: Final = "bmi-dmg"
@@ -68,23 +72,27 @@ class CheckResult:
         return "\n".join([*lines, f"{self.run_folder}: {', '.join(counts) or 'nothing to object to'}"])
 
 
-def check_folder(run_folder: str | os.PathLike[str]) -> CheckResult:
+def check_folder(run_folder: str | os.PathLike[str], *, ngen: NgenKind | str | None = None) -> CheckResult:
     """Look at a run folder; nothing in it is changed.
 
     Parameters
     ----------
     run_folder : path
         Folder with ``config/*realization*.json``, BMI configs, forcing and, as a rule, ``config/*.gpkg``.
+    ngen : NgenKind or str, optional
+        Which ngen is to run it: what that one would refuse, or pass over, is looked at too. By default ``bmi-dmg run`` is to.
     """
     folder, findings = Path(run_folder).resolve(), Findings()
-    realization = findings.attempt(Subject("realization", folder / "config", REALIZATION_REMEDY), read_realization, folder)
+    kind = None if ngen is None else NgenKind(ngen)
+    subject = Subject("realization", folder / "config", REALIZATION_REMEDY)
+    realization = findings.attempt(subject, read_realization, folder, by_ngen=kind is not None)
     if realization is not None:
-        _inspect(folder, realization, findings)
+        _inspect(folder, realization, findings, kind)
     order = list(Severity)
     return CheckResult(folder, tuple(sorted(findings.found, key=lambda finding: order.index(finding.severity))))
 
 
-def _inspect(folder: Path, realization: Realization, findings: Findings) -> None:
+def _inspect(folder: Path, realization: Realization, findings: Findings, kind: NgenKind | None) -> None:
     with working_in(folder, realization.formulation.module_path), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what they say is among the findings
         inspection = inspect_run(folder, realization)
@@ -93,7 +101,10 @@ def _inspect(folder: Path, realization: Realization, findings: Findings) -> None
             _close(inspection.plan)
         _check_strays(inspection.catchments, realization, findings)
         _check_leftovers(inspection.catchments, realization, findings)
+        _check_unfinished(folder, realization, findings)
         _check_routing(folder, realization, findings)
+        if kind is not None:
+            inspect_for_ngen(kind, folder, realization, findings)
     _check_packages(findings)
 
 
@@ -144,6 +155,22 @@ def _check_leftovers(catchments: Catchments, realization: Realization, findings:
             "none needed; the next run replaces them",
             catchments=old,
         )
+
+
+def _check_unfinished(run_folder: Path, realization: Realization, findings: Findings) -> None:
+    """Note a run that is going on, and what killed ones have left."""
+    for folder in dict.fromkeys([realization.output_root, (run_folder / DATASET).parent]):
+        busy, left = running(folder), leftovers(folder)
+        if busy is not None:
+            findings.note("running", f"{folder}: a run ({busy}) is writing its results there", folder, "wait for it")
+        elif left:
+            names = ", ".join(path.name for path in left)
+            findings.warning(
+                "unfinished",
+                f"{folder}: a run that was ended before it was complete has left {names}; the results there may be of a run before it",
+                folder,
+                "run again, which puts this in order",
+            )
 
 
 def _check_routing(folder: Path, realization: Realization, findings: Findings) -> None:

@@ -15,6 +15,7 @@ from bmi_dmg.config import SETTINGS, WITHOUT_EFFECT, BmiConfig, read_config
 from bmi_dmg.run_folder.realization import Formulation, Realization
 from bmi_dmg.slips import refuse_slips
 from bmi_dmg.startup import check_time_step
+from dmg_core.attribute_ranges import TrainingRange
 from dmg_core.errors import DmgError
 
 
@@ -28,10 +29,13 @@ class InspectedConfigs:
         Catchments whose configuration has no error.
     mended : set of str
         Those whose configuration says what to do where forcing is missing.
+    cold : list of str
+        Those that start with empty stores.
     """
 
     sound: list[str] = field(default_factory=list)
     mended: set[str] = field(default_factory=set)
+    cold: list[str] = field(default_factory=list)
 
 
 def inspect_configs(realization: Realization, ids: Sequence[str], findings: Findings) -> InspectedConfigs:
@@ -53,6 +57,8 @@ def inspect_configs(realization: Realization, ids: Sequence[str], findings: Find
             inspected.sound.append(catchment)
             if config.missing_forcing != "error":
                 inspected.mended.add(catchment)
+            if config.initial_state is None and config.spinup is None:
+                inspected.cold.append(catchment)
     inspection.report()
     return inspected
 
@@ -76,7 +82,7 @@ class _Inspection:
         self._findings = findings
         self._models: dict[Path, ModelFacts | None] = {}
         self._gathered: dict[_Sort, list[str]] = {}
-        self._far: dict[tuple[str, float, float], list[tuple[str, float]]] = {}
+        self._far: dict[tuple[str, TrainingRange], list[tuple[str, float]]] = {}
 
     @property
     def _formulation(self) -> Formulation:
@@ -91,7 +97,7 @@ class _Inspection:
             facts = self._facts(config.model_dir)
             if facts is None or self._has_no_start(config, facts, catchment):
                 return None
-            check_time_step(config, facts.variant)
+            check_time_step(config, facts.process)
             self._check_pet(config, facts, catchment)
             complete = self._check_attributes(config, facts, catchment)
         except DmgError as error:
@@ -120,7 +126,7 @@ class _Inspection:
         if not facts.needs_series or config.initial_state is not None or config.spinup is not None:
             return False
         text = (
-            f"{{path}}: the static parameters of {facts.variant.name} ({facts.folder}) are the network's outputs at the end of a series; "
+            f"{{path}}: the static parameters of {facts.process.name} ({facts.folder}) are the network's outputs at the end of a series; "
             "without a spin-up such a model cannot be stepped through the BMI"
         )
         self._note(Severity.ERROR, "model", text, "run 'bmi-dmg spinup' with --use, or use a model of the 2.0 family", None, catchment)
@@ -160,9 +166,9 @@ class _Inspection:
         for name in missing:
             remedy = f"add a line '{name}: <value>', or write the configs anew with 'bmi-dmg prepare'"
             self._note(Severity.ERROR, "attribute-missing", f"{{path}}: the attribute {name} is missing", remedy, name, catchment)
-        for name, (low, high) in facts.training_ranges.items():
-            if name not in missing and not low <= values[name] <= high:
-                self._far.setdefault((name, low, high), []).append((catchment, values[name]))
+        for name, seen in facts.training_ranges.items():
+            if name not in missing and values[name] not in seen:
+                self._far.setdefault((name, seen), []).append((catchment, values[name]))
         return not missing
 
     def _note(self, severity: Severity, kind: str, text: str, remedy: str, variable: str | None, catchment: str) -> None:
@@ -174,14 +180,11 @@ class _Inspection:
             first = self._formulation.config_of(catchments[0])
             more = "" if len(catchments) == 1 else f" (and the same for {len(catchments) - 1} more: {listing(catchments[1:])})"
             self._add(sort, sort.text.replace("{path}", str(Path(first))) + more, first, catchments)
-        for (name, low, high), values in self._far.items():
-            catchment, worst = max(values, key=lambda entry: abs(entry[1] - 0.5 * (low + high)))
-            others = [other for other, _ in values if other != catchment]
-            text = f"attribute {name} is {worst:g} for {catchment}; the model was trained on values around {low:.3g} to {high:.3g}"
-            more = f" (and out of that range for {len(others)} more: {listing(others)})" if others else ""
+        for (name, seen), values in self._far.items():
+            text, catchments = seen.tell(name, values), seen.farthest_first(values)
             remedy = "check the value and its unit; if it is right, take results there with caution"
             sort = _Sort(Severity.WARNING, "attribute-range", text, remedy, name)
-            self._add(sort, text + more, self._formulation.config_of(catchment), [catchment, *others])
+            self._add(sort, text, self._formulation.config_of(catchments[0]), catchments)
 
     def _add(self, sort: _Sort, message: str, place: str, catchments: Iterable[str]) -> None:
         add = {Severity.ERROR: self._findings.error, Severity.WARNING: self._findings.warning, Severity.NOTE: self._findings.note}

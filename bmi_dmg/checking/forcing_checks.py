@@ -14,7 +14,7 @@ from bmi_dmg.checking.findings import Finding, Findings, Severity, Subject, list
 from bmi_dmg.run_folder.forcings import ForcingReader
 from bmi_dmg.run_folder.realization import Realization
 from bmi_dmg.run_folder.units import Converter, converter
-from bmi_dmg.variables import PENMAN_MONTEITH_INPUTS, InputVariable
+from bmi_dmg.variables import PENMAN_MONTEITH_INPUTS, PRECIPITATION, InputVariable
 
 FloatArray = NDArray[np.float64]
 
@@ -64,6 +64,15 @@ NORMAL: Final = {
         strict=True,
     )
 }
+
+
+#: Share of the largest rainfall ever measured from which on a sum is doubted.
+PLAUSIBLE_SHARE: Final = 0.5
+
+
+def record_rainfall(hours: float) -> float:
+    """Give the largest rainfall ever measured anywhere in so many hours, mm (the envelope of Galmarini et al., 2004)."""
+    return 491.0 * float(hours**0.452)
 
 
 @dataclass(frozen=True)
@@ -160,8 +169,8 @@ def inspect_values(
     subject = Subject("forcing-file", forcing.source, "mend or replace the file")
     summaries = findings.attempt(subject, _summaries, forcing, realization, ids, sources)
     for source, summary in zip(sources, summaries or (), strict=False):
-        report = _Report(forcing, source, summary, ids, realization.end - realization.start)
-        for finding in (report.gaps(mended), report.units() or report.impossible() or report.strange_means()):
+        report = _Report(forcing, source, summary, ids, realization.n_steps)
+        for finding in (report.gaps(mended), report.units() or report.impossible() or report.strange_means() or report.too_much()):
             if finding is not None:
                 findings.found.append(finding)
 
@@ -244,7 +253,11 @@ class _Report:
     source: Source
     summary: _Summary
     ids: Sequence[str]
-    length: timedelta
+    hours: int
+
+    @property
+    def length(self) -> timedelta:
+        return timedelta(hours=self.hours)
 
     @property
     def units_given(self) -> str:
@@ -277,7 +290,7 @@ class _Report:
             return None
         rows = sorted(first)
         refused = any(self.ids[row] not in mended for row in rows)
-        hours = int(self.summary.known.max() * len(rows) - self.summary.known[rows].sum())
+        hours = int(self.hours * len(rows) - self.summary.known[rows].sum())
         time = min(first.values())
         return self.finding(
             Severity.ERROR if refused else Severity.NOTE,
@@ -291,7 +304,7 @@ class _Report:
     def units(self) -> Finding | None:
         """Values that are impossible, or strange on average, but would be neither in another unit that is often met."""
         impossible = sorted(self.summary.first_impossible)
-        rows = impossible or self._strange()
+        rows = impossible or self._strange() or self._too_much()
         if not rows:
             return None
         low, high = self.summary.low[rows].min(), self.summary.high[rows].max()
@@ -350,6 +363,32 @@ class _Report:
             Severity.WARNING,
             "forcing-strange",
             f"has a mean of {mean:.3g} {units} over the run, expected {normal.low:.3g} to {normal.high:.3g} {units},",
+            "look at the data and at their unit",
+            rows,
+            None,
+        )
+
+    def _amounts(self) -> FloatArray:
+        """Precipitation over the run, mm, where it is that of the hours that are known."""
+        amounts: FloatArray = _converted(self.summary.mean, self.convert) * self.hours
+        return amounts
+
+    def _too_much(self) -> list[int]:
+        """Catchments with more precipitation over the run than is plausible in so many hours."""
+        if self.source.variable is not PRECIPITATION:
+            return []
+        return [int(row) for row in np.flatnonzero(self._amounts() > PLAUSIBLE_SHARE * record_rainfall(self.hours))]
+
+    def too_much(self) -> Finding | None:
+        """More precipitation over the run than is plausible in so many hours, if they are too few for their mean to tell."""
+        rows = self._too_much()
+        if not rows:
+            return None
+        return self.finding(
+            Severity.WARNING,
+            "forcing-strange",
+            f"sums up to {self._amounts()[rows].max():.0f} mm in the {self.hours} hours of the run; the most ever measured in "
+            f"so long a time is about {record_rainfall(self.hours):.0f} mm,",
             "look at the data and at their unit",
             rows,
             None,

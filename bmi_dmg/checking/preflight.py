@@ -17,6 +17,7 @@ from bmipy import Bmi
 from bmi_dmg.checking.config_checks import inspect_configs
 from bmi_dmg.checking.findings import Finding, Findings, Severity, Subject, listing
 from bmi_dmg.checking.forcing_checks import KNOWN, Source, inspect_coverage, inspect_values
+from bmi_dmg.checking.period_checks import inspect_period, inspect_start
 from bmi_dmg.driver.lifecycle import Constructor, Variable, describe, finalize_all, initialized, interface_of, load_class
 from bmi_dmg.model import BmiDeltaModel
 from bmi_dmg.run_folder.forcings import ForcingReader, open_forcing
@@ -24,6 +25,7 @@ from bmi_dmg.run_folder.hydrofabric import Catchments, find_catchments
 from bmi_dmg.run_folder.realization import Formulation, Realization
 from bmi_dmg.run_folder.units import Converter, converter
 from bmi_dmg.run_folder.weather_source import source_of
+from bmi_dmg.variables import PRECIPITATION
 from dmg_core.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -105,6 +107,13 @@ class Exchange:
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
     main_output: str
+
+    @property
+    def place_of_precipitation(self) -> int | None:
+        """Which of the inputs is precipitation in mm/h; None if none is, as far as is known."""
+        known = PRECIPITATION.name, PRECIPITATION.units
+        places = [place for place, given in enumerate(self.inputs) if (given.variable.name, given.variable.units) == known]
+        return places[0] if places else None
 
     @property
     def known_sources(self) -> list[Source]:
@@ -224,12 +233,15 @@ def _plan(catchments: Catchments, realization: Realization, findings: Findings, 
     if is_own(construct):
         inspected = inspect_configs(realization, configured, findings)
         sound, mended = inspected.sound, inspected.mended
+        inspect_start(realization, inspected.cold, findings)
     if construct is None or not sound:
         return None
     model = findings.attempt(Subject("module", path, MODULE_REMEDY), initialized, construct, formulation, sound[0])
     if model is None:
         return None
     opened.callback(finalize_all, [(sound[0], model)])
+    if isinstance(model, BmiDeltaModel):
+        inspect_period(realization, model, findings)
     exchange = _exchange(model, realization, forcing, findings)
     if forcing is None or exchange is None:
         return None

@@ -62,17 +62,18 @@ def bench_command(
     ] = None,
 ) -> None:
     """Measure, and print a table and JSON."""
-    from rich.console import Console
-
-    from bmi_dmg.bench.report import as_table, run_benchmark
 
     def progress(doing: str) -> None:
         typer.echo(f"{doing} …", err=True)
 
-    with clean_errors():
+    with clean_errors(leaves="Nothing is left of the measurements."):
+        from bmi_dmg.bench.report import as_table, run_benchmark
+
         results = run_benchmark(
             quick=quick, only=[figure.value for figure in only or ()], catchments=catchments, against=against, progress=progress
         )
+    from rich.console import Console
+
     to_stdout = json_file == "-"
     console = Console(stderr=to_stdout)
     if not console.is_terminal:

@@ -9,16 +9,19 @@ from typing import Annotated
 import typer
 
 from bmi_dmg.cli.cli_errors import clean_errors
+from bmi_dmg.cli.key_values import read_key_values
 
 EVALUATE_HELP = """Run trained models through a period of a data set, score each basin, and draw what came out.
 
 MODEL is a model folder or the folder of a training. Of several models, such as those of several seeds, the mean of their flows is
-evaluated. Data are read as in the training, if its experiment.yaml is in the model folder or beside it; --reader names another reader.
+evaluated. Data are read as in the training, if its experiment.yaml is in the model folder or beside it; --reader names another reader
+(camels, camels_nextgen, camels_text, series), and --data-option its arguments. The reader series takes any NetCDF or Zarr file and must be
+told what its variables are called, also those of attributes that have other names there than in the model.
 All basins of the data are run, with or without observed flow, unless --basins names some.
 
 \b
   OUT/
-    simulation.nc      streamflow(gauge_id, time), mm/d over the area that the data give
+    simulation.nc      streamflow and streamflow_observed(gauge_id, time), mm/d over the area that the data give
     scores.csv         all scores of each basin
     scores.png         distribution of NSE over basins, beside those of --published
     map.png            NSE of each basin
@@ -30,6 +33,10 @@ All basins of the data are run, with or without observed flow, unless --basins n
 Examples:
   bmi-dmg evaluate ./training --data camels.nc --attributes attributes.csv --period 2008-10-01 2014-09-30 --out ./evaluation
   bmi-dmg evaluate ./seed-0 ./seed-1 ./seed-2 --data camels.nc --attributes attributes.csv --period 2008-10-01 2014-09-30 --out ./ensemble
+  bmi-dmg evaluate ./training --data caravan.nc --reader series --period 2001-10-01 2002-09-30 --out ./caravan \\
+    --data-option precipitation=total_precipitation_sum --data-option flow=streamflow --data-option area=area \\
+    --data-option lowest_temperature=temperature_2m_min --data-option highest_temperature=temperature_2m_max \\
+    --data-option elevation=elev --data-option latitude=gauge_lat --data-option basin=gauge_id --data-option time=date
 """
 
 
@@ -48,18 +55,22 @@ def evaluate_command(
         typer.Option(help="CSV with NSE of other models: a column gauge_id, one for each model.", exists=True, show_default=False),
     ] = None,
     reader: Annotated[str | None, typer.Option(help="How the data are read.", show_default=False)] = None,
+    data_option: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="An argument of the reader.", show_default=False)
+    ] = None,
 ) -> None:
     """Evaluate and print a summary."""
-    from bmi_dmg.evaluation.write import read_published, summary, write_evaluation
-    from dmg_core.training.evaluation import evaluate_folders
-    from dmg_core.training.experiment import read_basins
-    from dmg_core.training.run_folder import log_of
+    with clean_errors(leaves=f"Files in {out} are whole, but some may be of an earlier evaluation; evaluate again."):
+        from bmi_dmg.evaluation.write import read_published, summary, write_evaluation
+        from dmg_core.training.evaluation import evaluate_folders
+        from dmg_core.training.experiment import read_basins
+        from dmg_core.training.run_folder import log_of
 
-    with clean_errors():
         others = {} if published is None else read_published(published)
         first, last = (moment.date().isoformat() for moment in period)
         ids = None if basins is None else read_basins(basins)
-        evaluation = evaluate_folders(models, data, attributes, (first, last), ids=ids, warm_up=warm_up, reader=reader)
+        options = read_key_values(data_option or [], "--data-option")
+        evaluation = evaluate_folders(models, data, attributes, (first, last), ids=ids, warm_up=warm_up, reader=reader, options=options)
         title = " + ".join(model.resolve().name for model in models)
         logs = {model.resolve().name: log for model in models if (log := log_of(model)) is not None}
         write_evaluation(out, evaluation, title, others, logs)

@@ -16,7 +16,6 @@ from bmi_dmg.cli.cli_errors import clean_errors
 from bmi_dmg.cli.evaluate_cli import EVALUATE_HELP, evaluate_command
 from bmi_dmg.cli.state_cli import SPINUP_HELP, spinup_command, state_app
 from bmi_dmg.cli.train_cli import TRAIN_HELP, TUNE_HELP, train_command, tune_command
-from bmi_dmg.driver.run import DATASET, run
 
 if TYPE_CHECKING:
     from bmi_dmg.preparing.adopt import Adopted
@@ -30,6 +29,14 @@ app = typer.Typer(
 )
 
 APP_HELP = "Run differentiable hydrological models in NextGen run folders, without ngen."
+
+
+class Ngen(str, Enum):
+    """Kinds of ngen."""
+
+    STOCK = "stock"
+    PR957 = "pr957"
+    NGWPC = "ngwpc"
 
 
 class RealizationForm(str, Enum):
@@ -48,7 +55,7 @@ class PetMethod(str, Enum):
 
 RunFolder = Annotated[Path, typer.Argument(help="The run folder.", exists=True, file_okay=False, show_default=False)]
 
-RUN_HELP = f"""Step all catchments of a run folder through time, in ngen's order.
+RUN_HELP = """Step all catchments of a run folder through time, in ngen's order.
 
 A run folder is what NGIAB's preprocessor makes and ngen runs:
 
@@ -62,9 +69,10 @@ A run folder is what NGIAB's preprocessor makes and ngen runs:
 The realization must name one 'bmi_python' module, alone or inside a 'bmi_multi'. Relative paths in it are relative to the run folder. The
 folder is checked first, and everything that is wrong with it is listed at once.
 
-Results: cat-*.csv in the realization's output folder (NGIAB: outputs/ngen), in ngen's own form, and {DATASET} with all catchments,
-whose path is printed; and the water budget of each catchment in outputs/budget.csv. They appear when the run has ended well. The
-realization's 'mass_balance' is checked as ngen does.
+Results: cat-*.csv in the realization's output folder (NGIAB: outputs/ngen), in ngen's own form, and
+outputs/catchments.nc with all catchments, whose path is printed; the same by calendar day, with precipitation and
+flow in m3/s, in outputs/catchments_daily.nc; and the water budget of each catchment in outputs/budget.csv. They appear
+together when the run has ended well. The realization's 'mass_balance' is checked as ngen does.
 
 With --workers, each process takes a part of the catchments; results are the same, and appear only if all parts have ended well. Restart
 files then are one for each process.
@@ -72,7 +80,7 @@ files then are one for each process.
 Catchments write restart files while they run if their BMI configs say so, one file for all of them:
 
 \b
-  checkpoint: {{path: ./state, every: 24, keep: 2}}    every 24 hours; the newest two stay
+  checkpoint: {path: ./state, every: 24, keep: 2}    every 24 hours; the newest two stay
 
 To go on after an interruption, use --resume: all catchments go on from the newest hour that all have, up to the end time. Nothing is
 appended: the results are those of the hours run now, and what was run before the interruption has to be run again to be seen. A later run,
@@ -87,10 +95,16 @@ Example:
   bmi-dmg plot ./my_run hydrographs.png
 """
 
+RUN_LEAVES = (
+    "This run leaves no results, and those of earlier runs are as they were. Restart files, if the BMI configs ask for them, stay: "
+    "'bmi-dmg run --resume' goes on from the newest."
+)
+
 
 OBSERVED_HELP = (
     "Observed flow: CSV with a column 'time' and columns headed cat-7[mm d-1] or cat-7[m3 s-1], or NetCDF with one variable over time and "
-    "catchment_id. It must be the flow that a catchment itself yields."
+    "catchment_id. It must be the flow that a catchment itself yields. In a report, columns may also be headed by a gauge that the "
+    "hydrofabric names, 01563500[m3 s-1]: flow of all that drains to it."
 )
 
 PLOT_HELP = """Draw a folder that has been run.
@@ -108,8 +122,9 @@ Examples:
 
 REPORT_HELP = """Write report.html into a folder that has been run: one page for people.
 
-A map of the divides coloured by any result, click one for its hydrograph and water budget; totals, findings of the check, settings and
-versions. The page holds all it needs and works without a network, so it can be sent by mail.
+A map of the divides coloured by any result, click one for its hydrograph, flow at its outlet in m3/s, gauge and water budget; totals as
+the run has counted them, findings of the check, settings and versions. The page holds all it needs and works without a network, so it
+can be sent by mail.
 
 \b
 Example:
@@ -117,8 +132,20 @@ Example:
 """
 
 
+def _print_version(wanted: bool) -> None:
+    """Print the version, and end."""
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"bmi-dmg {version('bmi-dmg')}")
+        raise typer.Exit
+
+
 @app.callback(help=APP_HELP)
 def common_options(
+    version: Annotated[  # noqa: ARG001 - its callback does all there is to do
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
     log_json: Annotated[
         bool, typer.Option("--log-json", help="Write logs, warnings and errors to stderr as JSON, an object a line.")
     ] = False,
@@ -136,7 +163,9 @@ def run_command(
     workers: Annotated[int, typer.Option(min=1, help="Divide the catchments among so many processes: the same numbers.")] = 1,
 ) -> None:
     """Run a folder and print the path of the results."""
-    with clean_errors():
+    with clean_errors(leaves=RUN_LEAVES):
+        from bmi_dmg.driver.run import run
+
         result = run(run_folder, progress=progress and not logs.are_json(), resume=resume, fast=fast, workers=workers)
     typer.echo(result.dataset)
 
@@ -152,9 +181,9 @@ def plot_command(
     observed: Observed = None,
 ) -> None:
     """Draw a run and print the paths of the pictures."""
-    from bmi_dmg.plots import plot_run
+    with clean_errors(leaves="Pictures whose paths are printed are whole; the others are as they were."):
+        from bmi_dmg.plots import plot_run
 
-    with clean_errors():
         for path in plot_run(run_folder, picture, catchments=catchment, observed=observed):
             typer.echo(path)
 
@@ -162,9 +191,9 @@ def plot_command(
 @app.command("report", help=REPORT_HELP)
 def report_command(run_folder: RunFolder, observed: Observed = None) -> None:
     """Write the page of a run and print its path."""
-    from bmi_dmg.report import write_report
+    with clean_errors(leaves="No page has been written; an earlier one is as it was."):
+        from bmi_dmg.report import write_report
 
-    with clean_errors():
         path = write_report(run_folder, observed=observed)
     typer.echo(path)
 
@@ -179,9 +208,9 @@ def demo_command(
     Ten invented catchments with two years of invented hourly weather and this package's trained model, as a run folder that ngen can run
     too. Prints the paths of the results and of the picture; a water balance goes to stderr.
     """
-    from bmi_dmg.demo.make import make_demo
+    with clean_errors(leaves=f"{out} holds an unfinished demo; the same command makes it anew."):
+        from bmi_dmg.demo.make import make_demo
 
-    with clean_errors():
         result = make_demo(out, progress=progress)
     typer.echo(result.summary(), err=True)
     typer.echo(result.dataset)
@@ -191,8 +220,9 @@ def demo_command(
 PREPARE_HELP = """Make a run folder out of a hydrofabric, a forcing and a model folder; or adopt one of NGIAB's.
 
 Writes one BMI config per divide (config/cat_config/dhbv2/cat-*.yml) and config/realization.json for this project's class, and nothing if
-anything is missing: that is listed then, per attribute and catchment. Replaces the BMI configs that are there; keeps the realization that
-is there, once, as realization.json.before-prepare.
+anything is missing: that is listed then, per attribute and catchment. What is there already keeps its choices: period, outputs, calibration
+and so on of a realization of this class; warm start, restart files, missing forcing and so on of BMI configs. What is replaced is told, and
+kept as realization.json.before-prepare and dhbv2.before-prepare (then -2, -3 …).
 
 \b
   RUN_FOLDER/
@@ -208,6 +238,9 @@ elevation, slope, area and upstream area from the hydrofabric. Soil, vegetation 
 
 A model folder inside the run folder is named by its relative path, so the whole can be moved, into a container for example; copy it there.
 
+With --for ngwpc, hydrofabric and forcing are brought into the layout of NGWPC's operational fork of ngen, which reads no other; the files
+as they were are kept as *.before-prepare. All commands read both layouts.
+
 With --adopt, a folder that NGIAB's preprocessor wrote for the public δHBV module is made to run with this project: only python_type in
 its realization is changed, and the file is kept, once, as realization.json.before-adopt.
 
@@ -215,6 +248,7 @@ its realization is changed, and the file is kept, once, as realization.json.befo
 Examples:
   bmi-dmg prepare ./my_run
   bmi-dmg prepare ./my_run --model ./my_run/model --attributes attributes.parquet
+  bmi-dmg prepare ./my_run --for ngwpc
   bmi-dmg prepare ./my_run --adopt
   bmi-dmg check ./my_run
 """
@@ -234,17 +268,23 @@ def prepare_command(
     ] = None,
     start: Annotated[datetime | None, typer.Option(help="First hour, UTC. [default: as the forcing]", show_default=False)] = None,
     end: Annotated[datetime | None, typer.Option(help="Last hour, UTC. [default: as the forcing]", show_default=False)] = None,
-    form: Annotated[RealizationForm, typer.Option(help="Form of the realization.")] = RealizationForm.BMI_MULTI,
+    form: Annotated[
+        RealizationForm | None, typer.Option(help="Form of the realization. [default: as the one that is there, or bmi_multi]")
+    ] = None,
     pet: Annotated[
         PetMethod | None,
         typer.Option(help="Potential evapotranspiration. [default: that of the model's training, or what the forcing allows]"),
+    ] = None,
+    ngen: Annotated[
+        Ngen | None,
+        typer.Option("--for", help="Which ngen is to run the folder. [default: the one that reads the hydrofabric as it is]"),
     ] = None,
     adopt: Annotated[bool, typer.Option("--adopt", help="Only change python_type in a folder of NGIAB's.")] = False,
 ) -> None:
     """Write a run folder's configs and realization, and print the path of the latter."""
     if adopt and model is not None:
         raise typer.BadParameter("give either --model MODEL_FOLDER or --adopt")
-    with clean_errors():
+    with clean_errors(leaves=f"Files in {run_folder / 'config'} are whole, but some may be new and others old; prepare it again."):
         result: Adopted | Prepared
         if adopt:
             from bmi_dmg.preparing.adopt import adopt as adopt_folder
@@ -254,7 +294,16 @@ def prepare_command(
             from bmi_dmg.preparing.prepare import prepare
 
             method = None if pet is None else pet.value
-            result = prepare(run_folder, model, attributes=attributes, start=start, end=end, form=form.value, pet_method=method)
+            result = prepare(
+                run_folder,
+                model,
+                attributes=attributes,
+                start=start,
+                end=end,
+                form=None if form is None else form.value,
+                pet_method=method,
+                ngen=None if ngen is None else ngen.value,
+            )
     typer.echo(result.summary(), err=True)
     typer.echo(result.realization)
 
@@ -271,9 +320,18 @@ Exit status:
   1  warnings: the run works, but its results may not be what they seem
   2  errors: the run would fail, or be wrong without a word
 
+With --ngen, what that ngen would do otherwise than 'bmi-dmg run' is looked at as well: blocks about states that it passes over without a
+word, so that a run to be resumed would start from nothing, and layouts of hydrofabric and forcing that it does not read.
+
 \b
-Example:
+  stock   NOAA-OWP's main branch, and NGIAB's
+  pr957   the same with its pull request 957, which reads 'serialization'
+  ngwpc   NGWPC's operational fork, which reads 'state_saving'
+
+\b
+Examples:
   bmi-dmg check ./my_run && bmi-dmg run ./my_run
+  bmi-dmg check ./my_run --ngen stock
 """
 
 
@@ -281,11 +339,15 @@ Example:
 def check_command(
     run_folder: RunFolder,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON.")] = False,
+    ngen: Annotated[
+        Ngen | None, typer.Option("--ngen", help="Which ngen is to run the folder. [default: none, 'bmi-dmg run' is]", show_default=False)
+    ] = None,
 ) -> None:
     """Print what is wrong with a run folder."""
-    from bmi_dmg.checking.check import check_folder
+    with clean_errors(leaves="A check writes nothing."):
+        from bmi_dmg.checking.check import check_folder
 
-    result = check_folder(run_folder)
+        result = check_folder(run_folder, ngen=None if ngen is None else ngen.value)
     typer.echo(json.dumps(result.as_json(), indent=2) if as_json else result.as_text())
     raise typer.Exit(result.status)
 

@@ -16,6 +16,8 @@ state_app = typer.Typer(
     help="Look at states: restart files, and the warm states that a spin-up has written.",
 )
 
+READS_ONLY = "This command writes nothing."
+
 StateFile = Annotated[Path, typer.Argument(help="A file of states.", exists=True, dir_okay=False, show_default=False)]
 
 
@@ -28,10 +30,10 @@ def show_command(
 
     A store has one value for each component of the model: its mean, and its least and largest value in brackets.
     """
-    from bmi_dmg.warm_states.state_tools import show
-    from dmg_core.state import States
+    with clean_errors(leaves=READS_ONLY):
+        from bmi_dmg.warm_states.state_tools import show
+        from dmg_core.state import States
 
-    with clean_errors():
         typer.echo(show(States.read(file), catchment or ()))
 
 
@@ -44,10 +46,10 @@ def export_command(
 
     It cannot be read back; restart from the file itself.
     """
-    from bmi_dmg.warm_states.state_tools import export
-    from dmg_core.state import States
+    with clean_errors(leaves=f"{out} has not been written."):
+        from bmi_dmg.warm_states.state_tools import export
+        from dmg_core.state import States
 
-    with clean_errors():
         export(States.read(file), out)
     typer.echo(out)
 
@@ -58,10 +60,10 @@ def diff_command(first: StateFile, second: StateFile) -> None:
 
     The order of the catchments does not matter. Arrays are compared bit by bit, and the largest difference of each is told.
     """
-    from bmi_dmg.warm_states.state_tools import differences
-    from dmg_core.state import States
+    with clean_errors(status=2, leaves=READS_ONLY):
+        from bmi_dmg.warm_states.state_tools import differences
+        from dmg_core.state import States
 
-    with clean_errors(status=2):
         lines = differences(States.read(first), States.read(second))
     for line in lines:
         typer.echo(line)
@@ -77,8 +79,8 @@ class Until(str, Enum):
 SPINUP_HELP = """Run all catchments up to the start of a run, from nothing, and write their states: a warm start.
 
 The weather is that of the run's forcing before the start time. Where it does not reach back far enough, its first year is repeated in
-front of what there is. With --until steady one year is repeated, that before the start or else the first, until storage changes by less
-than the tolerance per year in every catchment.
+front of what there is; forcing of less than a year is repeated as far as it goes. With --until steady one year is repeated, that before
+the start or else the first, until storage changes by less than the tolerance per year in every catchment.
 
 The file holds the states of all catchments at the start time, state/warm_<start>.safetensors in the run folder unless --out says
 otherwise. With --use every BMI config gets the line 'initial_state: <file>', and 'bmi-dmg run' or ngen starts from it. Sums of the water
@@ -94,6 +96,11 @@ Examples:
   bmi-dmg state show ./my_run/state/warm_20200101T00.safetensors
 """
 
+SPINUP_LEAVES = (
+    "No states have been written, unless the last of the work had begun: then the file of states is whole, but with --use some BMI configs "
+    "may not name it yet. Spin up again."
+)
+
 
 def spinup_command(
     run_folder: Annotated[Path, typer.Argument(help="The run folder.", exists=True, file_okay=False, show_default=False)],
@@ -106,9 +113,9 @@ def spinup_command(
     use: Annotated[bool, typer.Option("--use", help="Make the BMI configs start from it.")] = False,
 ) -> None:
     """Spin a run folder up and print the path of the states."""
-    from bmi_dmg.warm_states.spinup_folder import spin_up_folder
+    with clean_errors(leaves=SPINUP_LEAVES):
+        from bmi_dmg.warm_states.spinup_folder import spin_up_folder
 
-    with clean_errors():
         result = spin_up_folder(run_folder, years=years, tolerance=tolerance if until else None, out=out, use=use)
     typer.echo(result.summary(), err=True)
     typer.echo(result.path)

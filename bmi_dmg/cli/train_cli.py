@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
 from bmi_dmg.cli import logs
 from bmi_dmg.cli.cli_errors import clean_errors
+from bmi_dmg.cli.key_values import read_key_values
+from dmg_core.errors import ConfigError
 
 if TYPE_CHECKING:
     from dmg_core.training.trainer import Counters, Watcher
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
 TRAIN_HELP = """Learn a model from observed flow, as an experiment file says.
 
 The experiment names data, split, model, loss, optimiser and seeds; see the files in configs/train. Relative paths in it are relative to the
-file; --data, --attributes and --basins replace them.
+file; --data, --attributes and --basins replace them. Any other key is replaced by its path: --set model.hidden_size=128.
+Modules named under plugins are looked for among Python's, then in the folder of the file.
 
 \b
   OUT/
@@ -36,6 +39,7 @@ experiment with the same number of threads gives the same numbers. Under torchru
 Examples:
   bmi-dmg train experiment.yaml --out ./training
   bmi-dmg train experiment.yaml --out ./training --resume
+  bmi-dmg train experiment.yaml --out ./short --epochs 5 --set model.dropout=0.2 --set "attributes=[aridity, slope_mean]"
   bmi-dmg train configs/train/dhbv-2.0-conus.yaml --data camels.nc --attributes attributes.csv --basins basins.txt --out ./training
 """
 
@@ -63,12 +67,37 @@ Attributes = Annotated[Path | None, typer.Option(help="The table of attributes."
 Basins = Annotated[Path | None, typer.Option(help="A text file with a gauge a line.", exists=True, show_default=False)]
 Seed = Annotated[int | None, typer.Option(help="In place of the experiment's.", min=0, show_default=False)]
 Threads = Annotated[int | None, typer.Option(help="In place of the experiment's.", min=1, show_default=False)]
+Epochs = Annotated[int | None, typer.Option(help="In place of the experiment's.", min=1, show_default=False)]
+LearningRate = Annotated[float | None, typer.Option(help="In place of that of the experiment's optimiser.", min=0.0, show_default=False)]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Any other key of the experiment, such as model.dropout=0.2.", show_default=False),
+]
 
 
-def changes_of(**given: Any) -> dict[str, Any]:
-    """Give the changes to an experiment, by key path, that options ask for."""
-    paths = {"data": "data.file", "attributes": "data.attributes", "basins": "data.basins"}
-    return {paths.get(name, name): value for name, value in given.items() if value is not None}
+#: Option -> key of the experiment, where they differ.
+KEYS: Final = {
+    "data": "data.file",
+    "attributes": "data.attributes",
+    "basins": "data.basins",
+    "learning_rate": "optimizer.learning_rate",
+}
+
+
+def changes_of(settings: list[str] | None, **given: Any) -> dict[str, Any]:
+    """Give the changes to an experiment, by key path, that options ask for.
+
+    Raises
+    ------
+    ConfigError
+        If ``--set`` is not understood, or sets what another option sets.
+    """
+    named = {KEYS.get(name, name): value for name, value in given.items() if value is not None}
+    others = read_key_values(settings or [], "--set")
+    twice = sorted(named.keys() & others.keys())
+    if twice:
+        raise ConfigError(f"{', '.join(twice)}: set by --set and by an option of its own; keep one")
+    return {**named, **others}
 
 
 def train_command(
@@ -80,15 +109,27 @@ def train_command(
     basins: Basins = None,
     seed: Seed = None,
     threads: Threads = None,
+    epochs: Epochs = None,
+    learning_rate: LearningRate = None,
+    settings: Settings = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write OUT/tensorboard too.")] = False,
     progress: Annotated[bool, typer.Option(help="Show progress on stderr.")] = True,
 ) -> None:
     """Train and print the path of the model folder."""
-    from dmg_core.training.experiment_file import read_experiment
-    from dmg_core.training.train import train
+    with clean_errors(leaves=f"{out} keeps the training up to its last checkpoint; --resume goes on from there."), ExitStack() as stack:
+        from dmg_core.training.experiment_file import read_experiment
+        from dmg_core.training.train import train
 
-    changes = changes_of(data=data, attributes=attributes, basins=basins, seed=seed, threads=threads)
-    with clean_errors(), ExitStack() as stack:
+        changes = changes_of(
+            settings,
+            data=data,
+            attributes=attributes,
+            basins=basins,
+            seed=seed,
+            threads=threads,
+            epochs=epochs,
+            learning_rate=learning_rate,
+        )
         experiment = read_experiment(config, changes)
         watchers: list[Watcher] = []
         if progress and not logs.are_json():
@@ -110,12 +151,24 @@ def tune_command(
     basins: Basins = None,
     seed: Seed = None,
     threads: Threads = None,
+    epochs: Epochs = None,
+    learning_rate: LearningRate = None,
+    settings: Settings = None,
 ) -> None:
     """Search and print the path of the best experiment."""
-    from dmg_core.training.tune import read_search, tune
+    with clean_errors(leaves=f"{out} keeps the trials that have ended; the same command goes on with the search."):
+        from dmg_core.training.tune import read_search, tune
 
-    with clean_errors():
-        changes = changes_of(data=data, attributes=attributes, basins=basins, seed=seed, threads=threads)
+        changes = changes_of(
+            settings,
+            data=data,
+            attributes=attributes,
+            basins=basins,
+            seed=seed,
+            threads=threads,
+            epochs=epochs,
+            learning_rate=learning_rate,
+        )
         best = tune(read_search(config, changes), out, trials)
     typer.echo(best)
 

@@ -13,20 +13,19 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bmi_dmg.demo.synthetic_catchments import synthesize_catchments, write_hydrofabric
 from bmi_dmg.demo.synthetic_weather import Places, synthesize_weather
+from bmi_dmg.driver.lifecycle import RunError
 from bmi_dmg.driver.run import run
 from bmi_dmg.plots import plot_hydrographs
 from bmi_dmg.preparing.prepare import prepare
 from bmi_dmg.report import REPORT
-from bmi_dmg.run_folder.writing import EVAPOTRANSPIRATION, EXCHANGE, FORCING, STORES, UNROUTED, Period, write_forcing
+from bmi_dmg.results.reading import RunResults
+from bmi_dmg.run_folder.writing import Period, write_forcing
 from bmi_dmg.shipped import CONUS_DAILY, copy_shipped_model
-from bmi_dmg.variables import RUNOFF_DEPTH
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
-from dmg_core.physics.equations import INITIAL_STORE
 
 START: Final = datetime(2018, 1, 1)
 #: Weather there is at least: what the climate of the catchments is computed from.
@@ -59,7 +58,7 @@ Run it again with 'bmi-dmg run' and this folder, or in ngen. 'bmi-dmg demo' make
 
 @dataclass(frozen=True)
 class WaterBalance:
-    """Water of a run, mm, mean of its catchments.
+    """Water of a run as it has counted it, mm over the area of its catchments.
 
     Attributes
     ----------
@@ -71,6 +70,8 @@ class WaterBalance:
         Groundwater gained from the region (negative: lost to it).
     storage_change : float
         In snow, soil and groundwater, and on the way to the outlet.
+    residual : float
+        What all terms together leave unexplained.
     """
 
     days: int
@@ -79,11 +80,7 @@ class WaterBalance:
     runoff: float
     regional_gain: float
     storage_change: float
-
-    @property
-    def residual(self) -> float:
-        """What the terms leave unexplained."""
-        return self.precipitation + self.regional_gain - self.evapotranspiration - self.runoff - self.storage_change
+    residual: float
 
 
 @dataclass(frozen=True)
@@ -115,7 +112,7 @@ class DemoResult:
         water = self.balance
         return (
             f"{self.n_catchments} synthetic catchments, {water.days} days from empty stores, model {CONUS_DAILY}\n"
-            f"Water balance, mean in mm: rain and snow {water.precipitation:.0f} = evapotranspiration {water.evapotranspiration:.0f} "
+            f"Water balance in mm: rain and snow {water.precipitation:.0f} = evapotranspiration {water.evapotranspiration:.0f} "
             f"+ runoff {water.runoff:.0f} + storage change {water.storage_change:.0f} + loss to the region {-water.regional_gain:.0f} "
             f"(unexplained: {water.residual:.0e})\n"
             f"Runoff ratio: {water.runoff / water.precipitation:.2f}"
@@ -151,7 +148,7 @@ def make_demo(
     _write_inputs(folder, n_catchments, period, seed)
     result = run(folder, progress=progress)
     picture = plot_hydrographs(folder, folder / PICTURE)
-    return DemoResult(folder, result.dataset, picture, n_catchments, _water_balance(folder, result.dataset, days))
+    return DemoResult(folder, result.dataset, picture, n_catchments, _water_balance(folder, days))
 
 
 def _prepare(folder: Path, n_catchments: int, period: Period) -> None:
@@ -186,27 +183,20 @@ def _write_inputs(folder: Path, n_catchments: int, period: Period, seed: int) ->
     prepare(folder, folder / MODEL, start=period.start, end=period.end)
 
 
-def _water_balance(folder: Path, dataset: Path, days: int) -> WaterBalance:
-    """Add up forcing and results."""
-    import xarray as xr
-
-    with xr.open_dataset(dataset, decode_times=False) as results:
-        # The flow of a day is reported from its hour 23 on, in 24 equal parts.
-        daily = {name: 24e3 * results[name].values[:, 23::24] for name in (UNROUTED, EVAPOTRANSPIRATION, EXCHANGE, RUNOFF_DEPTH)}
-        stored = 1e3 * sum(results[name].values[:, -1] for name in STORES) - INITIAL_STORE * len(STORES)
-    with xr.open_dataset(folder / FORCING, decode_times=False) as forcing:
-        precipitation = 3600.0 * forcing["precip_rate"].values[:, : 24 * days].astype(np.float64)
-    in_transit = daily[UNROUTED] - daily[RUNOFF_DEPTH]
+def _water_balance(folder: Path, days: int) -> WaterBalance:
+    """Read what the run has counted, and average it over the area."""
+    with RunResults(folder) as results:
+        counted = results.budget_table(range(len(results.ids)))
+        area = results.area
+    if counted is None:
+        raise RunError(f"{folder}: the run has left no table of its water budget")
+    water = {name: float(np.average(values, weights=area)) for name, values in counted.items()}
     return WaterBalance(
         days=days,
-        precipitation=_mean_sum(precipitation),
-        evapotranspiration=_mean_sum(daily[EVAPOTRANSPIRATION]),
-        runoff=_mean_sum(daily[RUNOFF_DEPTH]),
-        regional_gain=_mean_sum(daily[EXCHANGE]),
-        storage_change=float(stored.mean()) + _mean_sum(in_transit),
+        precipitation=water["precipitation"],
+        evapotranspiration=water["aet"],
+        runoff=water["runoff"],
+        regional_gain=water["regional_exchange"],
+        storage_change=water["storage_change"],
+        residual=water["residual"],
     )
-
-
-def _mean_sum(values: NDArray[np.float64]) -> float:
-    """Mean over catchments (first axis) of the sum over time."""
-    return float(values.sum(axis=1).mean())

@@ -196,12 +196,23 @@ def finalize_all(models: Sequence[tuple[str, Bmi]]) -> list[str]:
 
 @contextmanager
 def working_in(folder: Path, module_path: Path | None) -> Iterator[None]:
-    """Make ``folder`` the working directory and importable, and ``module_path`` importable, for the block, as ngen has it in NGIAB."""
+    """Make ``folder`` the working directory and importable, and ``module_path`` importable, for the block.
+
+    Both come last on the search path, whatever stood there: installed packages are never shadowed by a file that a run folder happens, or
+    is made, to hold.
+    """
     before, search_path = Path.cwd(), sys.path.copy()
+    own = [str(path) for path in (module_path, folder) if path is not None]
+    # A relative entry, such as the '' of 'python -c', means the working directory: it keeps meaning the one it was given in.
+    others = [os.path.normpath(before / entry) if (before / entry).exists() else entry for entry in search_path]
     os.chdir(folder)
-    sys.path[:0] = [str(path) for path in (module_path, folder) if path is not None]
+    sys.path[:] = [*(entry for entry in others if not _is_among(entry, own)), *own]
     try:
         yield
     finally:
         sys.path[:] = search_path
         os.chdir(before)
+
+
+def _is_among(entry: str, folders: Sequence[str]) -> bool:
+    return any(os.path.realpath(entry) == os.path.realpath(folder) for folder in folders)

@@ -1,15 +1,13 @@
-"""Results of a run on disk: one CSV per catchment in ngen's form and one CF NetCDF for all.
+"""Results of a run on disk: one CSV per catchment in ngen's form, a CF NetCDF for all by the hour, and one by the day.
 
-Both are written in a hidden folder beside their place, piece by piece, and moved there when the run has ended well: an interrupted run
-leaves nothing that looks whole.
+They are written in hidden folders, piece by piece, and moved to their places together when the run has ended well
+(:mod:`bmi_dmg.driver.staging`): an interrupted run leaves nothing that looks whole.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,15 +19,24 @@ from numpy.typing import NDArray
 
 from bmi_dmg.checking.preflight import Output
 from bmi_dmg.driver.budget_table import Column, write_csv
+from bmi_dmg.driver.cf import DAILY_NAME, add_catchments, hourly_attributes, is_known
+from bmi_dmg.driver.daily_file import DailyFile, Days
+from bmi_dmg.driver.formulation_table import TABLE_NAME, write_formulation_table
+from bmi_dmg.driver.staging import Staging
 from bmi_dmg.run_folder.hydrofabric import Catchments
 from bmi_dmg.run_folder.realization import STEP_SECONDS, TIME_FORMAT
+from dmg_core.errors import WriteError
+from dmg_core.files import write_errors
 
+#: The results of all catchments, in a run folder.
+DATASET = Path("outputs") / "catchments.nc"
 #: Catchments and hours that share a piece of the NetCDF file: whole hydrographs and whole maps both stay quick to read.
 NETCDF_CHUNK = (64, 720)
 #: Table of water budgets, beside the NetCDF file.
 BUDGET_TABLE = "budget.csv"
 
 Block = Mapping[str, NDArray[np.generic]]
+Rain = NDArray[np.float64] | None
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,11 @@ class OutputSettings:
     outputs : sequence of Output
         Variables; those with a header become CSV columns, all go into the NetCDF file.
     attributes : Mapping[str, str]
-        Global attributes of the NetCDF file, besides those that CF asks for.
+        Global attributes of the NetCDF files, besides those that CF asks for.
+    tables : {"per_feature", "per_formulation", "none"}
+        Whether there is a CSV file for each catchment, one for all, or none.
+    steps_per_day : int or None
+        Steps of the model in a day, 1 or 24; None if the class is not ours. If it is, there is a file of daily values too.
     """
 
     csv_folder: Path
@@ -61,10 +72,17 @@ class OutputSettings:
     precision: int
     outputs: Sequence[Output]
     attributes: Mapping[str, str]
+    tables: str = "per_feature"
+    steps_per_day: int | None = None
+
+    @property
+    def columns(self) -> list[tuple[str, str]]:
+        """Variable and header of each column of the CSV files."""
+        return [(output.variable.name, output.header) for output in self.outputs if output.header is not None]
 
 
 class RunOutputs:
-    """Both kinds of files of a run, as a context manager: kept if the block ends well, removed if not."""
+    """All files of a run, as a context manager: kept if the block ends well, removed if not."""
 
     def __init__(self, settings: OutputSettings, catchments: Catchments) -> None:
         """Start the files.
@@ -76,17 +94,30 @@ class RunOutputs:
         catchments : Catchments
             Ids in the order of the blocks' columns.
         """
-        self._csv = _Staged(settings.csv_folder)
-        self._netcdf = _Staged(settings.dataset.parent)
-        self._ids = catchments.ids
+        self._ids, self._tables_place, self._place = catchments.ids, settings.csv_folder, settings.dataset.parent
+        self._settings = settings
+        with write_errors(self._place):
+            for folder in (self._tables_place, self._place):
+                folder.mkdir(parents=True, exist_ok=True)
+            self._staging = Staging(list(dict.fromkeys([self._tables_place, self._place])))
         try:
-            self._tables = CsvTables(self._csv.folder, settings, catchments.ids)
-            self._dataset = Dataset(self._netcdf.folder / settings.dataset.name, settings, catchments)
+            self._tables = CsvTables(self.tables_folder, settings, catchments.ids)
+            self._dataset = Dataset(self._staging.folder(self._place) / settings.dataset.name, settings, catchments)
+            self._daily = self._daily_file(settings, catchments)
         except BaseException:
-            self._discard()
+            self._staging.discard()
             raise
 
-    def write(self, first_step: int, block: Block) -> None:
+    def _daily_file(self, settings: OutputSettings, catchments: Catchments) -> DailyFile | None:
+        days = Days.of(settings.start, settings.n_steps)
+        if settings.steps_per_day is None or days.n == 0:
+            return None
+        place = self._place / DAILY_NAME
+        names = [name for output in settings.outputs if is_known(name := output.variable.name, output.variable.units)]
+        path = self._staging.folder(self._place) / DAILY_NAME
+        return DailyFile(path, place, catchments, days, names, settings.steps_per_day, settings.attributes)
+
+    def write(self, first_step: int, block: Block, rain: Rain = None) -> None:
         """Append a stretch of hours.
 
         Parameters
@@ -95,26 +126,30 @@ class RunOutputs:
             Its first step.
         block : Mapping[str, NDArray]
             BMI name -> values, shape (steps, catchments).
+        rain : NDArray[np.float64], shape (steps, catchments), or None
+            Precipitation that went in, mm/h, where it is known; for the daily values, which a class of ours has.
         """
         self._tables.write(first_step, block)
-        self.write_dataset(first_step, block)
+        self.write_dataset(first_step, block, rain)
 
     @property
     def tables_folder(self) -> Path:
         """Where the CSV files grow; other processes may write some of them with their own :class:`CsvTables`."""
-        return self._csv.folder
+        return self._staging.folder(self._tables_place)
 
-    def write_dataset(self, first_step: int, block: Block, catchments: slice = slice(None)) -> None:
-        """Append a stretch of hours of some catchments to the NetCDF file only.
+    def write_dataset(self, first_step: int, block: Block, rain: Rain = None, catchments: slice = slice(None)) -> None:
+        """Append a stretch of hours of some catchments to the NetCDF files only.
 
         Parameters
         ----------
-        first_step, block
+        first_step, block, rain
             See :meth:`write`.
         catchments : slice
             The blocks' columns among all catchments.
         """
         self._dataset.write(first_step, block, catchments)
+        if self._daily is not None and rain is not None:
+            self._daily.write(first_step, block, rain, catchments)
 
     def add_budget(self, columns: Sequence[Column]) -> None:
         """Add what is known of the water budget, if anything is, as a table and to the NetCDF file.
@@ -125,7 +160,8 @@ class RunOutputs:
             Values in the order of the blocks' columns.
         """
         if columns:
-            write_csv(self._netcdf.folder / BUDGET_TABLE, self._ids, columns)
+            with write_errors(self._place):
+                write_csv(self._staging.folder(self._place) / BUDGET_TABLE, self._ids, columns)
             self._dataset.add_budget(columns)
 
     def __enter__(self) -> RunOutputs:
@@ -134,40 +170,36 @@ class RunOutputs:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         """Move the files to their place, or remove them after an error."""
-        self._dataset.close()
-        if kind is None:
-            self._csv.commit()
-            self._netcdf.commit(optional=BUDGET_TABLE)
-        else:
-            self._discard()
+        try:
+            if kind is None:
+                self._write_formulation_table()
+                self._close()
+                outdated = [*(self._place / name for name in (BUDGET_TABLE, DAILY_NAME)), *self._tables_of_other_groupings()]
+                self._staging.commit(outdated=outdated)
+            else:
+                with suppress(WriteError):  # the error that counts is on its way
+                    self._close()
+        finally:
+            self._staging.discard()
 
-    def _discard(self) -> None:
-        self._csv.discard()
-        self._netcdf.discard()
+    def _close(self) -> None:
+        with ExitStack() as files:
+            for file in (self._dataset, self._daily):
+                if file is not None:
+                    files.callback(file.close)
 
+    def _write_formulation_table(self) -> None:
+        """Write the one table of all catchments, if that is wanted: from the whole dataset, because parts of a run end in any order."""
+        settings = self._settings
+        if settings.tables == "per_formulation":
+            with write_errors(self._tables_place / TABLE_NAME):
+                path = self.tables_folder / TABLE_NAME
+                write_formulation_table(path, self._dataset.handle, self._ids, settings.start, settings.columns, settings.precision)
 
-class _Staged:
-    """A hidden folder whose files move to their target folder together, once they are whole and on disk."""
-
-    def __init__(self, target: Path) -> None:
-        target.mkdir(parents=True, exist_ok=True)
-        self._target = target
-        self.folder = Path(tempfile.mkdtemp(prefix=".unfinished-", dir=target))
-
-    def commit(self, optional: str | None = None) -> None:
-        """Move the files; an earlier ``optional`` file that has not been written anew goes."""
-        files = sorted(self.folder.iterdir())
-        for path in files:
-            with path.open("rb") as stream:
-                os.fsync(stream.fileno())
-        for path in files:
-            path.replace(self._target / path.name)
-        if optional is not None and optional not in [path.name for path in files]:
-            (self._target / optional).unlink(missing_ok=True)
-        self.folder.rmdir()
-
-    def discard(self) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def _tables_of_other_groupings(self) -> list[Path]:
+        """Tables that an earlier run may have left and that would contradict those of this one."""
+        names = {"per_feature": [f"{catchment}.csv" for catchment in self._ids], "per_formulation": [TABLE_NAME]}
+        return [self._tables_place / name for tables, those in names.items() if tables != self._settings.tables for name in those]
 
 
 class CsvTables:
@@ -185,21 +217,24 @@ class CsvTables:
         ids : sequence of str
             Catchments.
         """
-        columns = [(output.variable.name, output.header) for output in settings.outputs if output.header is not None]
+        columns = settings.columns
         self._names = [name for name, _ in columns]
-        self._paths = [folder / f"{catchment}.csv" for catchment in ids]
+        self._place = settings.csv_folder
+        self._paths = [folder / f"{catchment}.csv" for catchment in ids] if settings.tables == "per_feature" else []
         self._start = settings.start
         self._values_format = f",%.{settings.precision}g" * len(columns)
         self._header = ",".join(["Time Step", "Time", *(header for _, header in columns)]) + "\n"
 
     def write(self, first_step: int, block: Block) -> None:
         """Append a stretch of hours; see :meth:`RunOutputs.write`."""
+        if not self._paths:
+            return
         values = np.stack([block[name] for name in self._names], axis=-1)
         times = ((self._start + timedelta(seconds=STEP_SECONDS * (first_step + i))).strftime(TIME_FORMAT) for i in range(len(values)))
         # Step and time are the same for all catchments, so they are part of one format string that is filled once per catchment.
         lines = "".join(f"{first_step + i},{time}{self._values_format}\n" for i, time in enumerate(times))
         for column, path in enumerate(self._paths):
-            with path.open("a", encoding="utf-8") as stream:
+            with write_errors(self._place / path.name), path.open("a", encoding="utf-8") as stream:
                 if first_step == 0:
                     stream.write(self._header)
                 stream.write(lines % tuple(values[:, column].ravel().tolist()))
@@ -222,49 +257,48 @@ class Dataset:
         """
         import netCDF4
 
-        self._dataset: Any = netCDF4.Dataset(str(path), "w", format="NETCDF4")
-        self._dataset.setncatts({"Conventions": "CF-1.8", "featureType": "timeSeries", **settings.attributes})
-        self._dataset.createDimension("catchment", len(catchments.ids))
+        self._place = settings.dataset
+        with write_errors(self._place):
+            self._dataset: Any = netCDF4.Dataset(str(path), "w", format="NETCDF4")
+            self._describe(settings, catchments)
+
+    def _describe(self, settings: OutputSettings, catchments: Catchments) -> None:
+        steps = {} if settings.steps_per_day is None else {"steps_per_day": np.int32(settings.steps_per_day)}
+        self._dataset.setncatts({"Conventions": "CF-1.8", "featureType": "timeSeries", **steps, **settings.attributes})
+        coordinates = add_catchments(self._dataset, catchments)
         self._dataset.createDimension("time", settings.n_steps)
-        coordinates = self._add_catchments(catchments)
         self._add_time(settings)
         chunks = (min(len(catchments.ids), NETCDF_CHUNK[0]), min(settings.n_steps, NETCDF_CHUNK[1]))
         for output in settings.outputs:
-            self._add_output(output, chunks, coordinates)
+            self._add_output(output, chunks, coordinates, settings.steps_per_day)
 
     def write(self, first_step: int, block: Block, catchments: slice = slice(None)) -> None:
         """Append a stretch of hours; see :meth:`RunOutputs.write_dataset`."""
-        for name, values in block.items():
-            self._dataset[name][catchments, first_step : first_step + len(values)] = values.T
+        with write_errors(self._place):
+            for name, values in block.items():
+                self._dataset[name][catchments, first_step : first_step + len(values)] = values.T
 
     def add_budget(self, columns: Sequence[Column]) -> None:
         """Add the water budget; see :meth:`RunOutputs.add_budget`."""
+        with write_errors(self._place):
+            self._add_budget(columns)
+
+    def _add_budget(self, columns: Sequence[Column]) -> None:
         for column in columns:
             variable = self._dataset.createVariable(f"budget_{column.name.replace('~', '_')}", "f8", ("catchment",))
             long_name = f"water budget of the run: {column.name.replace('__', ' ').replace('_', ' ')}"
             variable.setncatts({"units": column.units, "long_name": long_name})
             variable[:] = column.values
 
+    @property
+    def handle(self) -> Any:
+        """The netCDF4.Dataset, open for reading back too."""
+        return self._dataset
+
     def close(self) -> None:
         """Close the file."""
-        self._dataset.close()
-
-    def _add_catchments(self, catchments: Catchments) -> str:
-        """Add what belongs to each catchment; give the names of its coordinates."""
-        ids = self._dataset.createVariable("catchment_id", str, ("catchment",))
-        ids.setncatts({"cf_role": "timeseries_id", "long_name": "catchment id"})
-        ids[:] = np.array(catchments.ids, dtype=object)
-        places = {
-            "longitude": (catchments.longitude, {"standard_name": "longitude", "units": "degrees_east"}),
-            "latitude": (catchments.latitude, {"standard_name": "latitude", "units": "degrees_north"}),
-            "area": (catchments.area, {"long_name": "catchment area", "units": "km2"}),
-        }
-        known = {name: (values, attributes) for name, (values, attributes) in places.items() if values is not None}
-        for name, (values, attributes) in known.items():
-            variable = self._dataset.createVariable(name, "f8", ("catchment",))
-            variable.setncatts(attributes)
-            variable[:] = values
-        return " ".join(["catchment_id", *(name for name in known if name != "area")])
+        with write_errors(self._place):
+            self._dataset.close()
 
     def _add_time(self, settings: OutputSettings) -> None:
         time = self._dataset.createVariable("time", "i4", ("time",))
@@ -278,8 +312,9 @@ class Dataset:
         )
         time[:] = np.arange(settings.n_steps)
 
-    def _add_output(self, output: Output, chunks: tuple[int, ...], coordinates: str) -> None:
+    def _add_output(self, output: Output, chunks: tuple[int, ...], coordinates: str, steps_per_day: int | None) -> None:
         name = output.variable.name
         variable = self._dataset.createVariable(name, "f8", ("catchment", "time"), compression="zlib", complevel=1, chunksizes=chunks)
         label = output.header if output.header not in (None, name) else name.replace("__", " ").replace("_", " ")
-        variable.setncatts({"units": output.variable.units, "long_name": label, "coordinates": coordinates})
+        attributes = {"units": output.variable.units, "long_name": label, "coordinates": coordinates}
+        variable.setncatts({**attributes, **hourly_attributes(name, output.variable.units, steps_per_day)})

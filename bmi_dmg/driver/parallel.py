@@ -30,7 +30,7 @@ from bmi_dmg.checking.preflight import Exchange, RunPlan, input_of
 from bmi_dmg.cli.logs import capture_warnings
 from bmi_dmg.driver.budget_table import Column
 from bmi_dmg.driver.lifecycle import RunError, finalize_all, initialized, load_class, working_in
-from bmi_dmg.driver.outputs import Block, CsvTables, OutputSettings, RunOutputs
+from bmi_dmg.driver.outputs import Block, CsvTables, OutputSettings, Rain, RunOutputs
 from bmi_dmg.driver.resume import Resumption
 from bmi_dmg.driver.stepping import Example, Passage, run_catchments
 from bmi_dmg.model import BmiDeltaModel
@@ -105,6 +105,7 @@ class _Stretch(NamedTuple):
 
     first_step: int
     block: dict[str, NDArray[np.generic]]
+    rain: Rain
 
 
 class _End(NamedTuple):
@@ -223,7 +224,7 @@ def _receive(connection: Connection) -> object:
 def _take(message: object, part: Part, outputs: RunOutputs, told: set[tuple[str, str]]) -> None:
     """Write results, pass on what is logged, raise what was raised."""
     if isinstance(message, _Stretch):
-        outputs.write_dataset(message.first_step, message.block, part.place)
+        outputs.write_dataset(message.first_step, message.block, message.rain, part.place)
     elif isinstance(message, logging.LogRecord):
         words = message.name, message.getMessage()
         if words not in told:  # what several parts say in the same words is told once
@@ -250,7 +251,7 @@ def _processes(
     """Start the processes; none is left after the block."""
     started: list[tuple[Connection, SpawnProcess]] = []
     try:
-        with _interrupts_blocked():
+        with _away_from_the_run_folder(), _interrupts_blocked():
             for part in parts:
                 ours, theirs = context.Pipe(duplex=False)
                 process = context.Process(target=_run_part, args=(part, theirs, hours, logging.getLogger().level), daemon=True)
@@ -264,6 +265,17 @@ def _processes(
                 process.terminate()
                 process.join()
             connection.close()
+
+
+@contextmanager
+def _away_from_the_run_folder() -> Iterator[None]:
+    """Start processes elsewhere: Python looks for its own modules in the working directory before it has been told where to look."""
+    before = Path.cwd()
+    os.chdir(before.anchor)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 @contextmanager
@@ -295,9 +307,9 @@ class _PartOutputs:
         self._connection = connection
         self.budget: Sequence[Column] = ()
 
-    def write(self, first_step: int, block: Block) -> None:
+    def write(self, first_step: int, block: Block, rain: Rain) -> None:
         self._tables.write(first_step, block)
-        self._connection.send(_Stretch(first_step, dict(block)))
+        self._connection.send(_Stretch(first_step, dict(block), rain))
 
     def add_budget(self, columns: Sequence[Column]) -> None:
         self.budget = columns

@@ -12,11 +12,14 @@ from bmipy import Bmi
 
 from bmi_dmg.config import read_config
 from bmi_dmg.driver.lifecycle import bmi_errors
-from bmi_dmg.restart import restart_files, state_of
+from bmi_dmg.restart import holdings_of, newest_complete, restart_files, state_of
 from bmi_dmg.run_folder.forcings import STEP
 from bmi_dmg.run_folder.realization import Realization
 from dmg_core.errors import ConfigError, StateError
 from dmg_core.state import States
+
+#: Folder of a catchment's restart files, and its name in them.
+_Place = tuple[Path, str]
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,6 @@ class Resumption:
 def find_resumption(realization: Realization, ids: Sequence[str]) -> Resumption:
     """Find the newest states that all catchments of a run of our class have; the working directory must be the run folder.
 
-    The processes of a run do not write their files together, so the newest file of one may be of a later hour than that of another.
-
     Raises
     ------
     ConfigError
@@ -64,18 +65,21 @@ def find_resumption(realization: Realization, ids: Sequence[str]) -> Resumption:
         If there is no hour of which every catchment has a restart file, or the files are not of this run.
     """
     places = {catchment: _place_of(Path(realization.formulation.config_of(catchment))) for catchment in ids}
-    files = {folder: restart_files(folder) for folder, _ in places.values()}
-    lacking = ""
-    for hour in sorted(set.intersection(*(set(by_hour) for by_hour in files.values())), reverse=True):
-        states = {folder: _states_by_name(by_hour[hour]) for folder, by_hour in files.items()}
-        without = [(folder, name) for folder, name in places.values() if name not in states[folder]]
-        if not without:
-            return _resumption(realization, {catchment: (name, *states[folder][name]) for catchment, (folder, name) in places.items()})
-        lacking = lacking or "{}: no restart file of {hour} has a state of {}".format(*without[0], hour=hour)
-    raise StateError(lacking or f"{' and '.join(map(str, files))}: the restart files are of different hours")
+    holdings: dict[datetime, dict[_Place, Path]] = {}
+    for folder in {folder: None for folder, _ in places.values()}:
+        for time, files in holdings_of(restart_files(folder)).items():
+            holdings.setdefault(time, {}).update({(folder, name): file for name, file in files.items()})
+    hour = newest_complete(holdings, places.values())
+    if hour is None:
+        newest = max(holdings)
+        folder, name = next(place for place in places.values() if place not in holdings[newest])
+        raise StateError(
+            f"{folder}: no restart file of {newest} has a state of {name}, and there is no earlier hour of which all catchments have one"
+        )
+    return _resumption(realization, {catchment: (place[1], holdings[hour][place]) for catchment, place in places.items()})
 
 
-def _place_of(path: Path) -> tuple[Path, str]:
+def _place_of(path: Path) -> _Place:
     """Folder of a catchment's restart files, and its name in them."""
     config = read_config(path)
     if config.checkpoint is None:
@@ -83,24 +87,15 @@ def _place_of(path: Path) -> tuple[Path, str]:
     return config.checkpoint.path, config.catchment_id
 
 
-def _states_by_name(files: Sequence[Path]) -> dict[str, tuple[Path, States]]:
-    """Find each catchment in files of one hour; an earlier file counts before a later one."""
-    found: dict[str, tuple[Path, States]] = {}
-    for file in files:
-        states = States.read(file)
-        for name in states.ids:
-            found.setdefault(name, (file, states))
-    return found
-
-
-def _resumption(realization: Realization, found: Mapping[str, tuple[str, Path, States]]) -> Resumption:
-    """Check the states of all catchments, which are of one hour."""
+def _resumption(realization: Realization, found: Mapping[str, tuple[str, Path]]) -> Resumption:
+    """Read and check the states of all catchments, which are of one hour."""
+    read = {file: States.read(file) for file in {file: None for _, file in found.values()}}
     time = realization.start
-    for name, file, states in found.values():
-        time, state = state_of(states, name, str(file))
+    for name, file in found.values():
+        time, state = state_of(read[file], name, str(file))
         if "hours" not in state or time != realization.start + int(state["hours"][0]) * STEP:
             raise StateError(f"{file}: {name} is at {time}, but not of a run that started at {realization.start}")
         if time > realization.end:
             raise StateError(f"{file}: {name} is at {time}, after the end of the run at {realization.end}: nothing is left to run")
-    chosen = {catchment: states.select([states.row_of(name, str(file))]).to_bytes() for catchment, (name, file, states) in found.items()}
+    chosen = {catchment: read[file].select([read[file].row_of(name, str(file))]).to_bytes() for catchment, (name, file) in found.items()}
     return Resumption(time, chosen)

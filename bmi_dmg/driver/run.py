@@ -13,15 +13,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bmi_dmg.checking.preflight import RunPlan, check_run, is_own
+from bmi_dmg.driver.claim import claimed
 from bmi_dmg.driver.lifecycle import RunError, finalize_all, interface_of, working_in
-from bmi_dmg.driver.outputs import OutputSettings, RunOutputs
+from bmi_dmg.driver.outputs import DATASET, OutputSettings, RunOutputs
 from bmi_dmg.driver.parallel import run_parts
 from bmi_dmg.driver.resume import Resumption, find_resumption
 from bmi_dmg.driver.stepping import Example, Passage, chunk_of, run_catchments
+from bmi_dmg.model import BmiDeltaModel
 from bmi_dmg.run_folder.realization import read_realization
 from dmg_core.errors import ConfigError
-
-DATASET = Path("outputs") / "catchments.nc"
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,9 @@ def run(
     Returns
     -------
     RunResult
-        Where the results are: the catchment CSV files in the realization's output folder, all catchments in ``outputs/catchments.nc``, and
-        their water budgets in ``outputs/budget.csv`` if the class tells them.
+        Where the results are: the catchment CSV files in the realization's output folder, all catchments in
+        ``outputs/catchments.nc``, their calendar days in ``outputs/catchments_daily.nc`` if the class is ours and the run has a whole
+        day, and their water budgets in ``outputs/budget.csv`` if the class tells them.
 
     Raises
     ------
@@ -84,13 +85,17 @@ def run(
         If the run is to be resumed and there are no restart files of one hour of this run.
     RunError
         If a BMI object raises while it is set up or stepped, does not keep time, or fails a check of its mass balance that the realization
-        calls fatal; nothing is written then. Also if one raises while it is finalized; the results are then there.
+        calls fatal; nothing is written then. Also if one raises while it is finalized; the results are then there. Also if another run is
+        writing its results into the same folder.
+    WriteError
+        If results cannot be written; those of an earlier run are as they were.
     """
     if workers < 1:
         raise ConfigError(f"workers is {workers}; a run needs 1 process at least")
     folder = Path(run_folder).resolve()
     realization = read_realization(folder)
     with working_in(folder, realization.formulation.module_path), ExitStack() as opened:
+        opened.enter_context(claimed([realization.output_root, (folder / DATASET).parent]))
         plan = check_run(folder, realization)
         opened.callback(plan.forcing.close)
         resumption = _resumption(plan) if resume else None
@@ -105,6 +110,8 @@ def run(
             precision=realization.precision,
             outputs=plan.exchange.outputs,
             attributes={"source": realization.formulation.python_type, "main_output_variable": plan.exchange.main_output},
+            tables=realization.tables,
+            steps_per_day=_steps_per_day(plan),
         )
         advance_bar = opened.enter_context(_progress_bar(progress, realization.n_steps))
         passage = Passage(fast, chunk_of(len(plan.catchments.ids)), advance_bar)
@@ -112,6 +119,13 @@ def run(
     if failures:
         raise RunError("; ".join(failures))
     return RunResult(plan.catchments.ids, realization.n_steps, settings.csv_folder, settings.dataset)
+
+
+def _steps_per_day(plan: RunPlan) -> int | None:
+    """Tell how a class of ours steps; None for others."""
+    if not isinstance(plan.first_model, BmiDeltaModel) or plan.exchange.place_of_precipitation is None:
+        return None
+    return plan.first_model.stepper.catchment.engine.model.physics.variant.steps_per_day
 
 
 def _resumption(plan: RunPlan) -> Resumption:

@@ -21,7 +21,7 @@ from bmi_dmg.driver.budget_table import BudgetReader, Column
 from bmi_dmg.driver.fast import FastRun
 from bmi_dmg.driver.lifecycle import Clock, RunError, Variable, finalize_all, initialized, interface_of
 from bmi_dmg.driver.mass_check import MassCheck
-from bmi_dmg.driver.outputs import Block
+from bmi_dmg.driver.outputs import Block, Rain
 from bmi_dmg.driver.resume import Resumption
 from bmi_dmg.run_folder.realization import STEP_SECONDS, TIME_FORMAT
 from dmg_core.errors import DmgError
@@ -35,8 +35,8 @@ CHUNK_VALUES = 1_000_000
 class Outputs(Protocol):
     """Takes the results; see :class:`bmi_dmg.driver.outputs.RunOutputs`."""
 
-    def write(self, first_step: int, block: Block) -> None:
-        """Take a stretch of hours."""
+    def write(self, first_step: int, block: Block, rain: Rain) -> None:
+        """Take a stretch of hours, and the precipitation that went in, if it is known."""
 
     def add_budget(self, columns: Sequence[Column]) -> None:
         """Take what is known of the water budget."""
@@ -153,7 +153,8 @@ def _step_all(plan: RunPlan, models: Sequence[tuple[str, Bmi]], outputs: Outputs
             _step_hour(plan, catchments, [block[step] for block in forcing], [block[step] for block in results], first + step)
             passage.advance_bar(1)
         _check_clocks(models, clocks, first + n)
-        outputs.write(first, {output.variable.name: block for output, block in zip(plan.exchange.outputs, results, strict=True)})
+        block = {output.variable.name: values for output, values in zip(plan.exchange.outputs, results, strict=True)}
+        outputs.write(first, block, _rain(plan, forcing))
 
 
 def _run_fast(plan: RunPlan, models: Sequence[tuple[str, Bmi]], outputs: Outputs, passage: Passage) -> None:
@@ -161,10 +162,11 @@ def _run_fast(plan: RunPlan, models: Sequence[tuple[str, Bmi]], outputs: Outputs
     fast = FastRun(models, names)
     for first, n in _stretches(plan.realization.n_steps, fast.whole_saves(passage.chunk)):
         try:
-            results = fast.advance(_read_inputs(plan, first, n))
+            forcing = _read_inputs(plan, first, n)
+            results = fast.advance(forcing)
         except DmgError as error:
             raise RunError(f"failed in the {n} hours from {_when(plan.realization.start, first)}: {error}") from error
-        outputs.write(first, dict(zip(names, results, strict=True)))
+        outputs.write(first, dict(zip(names, results, strict=True)), _rain(plan, forcing))
         passage.advance_bar(n)
 
 
@@ -187,6 +189,12 @@ def _read_inputs(plan: RunPlan, first_step: int, n_steps: int) -> list[NDArray[n
         converted = values if given.convert is None else given.convert(values)
         blocks.append(converted.astype(given.variable.dtype, copy=False))
     return blocks
+
+
+def _rain(plan: RunPlan, forcing: Sequence[NDArray[np.generic]]) -> Rain:
+    """Pick precipitation, mm/h, from the inputs, where it is known which one that is."""
+    place = plan.exchange.place_of_precipitation
+    return None if place is None else np.asarray(forcing[place], np.float64)
 
 
 def _step_hour(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cache
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,12 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmi_dmg.plots.style import GRID, QUIET_TEXT, TEXT, concise_dates, new_figure, save, tidy
-from dmg_core.parameters import VARIANTS
+from dmg_core.models import PROCESS_MODELS
 from dmg_core.training.evaluation import Evaluation
 
 FloatArray = NDArray[np.float64]
 
-SIMULATED, OBSERVED, RAIN = "#b5472f", "#222222", "#9db8cf"
+SIMULATED, OBSERVED, RAIN = "#b5472f", "#8c8c8c", "#9db8cf"
+OUTLINE, EDGE = "#b9c0c6", "#333333"
+#: Room around the gauges on a map, of its longer side.
+MARGIN: Final = 0.05
 #: Of other models, in their order.
 OTHERS: Final = ("#3b6ea5", "#7a9a54", "#8a6bb1", "#c79a3a", "#5aa5a0", "#777777")
 #: NSE below which basins are drawn alike, so that a few very bad ones do not use up the colours.
@@ -60,7 +65,7 @@ def draw_score_map(path: Path, evaluation: Evaluation, title: str) -> None:
     axis = figure.subplots()
     scores = evaluation.scores["nse"]
     known = np.isfinite(scores)
-    points = _draw_points(axis, evaluation, np.maximum(scores, WORST_SHOWN), known, 18.0, (WORST_SHOWN, 1.0))
+    points = _draw_points(axis, evaluation, np.maximum(scores, WORST_SHOWN), known, 24.0, (WORST_SHOWN, 1.0))
     bar = figure.colorbar(points, ax=axis, shrink=0.8, extend="min")
     bar.set_label("Nash–Sutcliffe efficiency", fontsize=8, color=QUIET_TEXT)
     bar.ax.tick_params(labelsize=7, colors=QUIET_TEXT)
@@ -72,23 +77,23 @@ def draw_score_map(path: Path, evaluation: Evaluation, title: str) -> None:
 
 def draw_parameters(path: Path, evaluation: Evaluation, title: str) -> None:
     """Draw each parameter, as its mean over components and days, where the gauges lie."""
-    units = {parameter.name: parameter.unit for variant in VARIANTS.values() for parameter in variant.parameters}
+    units = {parameter.name: parameter.unit for name in PROCESS_MODELS for parameter in PROCESS_MODELS[name].parameters}
     names = list(evaluation.parameters)
     columns = 5
     rows = math.ceil(len(names) / columns)
-    figure = new_figure(2.7 * columns, 1.65 * rows + 0.4)
+    figure = new_figure(3.2 * columns, 1.85 * rows + 0.4)
     axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat[len(names) :]:
         axis.set_visible(False)
     for axis, name in zip(axes.flat, names, strict=False):
         values = evaluation.parameters[name]
-        points = _draw_points(axis, evaluation, values, np.isfinite(values), 5.0, tuple(np.percentile(values, (2, 98))))
+        points = _draw_points(axis, evaluation, values, np.isfinite(values), 11.0, tuple(np.percentile(values, (2, 98))))
         bar = figure.colorbar(points, ax=axis, aspect=12, pad=0.02)
         bar.ax.tick_params(labelsize=6, colors=QUIET_TEXT)
         bar.outline.set_visible(False)
         axis.set_title(f"{name} ({units[name]})" if units.get(name, "1") != "1" else name, fontsize=8, loc="left", color=TEXT)
         axis.tick_params(labelbottom=False, labelleft=False, length=0)
-        axis.spines[:].set_visible(False)
+        axis.spines[:].set(visible=True, color=GRID)
     figure.suptitle(f"{title}: parameters, means over components and days", x=0.01, ha="left", fontsize=10, color=TEXT)
     save(figure, path)
 
@@ -96,13 +101,39 @@ def draw_parameters(path: Path, evaluation: Evaluation, title: str) -> None:
 def _draw_points(
     axis: Any, evaluation: Evaluation, values: FloatArray, known: NDArray[np.bool_], size: float, limits: tuple[float, ...]
 ) -> Any:
-    """Draw values as coloured points; gauges of unknown longitude are left out."""
+    """Draw values as coloured points over the outlines of land; gauges of unknown longitude are left out."""
     basins = evaluation.basins
-    at = basins.longitude[known], basins.latitude[known]
-    points = axis.scatter(*at, c=values[known], s=size, cmap="viridis", vmin=limits[0], vmax=limits[1], linewidths=0)
-    axis.set_aspect(1.25)  # a degree of latitude is that much longer than one of longitude at 37° N
+    at = np.stack([basins.longitude[known], basins.latitude[known]], axis=-1)
+    colours = {"cmap": "viridis", "vmin": limits[0], "vmax": limits[1]}
+    # The edge tells a pale point from the ground, and points apart that touch.
+    points = axis.scatter(*at.T, c=values[known], s=size, linewidths=0.35, edgecolors=EDGE, zorder=2, **colours)
+    _draw_outlines(axis, at[np.isfinite(at).all(axis=1)])
     tidy(axis)
     return points
+
+
+def _draw_outlines(axis: Any, places: FloatArray) -> None:
+    """Draw coasts, borders and states around places (longitude, latitude), and show no more than these."""
+    from matplotlib.collections import LineCollection
+
+    if not len(places):
+        return
+    (west, south), (east, north) = places.min(axis=0), places.max(axis=0)
+    room = MARGIN * max(east - west, north - south, 1.0)
+    axis.add_collection(LineCollection(_outlines(), colors=OUTLINE, linewidths=0.6, zorder=1), autolim=False)
+    axis.set_xlim(west - room, east + room)
+    axis.set_ylim(south - room, north + room)
+    axis.set_aspect(1.0 / max(math.cos(math.radians((south + north) / 2.0)), 0.2))  # a degree of longitude is shorter than one of latitude
+
+
+@cache
+def _outlines() -> list[FloatArray]:
+    """Read coasts and borders of the world, and the states of the USA, as lines (longitude, latitude) in degrees.
+
+    They are Natural Earth's, 1 : 110 million, which are in the public domain (naturalearthdata.com), rounded to 0.01 degrees.
+    """
+    with as_file(files("bmi_dmg.evaluation") / "outlines.npz") as path, np.load(path) as arrays:
+        return [line / 100.0 for line in np.split(arrays["points"].astype(np.float64), arrays["ends"][:-1])]
 
 
 def draw_hydrographs(path: Path, evaluation: Evaluation, title: str) -> None:
@@ -114,14 +145,14 @@ def draw_hydrographs(path: Path, evaluation: Evaluation, title: str) -> None:
     with concise_dates():
         for axis, (which, basin) in zip(figure.subplots(3, 1), chosen.items(), strict=True):
             _draw_hydrograph(axis, evaluation, int(basin), which)
-    figure.suptitle(f"{title}: simulated (red) and observed flow (black), mm/d", x=0.01, ha="left", fontsize=10, color=TEXT)
+    figure.suptitle(f"{title}: simulated (red) and observed flow (grey), mm/d", x=0.01, ha="left", fontsize=10, color=TEXT)
     save(figure, path)
 
 
 def _draw_hydrograph(axis: Any, evaluation: Evaluation, basin: int, which: str) -> None:
     basins = evaluation.basins
     days = _observed_days(basins.flow[:, basin])
-    axis.plot(basins.dates[days], basins.flow[days, basin], color=OBSERVED, linewidth=0.9)
+    axis.plot(basins.dates[days], basins.flow[days, basin], color=OBSERVED, linewidth=2.2)  # behind and wider: both are seen
     axis.plot(basins.dates[days], evaluation.simulated[days, basin], color=SIMULATED, linewidth=0.9)
     axis.set_xlim(basins.dates[days][0], basins.dates[days][-1])
     axis.set_ylim(bottom=0.0)

@@ -54,7 +54,10 @@ def write_evaluation(
 
 
 def write_simulation(path: Path, evaluation: Evaluation, title: str) -> None:
-    """Write simulated flow in CF NetCDF: ``streamflow(gauge_id, time)`` in mm/d over the areas of the data."""
+    """Write flow in CF NetCDF: ``streamflow(gauge_id, time)``, simulated, and ``streamflow_observed``, in mm/d over the areas of the data.
+
+    Observed flow is NaN where there is none.
+    """
     import xarray as xr
 
     basins = evaluation.basins
@@ -63,9 +66,10 @@ def write_simulation(path: Path, evaluation: Evaluation, title: str) -> None:
         "longitude": ("gauge_id", basins.longitude, {"standard_name": "longitude", "units": "degrees_east"}),
         "area": ("gauge_id", basins.upstream_area, {"long_name": "drainage area", "units": "km2"}),
     }
-    flow = {"units": "mm/d", "long_name": "simulated streamflow, depth over the drainage area"}
+    flows = {"streamflow": ("simulated", evaluation.simulated), "streamflow_observed": ("observed", basins.flow)}
+    variables = {name: (("gauge_id", "time"), values.T.astype(np.float32), _about_flow(which)) for name, (which, values) in flows.items()}
     dataset = xr.Dataset(
-        {"streamflow": (("gauge_id", "time"), evaluation.simulated.T.astype(np.float32), flow), "area": places.pop("area")},
+        {**variables, "area": places.pop("area")},
         {
             "gauge_id": ("gauge_id", np.array(basins.ids, dtype=object), {"cf_role": "timeseries_id"}),
             "time": ("time", basins.dates.astype("datetime64[ns]"), {"standard_name": "time"}),
@@ -77,8 +81,21 @@ def write_simulation(path: Path, evaluation: Evaluation, title: str) -> None:
         dataset.to_netcdf(
             unfinished,
             engine="netcdf4",
-            encoding={"streamflow": {"zlib": True, "complevel": 4}, "time": {"units": f"days since {basins.dates[0]}", "dtype": "i4"}},
+            encoding={
+                **{key: {"zlib": True, "complevel": 4} for key in flows},
+                "time": {"units": f"days since {basins.dates[0]}", "dtype": "i4"},
+            },
         )
+
+
+def _about_flow(which: str) -> dict[str, str]:
+    return {
+        "units": "mm/d",
+        "long_name": f"{which} streamflow, depth over the drainage area",
+        "cell_methods": "time: mean",
+        "comment": "of the calendar day that begins at the time",
+        "coordinates": "latitude longitude",
+    }
 
 
 def read_published(path: Path) -> dict[str, dict[str, float]]:

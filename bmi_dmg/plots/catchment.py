@@ -138,7 +138,7 @@ def _draw_panel(axis: Any, shown: _Catchment, panel: Panel) -> None:
 def _draw_curve(axis: Any, times: Any, values: Array, curve: Curve) -> None:
     if curve.filled:
         axis.fill_between(times, values, color=curve.light, alpha=0.45, linewidth=0)
-    axis.plot(times, values, color=curve.light, linewidth=0.9, label=curve.label)
+    axis.plot(times, values, color=curve.light, linewidth=0.9 * curve.width, label=curve.label)
 
 
 def _draw_durations(axis: Any, shown: _Catchment) -> None:
@@ -147,7 +147,7 @@ def _draw_durations(axis: Any, shown: _Catchment) -> None:
         for curve in panel.curves:
             flow = np.sort(shown.series[curve.role][np.isfinite(shown.series[curve.role])])[::-1]
             exceeded = 100.0 * np.arange(1, flow.size + 1) / (flow.size + 1)
-            axis.plot(exceeded, flow, color=curve.light, linewidth=1.2, label=curve.label)
+            axis.plot(exceeded, flow, color=curve.light, linewidth=1.2 * curve.width, label=curve.label)
     top = float(max(np.nanmax(line.get_ydata(), initial=0.0) for line in axis.lines))
     if top > 0.0:
         lowest = min(float(np.min(line.get_ydata()[line.get_ydata() > LOWEST_SHOWN * top])) for line in axis.lines)

@@ -20,7 +20,7 @@ from bmi_dmg.results.time_axis import TimeAxis
 from dmg_core.metrics import nse
 
 MAX_PANELS: Final = 12
-COLOURS: Final = {curve.role: curve.light for panel in PANELS for curve in panel.curves}
+CURVES: Final = {curve.role: curve for panel in PANELS for curve in panel.curves}
 
 Array = NDArray[np.float64]
 
@@ -105,7 +105,7 @@ def _draw(shown: _Hydrographs) -> Any:
 
 def _title(shown: _Hydrographs) -> str:
     parts = ["runoff (left axis)" if shown.rain is not None else "runoff"]
-    parts += ["observed flow (black)"] if shown.observed else []
+    parts += ["observed flow (grey)"] if shown.observed else []
     parts += ["precipitation (hanging from the top, right axis)"] if shown.rain is not None else []
     return f"Hydrographs: {', '.join(parts)}"
 
@@ -113,10 +113,10 @@ def _title(shown: _Hydrographs) -> str:
 def _draw_panel(axis: Any, shown: _Hydrographs, row: int) -> None:
     edges, values = edges_of(shown.axis), shown.runoff[row]
     flow = shown.observed.get(shown.ids[row])
-    axis.fill_between(edges[:-1], values, color=COLOURS[RUNOFF], alpha=0.18, linewidth=0)
+    axis.fill_between(edges[:-1], values, color=CURVES[RUNOFF].light, alpha=0.18, linewidth=0)
     if flow is not None:
-        axis.plot(edges[:-1], flow, color=COLOURS[OBSERVED], linewidth=0.8)
-    axis.plot(edges[:-1], values, color=COLOURS[RUNOFF], linewidth=1.0)
+        axis.plot(edges[:-1], flow, color=CURVES[OBSERVED].light, linewidth=0.9 * CURVES[OBSERVED].width)
+    axis.plot(edges[:-1], values, color=CURVES[RUNOFF].light, linewidth=0.9)
     top = float(np.nanmax(values if flow is None else np.concatenate([values, flow]), initial=0.0))
     axis.set_ylim(0, (1.08 if shown.rain is None else 1.6) * top or 1.0)
     axis.set_xlim(edges[0], edges[-1])
@@ -132,7 +132,7 @@ def _draw_panel(axis: Any, shown: _Hydrographs, row: int) -> None:
 def _hang_rain(axis: Any, edges: Any, values: Array, most: float) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    draw_steps(axis, edges, values, COLOURS[PRECIPITATION])
+    draw_steps(axis, edges, values, CURVES[PRECIPITATION].light)
     axis.set_ylim(2.5 * most, 0)
     axis.set_yticks([tick for tick in MaxNLocator(3).tick_values(0, most) if 0 <= tick <= most])
     tidy(axis, hidden=("top", "left", "bottom"))

@@ -23,6 +23,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bmi_dmg.run_folder.layouts import in_standard_names
 from dmg_core.errors import ConfigError
 
 FloatArray = NDArray[np.float64]
@@ -128,4 +129,4 @@ def _layer(geopackage: Path, name: str) -> Any:
 
     if name not in {layer for layer, _ in pyogrio.list_layers(geopackage)}:
         return None
-    return pyogrio.read_dataframe(geopackage, layer=name, read_geometry=False)
+    return in_standard_names(geopackage, name, pyogrio.read_dataframe(geopackage, layer=name, read_geometry=False))

@@ -1,6 +1,7 @@
 """From a hydrofabric and a forcing to a run folder: BMI configs and a realization for a model.
 
-What is replaced is not lost: a realization that was there before is kept once under a name that no one takes for a realization.
+What a folder has been set to before stays as far as it goes with what it is prepared for now, and what is replaced is not lost: it is
+told, and kept under a name that no one takes for a realization or a config (:mod:`bmi_dmg.preparing.keeping`).
 """
 
 from __future__ import annotations
@@ -19,12 +20,27 @@ from bmi_dmg.checking.findings import listing
 from bmi_dmg.checking.model_facts import ModelFacts, read_model_facts
 from bmi_dmg.config import TIME_STEPS
 from bmi_dmg.preparing.attributes import Attributes, collect_attributes
+from bmi_dmg.preparing.for_ngwpc import forcing_in_fork_layout, fork_layers, is_in_fork_layout, write_fork_forcing, write_fork_hydrofabric
+from bmi_dmg.preparing.keeping import Earlier, EarlierConfig, keep_copy, replaced_line, with_choices
 from bmi_dmg.run_folder.forcings import ForcingReader, open_forcing
 from bmi_dmg.run_folder.hydrofabric import Catchments, find_geopackage, read_divides
+from bmi_dmg.run_folder.ngen_kinds import NgenKind
 from bmi_dmg.run_folder.realization import ID_TOKEN, ForcingSettings, find_realization
-from bmi_dmg.run_folder.writing import BUDGET_COLUMNS, FORCING, REALIZATION, Form, Period, write_bmi_config, write_realization
+from bmi_dmg.run_folder.writing import (
+    BMI_CONFIGS,
+    BUDGET_COLUMNS,
+    FORCING,
+    REALIZATION,
+    Form,
+    Period,
+    bmi_config_of,
+    realization_of,
+    write_json,
+    write_yaml,
+)
 from bmi_dmg.shipped import CONUS_DAILY, copy_shipped_model, shipped_model
 from bmi_dmg.variables import INPUTS
+from dmg_core.attribute_ranges import far_outside
 from dmg_core.errors import ConfigError, ForcingError
 from dmg_core.files import path_written_whole
 
@@ -55,6 +71,8 @@ class Prepared:
         How potential evapotranspiration is computed.
     attributes : Attributes
         Attributes of the catchments.
+    notes : tuple of str
+        What has been replaced, and where it is kept.
     """
 
     run_folder: Path
@@ -65,6 +83,7 @@ class Prepared:
     variant: str
     pet_method: str
     attributes: Attributes
+    notes: tuple[str, ...] = ()
 
     def summary(self) -> str:
         """Say what was written, and from what."""
@@ -79,6 +98,7 @@ class Prepared:
         ]
         if self.kept is not None:
             lines.append(f"The realization that was there is kept as {self.kept}")
+        lines += self.notes
         return "\n".join([*lines, f"Next: bmi-dmg check {self.run_folder}"])
 
 
@@ -89,8 +109,9 @@ def prepare(
     attributes: str | os.PathLike[str] | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
-    form: Form = "bmi_multi",
+    form: Form | None = None,
     pet_method: str | None = None,
+    ngen: NgenKind | str | None = None,
 ) -> Prepared:
     """Write one BMI config per divide, and the realization.
 
@@ -105,11 +126,15 @@ def prepare(
         Table of attributes; see :func:`bmi_dmg.preparing.attribute_tables.read_attribute_table`. What it lacks is computed as far as
         possible.
     start, end : datetime, optional
-        First and last hour of the run; by default all that the forcing has for all catchments.
-    form : {"bmi_multi", "bmi_python"}
-        Form of the realization.
+        First and last hour of the run; by default those of the realization that is there, if the forcing has them, or else all that the
+        forcing has for all catchments.
+    form : {"bmi_multi", "bmi_python"}, optional
+        Form of the realization; by default that of the one that is there, or ``bmi_multi``.
     pet_method : {"penman_monteith", "hargreaves"}, optional
         By default that of the model's training, if its folder says so; else Penman–Monteith if the forcing has all it needs.
+    ngen : NgenKind or str, optional
+        Which ngen is to run the folder; for NGWPC's fork hydrofabric and forcing are brought into its layout. By default the fork if the
+        hydrofabric is in its layout, or else ngen's main branch.
 
     Raises
     ------
@@ -121,32 +146,62 @@ def prepare(
     geopackage = find_geopackage(folder)
     if geopackage is None:
         raise ConfigError(f"{folder / 'config'}: no geopackage; put the hydrofabric of the catchments there")
+    earlier = _earlier_realization(folder)
+    kind = _kind(ngen, geopackage)
     catchments, settings = read_divides(geopackage), _find_forcing(folder)
     with closing(open_forcing(settings, catchments.ids)) as forcing:
         method = _pet_method(pet_method, facts, forcing, catchments)
-        period = _period(forcing, catchments.ids, start, end)
+        period, notes = _period(forcing, catchments.ids, start, end, earlier)
         table = None if attributes is None else Path(attributes)
         found = collect_attributes(facts.attributes, catchments, table=table, geopackage=geopackage, forcing=forcing)
+    far = far_outside(facts.training_ranges, found.values, catchments.ids)
+    found = replace(found, notes=(*found.notes, *(facts.training_ranges[name].tell(name, entries) for name, entries in far.items())))
+    notes += _bring_into_layout(kind, geopackage, settings, catchments.ids)
     if model is None:
         facts = replace(facts, folder=copy_shipped_model(folder / MODELS / CONUS_DAILY))
-    place, kept = _keep_realization(folder)
-    _write_configs(folder, facts, catchments, period, method, found)
-    write_realization(
-        folder,
-        period,
-        BUDGET_COLUMNS,
-        pet_method=method,
-        form=form,
-        forcing=_forcing_block(folder, settings),
-        name=place.relative_to(folder),
+    form = form or ("bmi_python" if earlier is not None and earlier.form == "bmi_python" else "bmi_multi")
+    content = realization_of(
+        folder, period, BUDGET_COLUMNS, pet_method=method, form=form, forcing=_forcing_block(folder, settings), ngen=kind
     )
-    return Prepared(folder, place, kept, catchments.ids, period, facts.variant.name, method, found)
+    notes += _write_configs(folder, facts, catchments, period, method, found, earlier)
+    place, kept = _write_realization(folder, content, earlier)
+    return Prepared(folder, place, kept, catchments.ids, period, facts.process.name, method, found, tuple(notes))
+
+
+def _earlier_realization(folder: Path) -> Earlier | None:
+    """Read the realization that is there, if there is one."""
+    if not any((folder / "config").glob("*realization*.json")):
+        return None
+    return Earlier.read(find_realization(folder))
+
+
+def _kind(wanted: NgenKind | str | None, geopackage: Path) -> NgenKind:
+    """Choose the ngen that a folder is for; only the fork reads a hydrofabric in its layout."""
+    is_fork = is_in_fork_layout(geopackage)
+    kind = NgenKind(wanted) if wanted is not None else NgenKind.NGWPC if is_fork else NgenKind.STOCK
+    if is_fork and kind is not NgenKind.NGWPC:
+        raise ConfigError(f"{geopackage}: is in the layout of NGWPC's ngen (div_id), which {kind.label} does not read; take one of v2.2")
+    return kind
+
+
+def _bring_into_layout(kind: NgenKind, geopackage: Path, forcing: ForcingSettings, ids: Sequence[str]) -> list[str]:
+    """Bring hydrofabric and forcing into the layout of the fork, if it is to run the folder; say what was there before."""
+    if kind is not NgenKind.NGWPC:
+        return []
+    notes = []
+    if not is_in_fork_layout(geopackage):
+        kept = write_fork_hydrofabric(geopackage, fork_layers(geopackage))
+        notes.append(f"{geopackage} is in the layout of {kind.label} now; it is kept as it was as {kept}")
+    if forcing.provider == "NetCDF" and not forcing_in_fork_layout(forcing.path):
+        kept = write_fork_forcing(forcing.path, ids)
+        notes.append(f"{forcing.path} is in the layout of {kind.label} now; it is kept as it was as {kept}")
+    return notes
 
 
 def _usable_model(folder: Path) -> ModelFacts:
     facts = read_model_facts(folder)
     if facts.needs_series:
-        raise ConfigError(f"{folder}: {facts.variant.name} takes its static parameters from a series, so ngen cannot step it")
+        raise ConfigError(f"{folder}: {facts.process.name} takes its static parameters from a series, so ngen cannot step it")
     return facts
 
 
@@ -175,38 +230,55 @@ def _pet_method(wanted: str | None, facts: ModelFacts, forcing: ForcingReader, c
     missing = {
         method: [variable.name for variable in variables if variable.name not in forcing.units] for method, variables in INPUTS.items()
     }
-    only_hargreaves = bool(missing["penman_monteith"]) and facts.variant.steps_per_day == 1
+    only_hargreaves = bool(missing["penman_monteith"]) and facts.process.steps_per_day == 1
     method = wanted or facts.pet_method or ("hargreaves" if only_hargreaves else "penman_monteith")
     if missing[method]:
         raise ForcingError(f"{forcing.source}: {method} needs {', '.join(missing[method])}; the forcing has {', '.join(forcing.units)}")
-    if method == "hargreaves" and facts.variant.steps_per_day > 1:
-        raise ConfigError(f"hargreaves is daily; the hourly model {facts.variant.name} needs penman_monteith")
+    if method == "hargreaves" and facts.process.steps_per_day > 1:
+        raise ConfigError(f"hargreaves is daily; the hourly model {facts.process.name} needs penman_monteith")
     if method == "hargreaves" and catchments.latitude is None:
         raise ConfigError("hargreaves needs latitudes, but the hydrofabric's divides have no coordinate system")
     return method
 
 
-def _period(forcing: ForcingReader, ids: Sequence[str], start: datetime | None, end: datetime | None) -> Period:
-    """Hours that are wanted and that all catchments have."""
+def _period(
+    forcing: ForcingReader, ids: Sequence[str], start: datetime | None, end: datetime | None, earlier: Earlier | None
+) -> tuple[Period, list[str]]:
+    """Hours that are wanted and that all catchments have, and what is to be said of them."""
     without = [catchment for catchment in ids if catchment not in forcing.catchments]
     if without:
         raise ForcingError(f"{forcing.source}: no forcing for {listing(without)}")
     coverage = [forcing.coverage(catchment) for catchment in ids]
     first, last = max(begin for begin, _ in coverage), min(finish for _, finish in coverage)
-    period = Period(first if start is None else start, last if end is None else end)
+    period, notes = Period(first if start is None else start, last if end is None else end), []
+    times = None if earlier is None else earlier.times
+    if times is not None:
+        before = Period(times[0] if start is None else start, times[1] if end is None else end)
+        if first <= before.start <= before.end <= last:
+            period = before
+        else:
+            notes.append(
+                f"The realization that was there goes from {times[0]} to {times[1]}, which is not kept: the forcing goes from {first} to "
+                f"{last}"
+            )
     if period.start < first or period.end > last:
         raise ForcingError(f"{forcing.source}: the forcing goes from {first} to {last}, not from {period.start} to {period.end}")
     if period.end < period.start or (period.end - period.start) % timedelta(hours=1) or period.start.minute or period.start.second:
         raise ConfigError(f"a run goes from a full hour to the same or a later one, not from {period.start} to {period.end}")
-    return period
+    return period, notes
 
 
-def _keep_realization(folder: Path) -> tuple[Path, Path | None]:
-    """Say where the realization goes; the one that is there, if any, is kept once."""
-    if not any((folder / "config").glob("*realization*.json")):
+def _write_realization(folder: Path, content: dict[str, Any], earlier: Earlier | None) -> tuple[Path, Path | None]:
+    """Write the realization; one that is there keeps its choices and its name, and is kept as it was if anything changes."""
+    if earlier is None:
+        write_json(folder / REALIZATION, content)
         return folder / REALIZATION, None
-    found = find_realization(folder)
-    return found, keep_once(found, "before-prepare")
+    content = with_choices(earlier, content)
+    if content == earlier.content:
+        return earlier.path, None
+    kept = keep_copy(earlier.path)
+    write_json(earlier.path, content)
+    return earlier.path, kept
 
 
 def keep_once(path: Path, suffix: str) -> Path | None:
@@ -225,11 +297,40 @@ def keep_once(path: Path, suffix: str) -> Path | None:
     return copy
 
 
-def _write_configs(folder: Path, facts: ModelFacts, catchments: Catchments, period: Period, method: str, found: Attributes) -> None:
+def _write_configs(
+    folder: Path,
+    facts: ModelFacts,
+    catchments: Catchments,
+    period: Period,
+    method: str,
+    found: Attributes,
+    earlier: Earlier | None,
+) -> list[str]:
+    """Write the BMI configs, with the choices of those that are there; say what was replaced in them."""
     model = facts.folder.resolve()
     model_dir = f"./{model.relative_to(folder).as_posix()}" if model.is_relative_to(folder) else str(model)
-    time_step = next(text for text, steps in TIME_STEPS.items() if steps == facts.variant.steps_per_day)
+    time_step = next(text for text, steps in TIME_STEPS.items() if steps == facts.process.steps_per_day)
+    contents, replaced = {}, []
     for i, catchment in enumerate(catchments.ids):
         values: Mapping[str, float] = {name: float(column[i]) for name, column in found.values.items()}
         latitude = None if catchments.latitude is None else float(catchments.latitude[i])
-        write_bmi_config(folder, catchment, period, values, model_dir=model_dir, latitude=latitude, time_step=time_step, pet_method=method)
+        own = None if earlier is None else earlier.config_of(catchment)
+        before = EarlierConfig.read(folder / (own or BMI_CONFIGS / f"{catchment}.yml"))
+        content = bmi_config_of(
+            catchment,
+            period,
+            values,
+            model_dir=model_dir,
+            latitude=latitude,
+            time_step=time_step,
+            pet_method=method,
+            choices=None if before is None else before.choices(folder, model_dir),
+        )
+        contents[folder / BMI_CONFIGS / f"{catchment}.yml"] = content
+        replaced.append([] if before is None else before.replaced(content))
+    notes = []
+    if any(replaced) and (folder / BMI_CONFIGS).is_dir():
+        notes.append(replaced_line(replaced, keep_copy(folder / BMI_CONFIGS)))
+    for path, content in contents.items():
+        write_yaml(path, content)
+    return notes

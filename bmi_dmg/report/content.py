@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from bmi_dmg.checking.check import check_folder
 from bmi_dmg.report.divides import draw_divides
+from bmi_dmg.report.outlets import GAUGED, LABELS, LIKE, OUTLET, TITLE, Gauged, Outlets, find_outlets, held_against
 from bmi_dmg.report.packing import figures, packed
-from bmi_dmg.report.settings import run_settings, versions
+from bmi_dmg.report.settings import cold_starts, run_settings, versions
 from bmi_dmg.results.observed import read_observed
-from bmi_dmg.results.quantities import OBSERVED, PRECIPITATION, RUNOFF, Kind, panels_of
+from bmi_dmg.results.quantities import OBSERVED, PRECIPITATION, RUNOFF, Curve, Kind, panels_of
 from bmi_dmg.results.reading import RunResults
 from bmi_dmg.results.summary import Summary, summarize
 from bmi_dmg.results.time_axis import TimeAxis
-from bmi_dmg.results.water_budget import WaterBudget, water_budget
+from bmi_dmg.results.water_budget import WaterBudget, totals, water_budget
 from dmg_core.errors import ConfigError
 from dmg_core.metrics import kge, nse, pbias
 
@@ -63,17 +64,20 @@ def gather(run_folder: Path, observed: Path | None) -> Content:
     with RunResults(run_folder) as results:
         if results.days.n < 2:
             raise ConfigError(f"{results.source}: a report needs at least two complete days; the run has {results.hours} hours")
-        days = results.days
-        flows = None if observed is None else _flows(read_observed(observed, days, results.ids, results.area), results.ids, days)
-        axis = _axis(results, with_observed=flows is not None)
-        summaries = summarize(results, range(len(results.ids)), axis)
-        skill = None if flows is None else _skill(results.means(RUNOFF, range(len(results.ids)), days), flows)
+        every = range(len(results.ids))
+        outlets = find_outlets(run_folder, results.ids, results.area)
+        axis = _axis(results, with_observed=observed is not None)
+        flows, gauged = (None, None) if observed is None else _observations(results, outlets, observed)
+        summaries = summarize(results, every, axis)
+        skill = None if flows is None else _skill(results.means(RUNOFF, every, results.days), flows)
         settings = run_settings(run_folder, results)
-        budget = water_budget(summaries, results.budget_table(range(len(results.ids))))
+        budget = water_budget(summaries, results.budget_table(every))
     whole = _Whole(results.area if results.area is not None else np.ones(len(results.ids)))
     series = _series(summaries, whole)
     if flows is not None:
         series[OBSERVED] = np.vstack([axis.means_of_days(flows), np.full(axis.n, np.nan)])
+    if gauged is not None:
+        series[GAUGED] = axis.means_of_days(gauged.series)
     facts: dict[str, Any] = {
         "title": run_folder.resolve().name,
         "written": datetime.now(timezone.utc).isoformat(timespec="minutes"),
@@ -81,8 +85,11 @@ def gather(run_folder: Path, observed: Path | None) -> Content:
         "axis": {"start": int(axis.start.replace(tzinfo=timezone.utc).timestamp()), "step": 3600 * axis.step, "n": axis.n},
         "catchments": {"ids": results.ids, "areas": None if results.area is None else figures(results.area)},
         "map": draw_divides(run_folder, results.ids),
-        "panels": _panels(set(series)),
-        "measures": _measures(summaries, budget, skill, whole),
+        "network": None if outlets is None else outlets.facts(),
+        "gauges": [] if outlets is None else outlets.gauge_facts(gauged),
+        "cold": cold_starts(run_folder, results),
+        "panels": _panels(set(series), outlets),
+        "measures": _measures(results.hours, summaries, budget, skill, whole, outlets),
         "budget": _budget(budget, whole),
         "skill": None if skill is None else {name: [*figures(values), None] for name, values in skill.items()},
         "findings": _findings(run_folder.resolve()),
@@ -130,10 +137,18 @@ def _axis(results: RunResults, *, with_observed: bool) -> TimeAxis:
     return fitting[0] if fitting else axes[-1]
 
 
-def _flows(observed: Mapping[str, Array], ids: Sequence[str], days: TimeAxis) -> Array:
-    """Give observed flow of all catchments, shape (N, days.n), NaN where there is none."""
-    unknown = np.full(days.n, np.nan)
-    return np.stack([observed.get(catchment, unknown) for catchment in ids])
+def _observations(results: RunResults, outlets: Outlets | None, file: Path) -> tuple[Array | None, Gauged | None]:
+    """Read the observed flow of catchments, shape (N, days), NaN where there is none, and of gauges; None if there is none at all."""
+    gauges = {} if outlets is None else outlets.gauges
+    area = None if results.area is None else np.append(results.area, list(gauges.values()))
+    observed = read_observed(file, results.days, [*results.ids, *gauges], area)
+    gauged = None
+    if outlets is not None and observed.keys() & gauges.keys():
+        gauged = held_against(outlets, observed, results.means(RUNOFF, range(len(results.ids)), results.days))
+    if not observed.keys() & set(results.ids):
+        return None, gauged
+    unknown = np.full(results.days.n, np.nan)
+    return np.stack([observed.get(catchment, unknown) for catchment in results.ids]), gauged
 
 
 def _skill(simulated: Array, observed: Array) -> dict[str, Array]:
@@ -165,35 +180,47 @@ def _period(results: RunResults, budget: WaterBudget) -> dict[str, Any]:
     }
 
 
-def _panels(roles: set[str]) -> list[dict[str, Any]]:
-    return [
-        {
-            "title": panel.title,
-            "units": panel.kind.value,
-            "height": panel.height,
-            "curves": [
-                {"role": curve.role, "label": curve.label, "light": curve.light, "dark": curve.dark, "filled": curve.filled}
-                for curve in panel.curves
-            ],
-        }
+def _panels(roles: set[str], outlets: Outlets | None) -> list[dict[str, Any]]:
+    panels = [
+        {"title": panel.title, "units": panel.kind.value, "height": panel.height, "curves": [_curve(curve) for curve in panel.curves]}
         for panel in panels_of(roles)
     ]
+    if outlets is not None:
+        at = next(place for place, panel in enumerate(panels_of(roles)) if panel.title == "Runoff")
+        alike = {curve.role: curve for curve in panels_of(set(LIKE.values()))[0].curves}
+        curves = [{**_curve(alike[LIKE[role]]), "role": role, "label": LABELS[role]} for role in LIKE if role == OUTLET or role in roles]
+        panels.insert(at + 1, {"title": TITLE, "units": "m³/s", "height": 1.4, "curves": curves})
+    return panels
+
+
+def _curve(curve: Curve) -> dict[str, Any]:
+    colours = {"light": curve.light, "dark": curve.dark}
+    return {"role": curve.role, "label": curve.label, **colours, "filled": curve.filled, "width": curve.width}
 
 
 def _measures(
-    summaries: Mapping[str, Summary], budget: WaterBudget, skill: Mapping[str, Array] | None, whole: _Whole
+    hours: int,
+    summaries: Mapping[str, Summary],
+    budget: WaterBudget,
+    skill: Mapping[str, Array] | None,
+    whole: _Whole,
+    outlets: Outlets | None,
 ) -> list[dict[str, Any]]:
     """List what the map can show: runoff first, then how well it was met, then all else the run tells."""
-    measures = [_measure(summaries[RUNOFF], whole)]
-    if PRECIPITATION in summaries:
+    depths = totals(summaries, budget)
+    measures = [_measure(summaries[RUNOFF], depths, whole)]
+    if PRECIPITATION in depths:
         with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = summaries[RUNOFF].total / summaries[PRECIPITATION].total
-        overall = whole.mean(summaries[RUNOFF].total) / whole.mean(summaries[PRECIPITATION].total)
+            ratio = depths[RUNOFF] / depths[PRECIPITATION]
+        overall = whole.mean(depths[RUNOFF]) / whole.mean(depths[PRECIPITATION])
         measures.append({"label": "Runoff ratio", "units": "", "values": figures(np.append(ratio, overall))})
+    if outlets is not None:
+        flow = outlets.mean_flow(depths[RUNOFF], hours)
+        measures.append({"label": "Mean flow at the outlet", "units": "m³/s", "values": [*figures(flow), None]})
     if skill is not None:
         for name, (label, units) in SKILL_LABELS.items():
             measures.append({"label": label, "units": units, "values": [*figures(skill[name]), None], "diverging": name == "pbias"})
-    measures += [_measure(summary, whole) for role, summary in summaries.items() if role != RUNOFF]
+    measures += [_measure(summary, depths, whole) for role, summary in summaries.items() if role != RUNOFF]
     if "swe" in summaries:
         measures.append({"label": "Largest snowpack", "units": "mm", "values": [*figures(summaries["swe"].largest), None]})
     if budget.residual is not None:
@@ -202,11 +229,11 @@ def _measures(
     return measures
 
 
-def _measure(summary: Summary, whole: _Whole) -> dict[str, Any]:
+def _measure(summary: Summary, depths: Mapping[str, Array], whole: _Whole) -> dict[str, Any]:
     """Show the total of a flux and the mean of anything else."""
     what = summary.quantity
     if what.kind is Kind.FLUX:
-        return {"label": what.label, "units": "mm", "values": whole.figures(summary.total)}
+        return {"label": what.label, "units": "mm", "values": whole.figures(depths[what.role])}
     return {"label": f"{what.label}, mean", "units": what.units, "values": whole.figures(summary.mean)}
 
 

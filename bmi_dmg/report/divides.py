@@ -10,12 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmi_dmg.run_folder.hydrofabric import find_geopackage
+from bmi_dmg.run_folder.layouts import in_standard_names
 from dmg_core.errors import ConfigError
 
 #: Longer side of the drawing, in its own unit.
 SIZE: Final = 4000
 #: Detail that is left away, in the same unit: less than a pixel on a large screen.
 TOLERANCE: Final = 3.0
+#: Part of all area from which on what drains it is a main river.
+MAIN: Final = 0.01
 
 
 def draw_divides(run_folder: Path, ids: Sequence[str]) -> dict[str, Any] | None:
@@ -32,8 +35,8 @@ def draw_divides(run_folder: Path, ids: Sequence[str]) -> dict[str, Any] | None:
     -------
     dict or None
         ``width`` and ``height`` of the drawing; ``paths`` and ``points``, the outline of each divide and a place inside it; ``rivers``, one
-        path, perhaps empty; ``metres`` per unit of the drawing, or None if the hydrofabric has no coordinate system. None without a
-        hydrofabric that has all divides.
+        path, perhaps empty; ``mains``, those of them that drain at least a hundredth of what is drawn; ``metres`` per unit of the drawing,
+        or None if the hydrofabric has no coordinate system. None without a hydrofabric that has all divides.
 
     Raises
     ------
@@ -58,13 +61,15 @@ def draw_divides(run_folder: Path, ids: Sequence[str]) -> dict[str, Any] | None:
         return np.asarray((points - corner) * (scale, -scale))
 
     simple = shapely.coverage_simplify(shapely.transform(shapes, place), TOLERANCE)
+    rivers, drained = _rivers(geopackage, set(ids), system, place)
     return {
         "width": round((east - west) * scale),
         "height": round((north - south) * scale),
         "metres": None if system is None else 1.0 / scale,
         "paths": [_path(shapely.get_rings(shapely.get_parts(shape))) for shape in simple],
         "points": [[round(point.x), round(point.y)] for point in shapely.point_on_surface(simple)],
-        "rivers": _rivers(geopackage, set(ids), system, place),
+        "rivers": _path(rivers, closed=False),
+        "mains": _path(rivers[drained >= MAIN * drained.max(initial=0.0)], closed=False),
     }
 
 
@@ -72,7 +77,7 @@ def _layer(geopackage: Path, name: str) -> Any:
     import geopandas
 
     try:
-        return geopandas.read_file(geopackage, layer=name)
+        return in_standard_names(geopackage, name, geopandas.read_file(geopackage, layer=name))
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(f"{geopackage}: the layer '{name}' cannot be read: {error}") from error
 
@@ -89,18 +94,22 @@ def _projected(shapes: Any, system: str | None) -> NDArray[Any]:
     return np.asarray((shapes if system is None else shapes.to_crs(system)).to_numpy())
 
 
-def _rivers(geopackage: Path, ids: set[str], system: str | None, place: Any) -> str:
+def _rivers(geopackage: Path, ids: set[str], system: str | None, place: Any) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Give the lines of the rivers, and the area that each drains: all the same where the hydrofabric does not say."""
     import pyogrio
     import shapely
 
+    nothing = np.array([]), np.array([])
     if "flowpaths" not in pyogrio.list_layers(geopackage)[:, 0]:
-        return ""
+        return nothing
     rivers = _layer(geopackage, "flowpaths")
     if "divide_id" not in rivers.columns or rivers.crs is None:
-        return ""
-    lines = shapely.transform(_projected(rivers.geometry[rivers["divide_id"].isin(ids)], system), place)
-    parts = shapely.get_parts(shapely.simplify(lines[~shapely.is_missing(lines)], TOLERANCE))
-    return _path(parts, closed=False)
+        return nothing
+    rivers = rivers[rivers["divide_id"].isin(ids) & rivers.geometry.notna()]
+    lines = shapely.simplify(shapely.transform(_projected(rivers.geometry, system), place), TOLERANCE)
+    parts, of = shapely.get_parts(lines, return_index=True)
+    drained = rivers["tot_drainage_areasqkm"].to_numpy(np.float64) if "tot_drainage_areasqkm" in rivers else np.ones(len(rivers))
+    return parts, np.nan_to_num(drained)[of]
 
 
 def _path(lines: NDArray[Any], *, closed: bool = True) -> str:

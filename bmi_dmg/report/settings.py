@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,9 @@ PACKAGES: Final = ("bmi-dmg", "torch", "numpy", "numba")
 OWN_KEYS: Final = frozenset({"catchment_id", "catchment_name"})
 #: Attributes of results that every file of their form has.
 FORMAT_ATTRIBUTES: Final = frozenset({"Conventions", "featureType"})
+
+#: Names of our class.
+OWN_CLASSES: Final = ("bmi_dmg.BmiDeltaModel", "bmi_dmg.model.BmiDeltaModel")
 
 Lines = list[tuple[str, str]]
 
@@ -39,6 +43,26 @@ def run_settings(run_folder: Path, results: RunResults) -> Lines:
     lines += [(f"Parameter {name}", str(value)) for name, value in formulation.model_params.items()]
     lines += _bmi_settings(folder, realization, results.ids[0])
     return lines + [(f"Results: {name}", value) for name, value in results.attributes.items() if name not in FORMAT_ATTRIBUTES]
+
+
+def cold_starts(run_folder: Path, results: RunResults) -> int:
+    """Count the catchments whose BMI configs name neither a warm start nor a spin-up: they start with empty stores.
+
+    Those of other classes than ours, of resumed runs, and without config are not counted.
+    """
+    realization = read_realization(run_folder)
+    formulation, folder = realization.formulation, run_folder.resolve()
+    if formulation.python_type not in OWN_CLASSES or results.start > realization.start:
+        return 0
+    configs = [folder / formulation.config_of(catchment) for catchment in results.ids]
+    return sum(_starts_cold(path.read_text(encoding="utf-8")) for path in configs if path.is_file())
+
+
+def _starts_cold(config: str) -> bool:
+    """Look for the two keys in the text: reading thousands of configs as YAML would take seconds."""
+    found = re.search(r"^initial_state\s*:\s*(\S+)", config, re.MULTILINE)
+    warm = found is not None and found[1].strip("\"'") not in ("zero", "null", "~")
+    return not warm and re.search(r"^spinup\s*:", config, re.MULTILINE) is None
 
 
 def versions() -> Lines:

@@ -15,12 +15,14 @@ from bmi_dmg.variables import OUTPUTS, RUNOFF_DEPTH
 from dmg_core.errors import ConfigError
 
 STEPS_PER_DAY: Final = 86400 // STEP_SECONDS
+#: m³/s that 1 mm/d is over 1 km².
+CUBIC_METRES: Final = 1.0 / 86.4
 
 PRECIPITATION: Final = "precipitation"
 RUNOFF: Final = "streamflow"
 OBSERVED: Final = "observed"
 
-#: Role -> short name. A role is what a quantity is in the water cycle: one of :data:`dmg_core.physics.hbv.OUTPUTS`, or precipitation.
+#: Role -> short name. A role is what a quantity is in the water cycle: one of the outputs of the process model, or precipitation.
 LABELS: Final = {
     PRECIPITATION: "Precipitation",
     RUNOFF: "Runoff",
@@ -133,12 +135,15 @@ class Curve:
         Its colour on a light and on a dark ground; chosen to be told apart by colour-blind people (after Okabe and Ito).
     filled : bool
         Whether the area below is filled.
+    width : float
+        Of the line, relative to the others.
     """
 
     role: str
     light: str
     dark: str
     filled: bool = False
+    width: float = 1.0
 
     @property
     def label(self) -> str:
@@ -175,8 +180,9 @@ PANELS: Final = (
         Kind.FLUX,
         (
             Curve("baseflow", "#8fb8a8", "#4f8f7c", filled=True),
+            # Behind what was simulated, and wider: both are seen where they are the same.
+            Curve(OBSERVED, "#8c8c8c", "#b0b0b0", width=2.6),
             Curve(RUNOFF, "#0067a8", "#4aa8ec"),
-            Curve(OBSERVED, "#1c1c1c", "#f2f2f2"),
         ),
         2.0,
     ),

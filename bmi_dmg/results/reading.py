@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bmi_dmg.driver.outputs import BUDGET_TABLE, NETCDF_CHUNK
-from bmi_dmg.driver.run import DATASET
+from bmi_dmg.driver.claim import settle
+from bmi_dmg.driver.outputs import BUDGET_TABLE, DATASET, NETCDF_CHUNK
 from bmi_dmg.results.quantities import PRECIPITATION, RUNOFF, Kind, Quantity, precipitation, quantity
 from bmi_dmg.results.time_axis import TimeAxis, changes_by_day
 from bmi_dmg.run_folder.aorc import WELL_KNOWN
@@ -68,11 +68,14 @@ class RunResults:
             If there are no results, or the main output is no depth of water.
         ForcingError
             If the forcing of the run folder cannot be read.
+        RunError, WriteError
+            If the results are being moved into place, or a run that was killed has left that undone and it cannot be done now.
         """
         import netCDF4
 
         place = Path(source)
         self.source = place / DATASET if place.is_dir() else place
+        settle(self.source.parent)
         if not self.source.is_file():
             raise ConfigError(f"{self.source} does not exist; run the folder first")
         self._forcing: ForcingReader | None = None
@@ -121,7 +124,9 @@ class RunResults:
 
     @cached_property
     def by_day(self) -> bool:
-        """Whether the model steps by the day, as a look at the runoff of the first catchments tells."""
+        """Whether the model steps by the day, as the file or else a look at the runoff of the first catchments tells."""
+        if "steps_per_day" in self.attributes:
+            return self.attributes["steps_per_day"] == "1"
         return changes_by_day(self.hourly(RUNOFF, range(min(len(self.ids), BLOCK))), self.start)
 
     @cached_property

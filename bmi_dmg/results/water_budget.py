@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bmi_dmg.results.quantities import LABELS, PRECIPITATION, RUNOFF
+from bmi_dmg.results.quantities import LABELS, PRECIPITATION, RUNOFF, Kind
 from bmi_dmg.results.summary import Summary
 
 Array = NDArray[np.float64]
@@ -19,6 +19,10 @@ FLUXES: Final = {PRECIPITATION: True, "regional_exchange": True, "aet": False, R
 STORES: Final = ("swe", "meltwater", "soil_moisture", "upper_zone", "lower_zone")
 UNROUTED: Final = "unrouted_streamflow"
 IN_TRANSIT: Final = "On the way to the outlet"
+#: The same where the run has counted: stores are told first at the end of the first step.
+IN_TRANSIT_AND_FIRST: Final = "On the way to the outlet, and in the first step"
+#: Change of something, mm, that is told: less is nothing in a budget of millimetres.
+TOLD: Final = 0.05
 
 #: Terms that a run counts itself (:class:`bmi_dmg.mass_balance.WaterBudget`), and whether they bring water; the last is what is stored.
 COUNTED: Final = {
@@ -31,6 +35,8 @@ COUNTED: Final = {
     "leaked": ("Not simulated", False),
     "storage_change": ("All stores", False),
 }
+#: Counted terms that most runs do not have.
+_RARE: Final = ("regional_exchange", "increments", "reanchoring", "leaked")
 
 
 @dataclass(frozen=True)
@@ -85,11 +91,11 @@ def water_budget(summaries: Mapping[str, Summary], counted: Mapping[str, Array] 
     summaries : Mapping[str, Summary]
         Role -> summary.
     counted : Mapping[str, NDArray[np.float64]], optional
-        What the run has counted itself. It is told instead where a multi-timescale model was re-anchored: no result shows how much water
-        that puts into the stores.
+        What the run has counted itself (:meth:`bmi_dmg.results.reading.RunResults.budget_table`). Where it has, its sums are told, so that
+        there is one total of each flux wherever one looks; results say how what is stored is shared out among the stores.
     """
-    if counted is not None and counted.get("reanchoring", np.zeros(1)).any():
-        return _budget_of_run(counted)
+    if counted is not None and {*COUNTED, "residual"} <= counted.keys():
+        return _budget_of_run(counted, summaries)
     terms = [Term(LABELS[role], gain, False, summaries[role].total) for role, gain in FLUXES.items() if role in summaries]
     terms += [Term(LABELS[role], False, True, summaries[role].change) for role in STORES if role in summaries]
     missing = [LABELS[role] for role in (*FLUXES, *STORES) if role not in summaries]
@@ -102,13 +108,26 @@ def water_budget(summaries: Mapping[str, Summary], counted: Mapping[str, Array] 
     return WaterBudget(tuple(terms), _residual(terms), tuple(missing))
 
 
-def _budget_of_run(counted: Mapping[str, Array]) -> WaterBudget:
+def _budget_of_run(counted: Mapping[str, Array], summaries: Mapping[str, Summary]) -> WaterBudget:
     terms = [
-        Term(label, gain, name == "storage_change", counted[name])
+        Term(label, gain, False, counted[name])
         for name, (label, gain) in COUNTED.items()
-        if counted[name].any() or name not in ("increments", "leaked")
+        if name != "storage_change" and (name not in _RARE or (np.abs(counted[name]) >= TOLD).any())
     ]
-    return WaterBudget(tuple(terms), _residual(terms), (), whole=True)
+    change = counted["storage_change"]
+    stores = [Term(LABELS[role], False, True, summaries[role].change) for role in STORES if role in summaries]
+    if len(stores) == len(STORES) and not counted["reanchoring"].any():
+        terms += [*stores, Term(IN_TRANSIT_AND_FIRST, False, True, change - np.sum([term.values for term in stores], axis=0))]
+    else:
+        terms.append(Term(COUNTED["storage_change"][0], False, True, change))
+    return WaterBudget(tuple(terms), counted["residual"], (), whole=True)
+
+
+def totals(summaries: Mapping[str, Summary], budget: WaterBudget) -> dict[str, Array]:
+    """Give the total of each flux, mm, shape (N,), by role: that of the budget where it has one."""
+    found = {role: summary.total for role, summary in summaries.items() if summary.quantity.kind is Kind.FLUX}
+    told = {term.label: term.values for term in budget.terms}
+    return found | {role: told[LABELS[role]] for role in FLUXES if role in found and LABELS[role] in told}
 
 
 def _residual(terms: Sequence[Term]) -> Array:

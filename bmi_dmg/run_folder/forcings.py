@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmi_dmg.run_folder.aorc import WELL_KNOWN
+from bmi_dmg.run_folder.layouts import by_catchment
 from bmi_dmg.run_folder.realization import ID_TOKEN, STEP_SECONDS, TIME_FORMAT, ForcingSettings
 from dmg_core.errors import ForcingError
 
@@ -172,7 +173,7 @@ class NetCDFForcing(ForcingReader):
             raise
 
     def _read_axes(self, path: Path) -> None:
-        variables = self._dataset.variables
+        variables = self._variables = by_catchment(self._dataset.variables)
         if "ids" not in variables or "Time" not in variables or variables["Time"].ndim != 2:
             raise ForcingError(f"{path}: a forcing file needs the variables ids(catchment-id) and Time(catchment-id, time)")
         shape = variables["Time"].shape
@@ -204,7 +205,7 @@ class NetCDFForcing(ForcingReader):
         begin = (first - self.start) // STEP
         lowest = int(rows.min())
         # One slab and a selection in memory: netCDF reads a list of rows one by one.
-        slab = self._dataset.variables[column][lowest : int(rows.max()) + 1, begin : begin + n_steps]
+        slab = self._variables[column][lowest : int(rows.max()) + 1, begin : begin + n_steps]
         return np.ascontiguousarray(_with_nan(slab)[rows - lowest].T)
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bmi_dmg.run_folder.layouts import in_standard_names
 from bmi_dmg.run_folder.realization import ID_TOKEN
 from dmg_core.errors import ConfigError
 
@@ -86,6 +87,7 @@ def read_divides(geopackage: Path) -> Catchments:
         divides = geopandas.read_file(geopackage, layer="divides")
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(f"{geopackage}: the layer 'divides' cannot be read: {error}") from error
+    divides = in_standard_names(geopackage, "divides", divides)
     missing = [name for name in ("divide_id", "areasqkm") if name not in divides.columns]
     if missing:
         raise ConfigError(f"{geopackage}: the layer 'divides' has no column {' or '.join(missing)}")

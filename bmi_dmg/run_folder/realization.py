@@ -19,7 +19,10 @@ from dmg_core.errors import ConfigError
 STEP_SECONDS = 3600
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
 ID_TOKEN = "{{id}}"
+#: What names a catchment in NGWPC's fork, where the token becomes a number.
+FORK_TOKEN = "cat-{{id}}"
 PROVIDERS = ("NetCDF", "CsvPerFeature")
+GROUPINGS = ("per_feature", "per_formulation")
 DEFAULT_OUTPUT_ROOT = "./outputs/ngen"
 ONLY_NGEN = ("catchments", "layers", "serialization", "state_saving")
 OUTPUT_KEYS = frozenset({"output_variables", "output_header_fields"})
@@ -78,7 +81,8 @@ class Formulation:
     module_path : Path or None
         Folder to import it from, besides the run folder and the installed packages.
     init_config : str
-        Path given to ``initialize``, with ``{{id}}`` in place of the catchment id.
+        Path given to ``initialize``, with ``{{id}}`` in place of the catchment id, also where the file has ``cat-{{id}}``, as NGWPC's fork
+        needs it.
     main_output_variable : str
         BMI name, or alias, of the runoff.
     variables_names_map : Mapping[str, str]
@@ -130,6 +134,8 @@ class Realization:
         Folder of the catchment CSV files.
     precision : int
         Significant digits in them.
+    tables : {"per_feature", "per_formulation", "none"}
+        Whether there is a CSV file for each catchment, one for all, or none.
     """
 
     path: Path
@@ -139,6 +145,7 @@ class Realization:
     end: datetime
     output_root: Path
     precision: int
+    tables: str = "per_feature"
 
     @property
     def n_steps(self) -> int:
@@ -164,13 +171,15 @@ def find_realization(run_folder: Path) -> Path:
     return found[0]
 
 
-def read_realization(run_folder: Path) -> Realization:
+def read_realization(run_folder: Path, *, by_ngen: bool = False) -> Realization:
     """Read the realization of a run folder.
 
     Parameters
     ----------
     run_folder : Path
         Folder with ``config/*realization*.json``; relative paths in the file are relative to it.
+    by_ngen : bool
+        Whether ngen is going to run it, so that what only ngen can do is passed over.
 
     Raises
     ------
@@ -184,7 +193,7 @@ def read_realization(run_folder: Path) -> Realization:
     except ValueError as error:
         raise ConfigError(f"{path}: not valid JSON: {error}") from error
     top = _Section(path, "", content)
-    for key in ONLY_NGEN:
+    for key in () if by_ngen else ONLY_NGEN:
         if top.content.get(key):
             raise ConfigError(f"{path}: '{key}' can only be run by ngen; remove it to run without ngen")
     start, end = _times(top.section("time"))
@@ -198,6 +207,7 @@ def read_realization(run_folder: Path) -> Realization:
         end=end,
         output_root=folder / root,
         precision=output.get("precision", int, 9),
+        tables=_tables(top, output),
     )
 
 
@@ -230,6 +240,17 @@ class _Section:
         if len(entries) != 1:
             raise ConfigError(f"{self.where(key)} has {len(entries)} entries; only exactly one can be run without ngen")
         return _Section(self.path, f"{self.place}.{key}[0]", entries[0])
+
+
+def _tables(top: _Section, output: _Section) -> str:
+    """How ngen is to write the catchments' CSV files."""
+    if "output" not in top.content:
+        return "none" if top.get("disable_catchment_output", bool, False) else GROUPINGS[0]
+    catchment = output.section("catchment") if "catchment" in output.content else _Section(top.path, "output.catchment", {})
+    grouping: str = catchment.get("grouping", str, GROUPINGS[0])
+    if grouping not in GROUPINGS:
+        raise ConfigError(f"{catchment.where('grouping')} is {grouping!r}; known are {' and '.join(GROUPINGS)}")
+    return grouping if catchment.get("enable", bool, True) else "none"
 
 
 def _times(time: _Section) -> tuple[datetime, datetime]:
@@ -276,7 +297,7 @@ def _formulation(top: _Section, folder: Path) -> Formulation:
     return Formulation(
         python_type=params.get("python_type", str),
         module_path=None if module_path is None else folder / module_path,
-        init_config=params.get("init_config", str),
+        init_config=params.get("init_config", str).replace(FORK_TOKEN, ID_TOKEN),
         main_output_variable=outer_params.get("main_output_variable", str),
         variables_names_map=_names_map(params),
         **_output_columns(outer_params if OUTPUT_KEYS & outer_params.content.keys() else params),

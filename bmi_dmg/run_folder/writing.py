@@ -14,7 +14,8 @@ import yaml
 from numpy.typing import NDArray
 
 from bmi_dmg.run_folder.aorc import WELL_KNOWN
-from bmi_dmg.run_folder.realization import ID_TOKEN, STEP_SECONDS, TIME_FORMAT
+from bmi_dmg.run_folder.ngen_kinds import NgenKind
+from bmi_dmg.run_folder.realization import FORK_TOKEN, ID_TOKEN, STEP_SECONDS, TIME_FORMAT
 from bmi_dmg.variables import INPUTS, RUNOFF_DEPTH
 from dmg_core.files import path_written_whole, written_whole
 
@@ -109,6 +110,7 @@ def write_bmi_config(
     latitude: float | None,
     time_step: str = "1 day",
     pet_method: str = "penman_monteith",
+    choices: Mapping[str, Any] | None = None,
 ) -> None:
     """Write a catchment's BMI config.
 
@@ -130,8 +132,42 @@ def write_bmi_config(
         That of the model.
     pet_method : {"penman_monteith", "hargreaves"}
         How potential evapotranspiration is computed.
+    choices : mapping, optional
+        Further settings, which take the place of those that a config has by default.
     """
-    content = {
+    content = bmi_config_of(
+        catchment,
+        period,
+        attributes,
+        model_dir=model_dir,
+        latitude=latitude,
+        time_step=time_step,
+        pet_method=pet_method,
+        choices=choices,
+    )
+    write_yaml(_place(run_folder, BMI_CONFIGS / f"{catchment}.yml"), content)
+
+
+def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a YAML file, whole or not at all; its folder is made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with written_whole(path) as stream:
+        stream.write(yaml.safe_dump(dict(content), sort_keys=False).encode())
+
+
+def bmi_config_of(
+    catchment: str,
+    period: Period,
+    attributes: Mapping[str, float],
+    *,
+    model_dir: str,
+    latitude: float | None,
+    time_step: str = "1 day",
+    pet_method: str = "penman_monteith",
+    choices: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Give the content of a catchment's BMI config; see :func:`write_bmi_config`."""
+    return {
         "catchment_id": catchment,
         "catchment_name": catchment,
         **{name: float(value) for name, value in attributes.items()},
@@ -145,9 +181,8 @@ def write_bmi_config(
         "end_time": period.end.strftime(TIME_FORMAT),
         "pet_method": pet_method,
         **({} if latitude is None else {"latitude": float(latitude)}),
+        **(choices or {}),
     }
-    with written_whole(_place(run_folder, BMI_CONFIGS / f"{catchment}.yml")) as stream:
-        stream.write(yaml.safe_dump(content, sort_keys=False).encode())
 
 
 def write_realization(
@@ -160,12 +195,43 @@ def write_realization(
     forcing: Mapping[str, Any] | None = None,
     name: Path = REALIZATION,
 ) -> None:
-    """Write a realization with :class:`bmi_dmg.BmiDeltaModel` as the one module.
+    """Write a realization with :class:`bmi_dmg.BmiDeltaModel` as the one module; see :func:`realization_of`.
 
     Parameters
     ----------
     run_folder : Path
         Made if it does not exist.
+    period, output_variables, pet_method, form, forcing
+        As for :func:`realization_of`.
+    name : Path
+        The file, relative to the run folder.
+    """
+    content = realization_of(run_folder, period, output_variables, pet_method=pet_method, form=form, forcing=forcing)
+    write_json(_place(run_folder, name), content)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file, whole or not at all."""
+    with written_whole(path) as stream:
+        stream.write((json.dumps(content, indent=2) + "\n").encode())
+
+
+def realization_of(
+    run_folder: Path,
+    period: Period,
+    output_variables: Sequence[str],
+    *,
+    pet_method: str = "penman_monteith",
+    form: Form = "bmi_multi",
+    forcing: Mapping[str, Any] | None = None,
+    ngen: NgenKind = NgenKind.STOCK,
+) -> dict[str, Any]:
+    """Give the content of a realization with :class:`bmi_dmg.BmiDeltaModel` as the one module.
+
+    Parameters
+    ----------
+    run_folder : Path
+        Where t-route's configuration is looked for.
     period : Period
         Hours of the run.
     output_variables : sequence of str
@@ -176,15 +242,15 @@ def write_realization(
         The module inside a ``bmi_multi``, as NGIAB has it, or alone.
     forcing : mapping, optional
         ngen's ``forcing`` block; by default the NetCDF file of :func:`write_forcing`.
-    name : Path
-        The file, relative to the run folder.
+    ngen : NgenKind
+        What it is for.
 
     Notes
     -----
     Where the folder has a configuration of t-route, ngen is told to run it.
     """
-    params = {**_params(form, pet_method), "output_variables": list(output_variables)}
-    content = {
+    params = {**_params(form, pet_method, ngen), "output_variables": list(output_variables)}
+    return {
         "global": {
             "formulations": [{"name": form, "params": params}],
             "forcing": forcing or {"path": f"./{FORCING.as_posix()}", "provider": "NetCDF"},
@@ -197,12 +263,10 @@ def write_realization(
         **({"routing": {"t_route_config_file_with_path": f"./{TROUTE.as_posix()}"}} if (run_folder / TROUTE).is_file() else {}),
         "output_root": "./outputs/ngen",
     }
-    with written_whole(_place(run_folder, name)) as stream:
-        stream.write((json.dumps(content, indent=2) + "\n").encode())
 
 
-def _params(form: Form, pet_method: str) -> dict[str, Any]:
-    module = _module(pet_method)
+def _params(form: Form, pet_method: str, ngen: NgenKind) -> dict[str, Any]:
+    module = _module(pet_method, ngen)
     if form == "bmi_python":
         return module
     return {
@@ -215,17 +279,19 @@ def _params(form: Form, pet_method: str) -> dict[str, Any]:
     }
 
 
-def _module(pet_method: str) -> dict[str, Any]:
+def _module(pet_method: str, ngen: NgenKind) -> dict[str, Any]:
     file_name = {known.csdms: known.file_names[0] for known in WELL_KNOWN}
     return {
         "model_type_name": "bmi_dmg",
         "python_type": "bmi_dmg.BmiDeltaModel",
-        "init_config": f"./{BMI_CONFIGS.as_posix()}/{ID_TOKEN}.yml",
+        "init_config": f"./{BMI_CONFIGS.as_posix()}/{FORK_TOKEN if ngen is NgenKind.NGWPC else ID_TOKEN}.yml",
         "allow_exceed_end_time": True,
         "main_output_variable": RUNOFF_DEPTH,
         "uses_forcing_file": False,
         "variables_names_map": {variable.name: file_name[variable.name] for variable in INPUTS[pet_method]},
         "mass_balance": MASS_BALANCE,
+        # Inputs never change type or unit, so that there is no need to ask for them at every step; the fork does not know the key.
+        **({} if ngen is NgenKind.NGWPC else {"cache_input_variable_metadata": True}),
     }
 
 

@@ -7,12 +7,10 @@ of missing forcing are those of the run to come.
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta
-from functools import lru_cache
-from pathlib import Path
-from typing import Final, NamedTuple
+from datetime import datetime
+from functools import cache
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,13 +18,12 @@ import numpy.typing as npt
 from bmi_dmg.batch import HoursToSteps
 from bmi_dmg.config import BmiConfig, SpinUpSettings
 from bmi_dmg.daily import FLOW, HOURS_PER_DAY, NOT_SIMULATED, STREAMFLOW
-from bmi_dmg.run_folder.forcings import STEP, CsvForcing, ForcingReader, NetCDFForcing
-from bmi_dmg.run_folder.weather_source import WeatherSource
+from bmi_dmg.engine_layout import ENGINE_BUDGET
+from bmi_dmg.run_folder.forcings import STEP
 from bmi_dmg.stepper import Stepper
-from bmi_dmg.variables import INPUTS
-from dmg_core.arrays import BUDGET
+from bmi_dmg.warm_states.stretches import HourlyWeather, Stretch, days_before
+from bmi_dmg.warm_states.weather_process import RemoteWeather
 from dmg_core.errors import ConfigError, ForcingError
-from dmg_core.physics.hbv import OUTPUTS
 
 Array = npt.NDArray[np.float64]
 
@@ -37,21 +34,6 @@ CHUNK_HOURS: Final = 500_000
 MOST_HOURS: Final = 366 * HOURS_PER_DAY
 
 
-class Stretch(NamedTuple):
-    """Some hours of weather.
-
-    Attributes
-    ----------
-    first : datetime
-        Start of the first hour.
-    end : datetime
-        End of the last hour.
-    """
-
-    first: datetime
-    end: datetime
-
-
 class SpinUp:
     """Catchments that are run through stretches of weather, one after the other.
 
@@ -59,11 +41,11 @@ class SpinUp:
     ----------
     steppers : sequence of Stepper
         N catchments in successive rows of one engine, of one kind of model and one set of inputs.
-    source : WeatherSource
+    source : HourlyWeather
         Their weather, in the same order.
     """
 
-    def __init__(self, steppers: Sequence[Stepper], source: WeatherSource) -> None:
+    def __init__(self, steppers: Sequence[Stepper], source: HourlyWeather) -> None:
         row = steppers[0].catchment.row
         self._steppers, self._source = steppers, source
         self._engine, self._rows = steppers[0].catchment.engine, slice(row, row + len(steppers))
@@ -109,12 +91,12 @@ class SpinUp:
             if len(steps):
                 self._engine.run_rows(self._rows, steps[:-1], ())
                 last = self._engine.run_rows(self._rows, steps[-1:])
-                self._last = np.stack([last[name][0] for name in OUTPUTS], axis=-1)
+                self._last = np.stack([last[name][0] for name in self._engine.outputs], axis=-1)
         return self._storage() - before
 
     def _storage(self) -> Array:
         self._engine.catch_up(self._rows)
-        return self._engine.arrays.storage(self._rows)
+        return self._engine.arrays.storage(self._engine.model, self._rows)
 
     def finish(self, time: datetime) -> None:
         """Leave the catchments as they are to start a run.
@@ -151,73 +133,38 @@ def _count_anew(stepper: Stepper, streamflow: float) -> None:
         state["day_sums"][[FLOW, NOT_SIMULATED]] = streamflow, 0.0
     unfinished, unreported, _ = stepper.held()
     arrays, row = stepper.catchment.engine.arrays, stepper.catchment.row
-    arrays.budget[row, BUDGET.index("precipitation")] = -unfinished
-    arrays.budget[row, BUDGET.index("streamflow")] = unreported
+    arrays.budget[row, ENGINE_BUDGET.index("precipitation")] = -unfinished
+    arrays.budget[row, ENGINE_BUDGET.index("streamflow")] = unreported
     arrays.initial_storage[row] += unfinished + unreported
 
 
 def spin_up(config: BmiConfig, settings: SpinUpSettings, stepper: Stepper) -> None:
     """Spin a catchment up as its configuration says: over the days before its start, or over as many from the start of the weather.
 
+    Weather of fewer days is repeated, which is told. It is read by another process (:mod:`bmi_dmg.warm_states.weather_process`).
+
     Raises
     ------
     ForcingError
-        If the weather cannot be read, is impossible, or has too few days.
+        If the weather cannot be read, is impossible, or has not one whole day.
     ConfigError
         If packages to read it are not installed.
     """
     try:
-        source = WeatherSource(_open(settings.forcing, config.catchment_id), [config.catchment_id], INPUTS[config.pet_method], {})
-        run = SpinUp([stepper], source)
-        stretch = days_before(source, config.start_time, settings.days)
-        run.run([stretch])
-    except ImportError as error:
-        raise ConfigError(f"{config.path}: spinup needs packages that 'pip install \"bmi-dmg[tools]\"' brings: {error}") from error
+        source = RemoteWeather(settings.forcing, config.catchment_id, config.pet_method)
+    except ConfigError as error:
+        raise ConfigError(f"{config.path}: spinup: {error}") from error
+    run = SpinUp([stepper], source)
+    stretches = days_before(source, config.start_time, settings.days)
+    if len(stretches) > 1:
+        _tell_repeated(source.name, stretches[-1], settings.days)
+    run.run(stretches)
     run.finish(config.start_time)
-    _log.info("catchment %s is spun up with the weather from %s to %s of %s", config.catchment_id, *stretch, source.name)
+    _log.info("catchment %s is spun up with the weather from %s to %s of %s", config.catchment_id, *stretches[-1], source.name)
 
 
-def days_before(source: WeatherSource, start: datetime, days: int) -> Stretch:
-    """Give the days before a time or, where the weather does not reach back, the first ones there are.
-
-    Raises
-    ------
-    ForcingError
-        If there are too few days.
-    """
-    length = timedelta(days=days)
-    if source.first <= start - length and start <= source.end:
-        return Stretch(start - length, start)
-    first = first_at_hour(source, start.hour)
-    if first + length > source.end:
-        raise ForcingError(
-            f"{source.name}: weather from {source.first} to {source.end} holds neither the {days} days before {start} nor {days} others "
-            "to stand in for them"
-        )
-    return Stretch(first, first + length)
-
-
-def first_at_hour(source: WeatherSource, hour: int) -> datetime:
-    """Give the first time of the weather at an hour of the day."""
-    return source.first + timedelta(hours=(hour - source.first.hour) % HOURS_PER_DAY)
-
-
-def _open(file: Path, catchment_id: str) -> ForcingReader:
-    if file.suffix == ".csv":
-        return CsvForcing(file.parent, re.escape(file.name), [catchment_id])
-    try:
-        status = file.stat()
-    except OSError as error:
-        raise ForcingError(f"{file}: the weather for the spin-up cannot be read: {error}") from error
-    return _open_netcdf(file, status.st_mtime_ns, status.st_size)
-
-
-@lru_cache(maxsize=1)
-def _open_netcdf(file: Path, modified: int, size: int) -> NetCDFForcing:  # noqa: ARG001  # a file that has changed is another one
-    """Open a file once for all the catchments of a process; each reads its own rows."""
-    _log.warning(
-        "%s: spinup reads NetCDF in this process; inside ngen the netCDF4 package from PyPI can crash it, because ngen brings a HDF5 "
-        "library of its own. 'bmi-dmg spinup' does the same beforehand, outside ngen",
-        file,
-    )
-    return NetCDFForcing(file)
+@cache
+def _tell_repeated(name: str, stretch: Stretch, days: int) -> None:
+    """Warn of weather that is repeated, once for all catchments of a file."""
+    there = (stretch.end - stretch.first).days
+    _log.warning(f"{name}: the weather of {there} days from {stretch.first} on is repeated to make up the {days} days of the spin-up")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,7 @@ from bmi_dmg.config import BmiConfig, read_config
 from bmi_dmg.driver.lifecycle import load_class, working_in
 from bmi_dmg.restart import states_of
 from bmi_dmg.run_folder.config_edit import with_key
-from bmi_dmg.run_folder.forcings import STEP, open_forcing
+from bmi_dmg.run_folder.forcings import open_forcing
 from bmi_dmg.run_folder.hydrofabric import find_catchments
 from bmi_dmg.run_folder.realization import Realization, read_realization
 from bmi_dmg.run_folder.weather_source import WeatherSource
@@ -27,12 +28,20 @@ from bmi_dmg.startup import check_time_step, make_stepper
 from bmi_dmg.stepper import Stepper
 from bmi_dmg.unpublished import parameter_variable
 from bmi_dmg.variables import INPUTS
-from bmi_dmg.warm_states.spinup import SpinUp, Stretch, first_at_hour
-from dmg_core.errors import ConfigError, ForcingError
+from bmi_dmg.warm_states.spinup import SpinUp
+from bmi_dmg.warm_states.stretches import Stretch, is_year, lacks_seasons, years_before
+from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
 from dmg_core.sharing import open_engine
 
 Array = npt.NDArray[np.float64]
+
+_log = logging.getLogger(__name__)
+
+_FEW_DAYS: Final = (
+    "the forcing holds {days} whole days only, which stand in for whole years: stores of water and snow are those of an endless season of "
+    "that kind; use a longer forcing, or take the first months of the run with caution"
+)
 
 #: Years run, or the most where the end is a steady state.
 YEARS: Final = 3
@@ -57,6 +66,10 @@ class SpunUp:
         Time they are for.
     stretches : tuple of Stretch
         Weather that the catchments were run through.
+    years : int
+        Whole years of it.
+    repeated : Stretch or None
+        Weather of less than a year that was repeated to make up years.
     change : mapping of str to float
         Change of storage in the last whole year, mm, by catchment.
     tolerance : float or None
@@ -68,14 +81,11 @@ class SpunUp:
     path: Path
     start: datetime
     stretches: tuple[Stretch, ...]
+    years: int
+    repeated: Stretch | None
     change: dict[str, float]
     tolerance: float | None
     configs: int
-
-    @property
-    def years(self) -> int:
-        """Whole years run."""
-        return sum(map(_is_year, self.stretches))
 
     @property
     def unsettled(self) -> tuple[str, ...]:
@@ -93,6 +103,9 @@ class SpunUp:
             f"{len(self.change)} catchments were run through {self.years} years of weather, the last stretch {first} to {end}.",
             f"In the last whole year storage changed by at most {abs(self.change[most]):.3g} mm ({most}).",
         ]
+        if self.repeated is not None:
+            days = (self.repeated.end - self.repeated.first).days
+            lines.append(f"The forcing has less than a year: its {days} whole days from {self.repeated.first} on were repeated.")
         if self.unsettled:
             named = listing([f"{catchment} ({self.change[catchment]:+.3g} mm)" for catchment in self.unsettled])
             lines.append(f"Not settled to {self.tolerance:g} mm per year within {self.years} years: {named}")
@@ -114,7 +127,8 @@ def spin_up_folder(
     """Spin up all catchments of a run folder, from nothing, and write their states at the start of its run.
 
     The weather is that of the years before the start, as far as the run's forcing reaches back; where it does not, its first year is
-    repeated in front of what there is.
+    repeated in front of what there is. Where it has no whole year, all the days it has are repeated to make up years; a warning tells of
+    so few that a season is missing.
 
     Parameters
     ----------
@@ -134,7 +148,7 @@ def spin_up_folder(
     ConfigError
         If the realization or a BMI config is wrong or names another class, or catchments cannot be run in one batch.
     ForcingError
-        If the forcing is impossible, has gaps, or has not one whole year.
+        If the forcing is impossible, has gaps, or has not one whole day.
     StateError
         If the file cannot be written.
     """
@@ -152,12 +166,23 @@ def spin_up_folder(
         first = next(iter(configs.values()))
         source = WeatherSource(reader, list(configs), INPUTS[first.pet_method], realization.formulation.variables_names_map)
         steppers = _join(list(configs.values()), realization)
-        stretches, change = _run(SpinUp(steppers, source), source, realization.start, years, tolerance)
+        legs, change = _run(SpinUp(steppers, source), source, realization.start, years, tolerance)
         _write(path, steppers, realization.start)
         for file, contents in edits.items():
             with _as_config_error(f"{file}: initial_state cannot be set"), written_whole(file) as stream:
                 stream.write(contents)
-    return SpunUp(path, realization.start, tuple(stretches), dict(zip(configs, change.tolist(), strict=True)), tolerance, len(edits))
+    if lacks_seasons(legs[0]):
+        _log.warning(f"{source.name}: {_FEW_DAYS.format(days=(legs[0][-1].end - legs[0][-1].first).days)}")
+    return SpunUp(
+        path=path,
+        start=realization.start,
+        stretches=tuple(stretch for leg in legs for stretch in leg),
+        years=sum(map(is_year, legs)),
+        repeated=legs[0][-1] if len(legs[0]) > 1 else None,
+        change=dict(zip(configs, change.tolist(), strict=True)),
+        tolerance=tolerance,
+        configs=len(edits),
+    )
 
 
 def _read_configs(folder: Path, realization: Realization) -> dict[str, BmiConfig]:
@@ -191,7 +216,7 @@ def _join(configs: Sequence[BmiConfig], realization: Realization) -> list[Steppe
     """Put all catchments into an engine of their own, with the parameters that the realization sets."""
     first = configs[0]
     engine = open_engine(first.model_dir, first.dtype, first.device, first.backend, os.cpu_count() or 1, first.coupling)
-    check_time_step(first, engine.model.physics.variant)
+    check_time_step(first, engine.model.physics.process)
     rows = [config.attributes(engine.attribute_names) for config in configs]
     table = {name: [row[name] for row in rows] for name in engine.attribute_names}
     catchments = engine.add(table, [config.catchment_id for config in configs])
@@ -204,66 +229,23 @@ def _join(configs: Sequence[BmiConfig], realization: Realization) -> list[Steppe
 
 def _run(
     spin_up: SpinUp, source: WeatherSource, start: datetime, years: int | None, tolerance: float | None
-) -> tuple[list[Stretch], Array]:
-    """Run the catchments; give the stretches of weather and the change of storage in the last whole year."""
+) -> tuple[list[list[Stretch]], Array]:
+    """Run the catchments; give the years of weather and what is not a whole one, and the change of storage in the last whole year."""
     if tolerance is None:
-        stretches = years_before(source, start, years or YEARS)
-        changes = spin_up.run(stretches)
-        change = [change for change, stretch in zip(changes, stretches, strict=True) if _is_year(stretch)][-1]
+        legs = years_before(source, start, years or YEARS)
+        changes = iter(spin_up.run([stretch for leg in legs for stretch in leg]))
+        by_leg = [np.sum([next(changes) for _ in leg], axis=0) for leg in legs]
+        change = [change for change, leg in zip(by_leg, legs, strict=True) if is_year(leg)][-1]
     else:
         year, *rest = years_before(source, start, 1)
-        stretches, change = [], np.full(1, np.inf)
-        while len(stretches) < (years or MOST_YEARS) and (np.abs(change) >= tolerance).any():
-            (change,) = spin_up.run([year])
-            stretches.append(year)
-        stretches += rest
-        spin_up.run(rest)
+        legs, change = [], np.full(1, np.inf)
+        while len(legs) < (years or MOST_YEARS) and (np.abs(change) >= tolerance).any():
+            change = np.sum(spin_up.run(year), axis=0)
+            legs.append(year)
+        legs += rest
+        spin_up.run([stretch for leg in rest for stretch in leg])
     spin_up.finish(start)
-    return stretches, change
-
-
-def years_before(source: WeatherSource, start: datetime, years: int) -> list[Stretch]:
-    """Give stretches of weather that lead up to a time, the last ``years`` years of them at least.
-
-    Returns
-    -------
-    list of Stretch
-        The years before ``start``. If the weather does not reach back so far, its first year as often as years are missing, and what there
-        is from then on.
-
-    Raises
-    ------
-    ForcingError
-        If the weather has not one whole year.
-    """
-    whole = 0
-    while whole < years and source.first <= _back(start, whole + 1) and start <= source.end:
-        whole += 1
-    known = [Stretch(_back(start, back), _back(start, back - 1)) for back in range(whole, 0, -1)]
-    if whole == years:
-        return known
-    first = first_at_hour(source, start.hour)
-    year = Stretch(first, _back(first, -1))
-    if year.end > source.end:
-        raise ForcingError(
-            f"{source.name}: forcing from {source.first} to {source.end - STEP} neither reaches back {years} years before {start} nor "
-            "holds a whole year to be repeated"
-        )
-    end = known[0].first if known else start
-    lead_in = [Stretch(first, end)] if first < end <= source.end else []
-    return [year] * (years - whole) + lead_in + known
-
-
-def _back(time: datetime, years: int) -> datetime:
-    """Give the same date some years before; the last of February for a leap day."""
-    try:
-        return time.replace(year=time.year - years)
-    except ValueError:
-        return time.replace(year=time.year - years, day=28)
-
-
-def _is_year(stretch: Stretch) -> bool:
-    return stretch.end - stretch.first >= timedelta(days=365)
+    return legs, change
 
 
 def _write(path: Path, steppers: Sequence[Stepper], start: datetime) -> None:

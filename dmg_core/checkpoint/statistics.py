@@ -12,11 +12,13 @@ from typing import Final
 from dmg_core.checkpoint.node import read_text
 from dmg_core.checkpoint.spellings import forcing_index
 from dmg_core.errors import CheckpointError
-from dmg_core.normalization import STD
+from dmg_core.normalization import MAX, MIN, STD
 
 STATISTICS_NAME: Final = "normalization_statistics.json"
 #: What a row holds.
 COLUMNS: Final = ("p10", "p90", "mean", "std")
+#: What a row may hold besides; δMG writes rows without.
+RANGE_COLUMNS: Final = ("min", "max")
 
 
 def read_statistics(file: Path) -> dict[str, object]:
@@ -72,8 +74,8 @@ def checked_rows(statistics: Mapping[str, object], names: Iterable[str], file: P
     Raises
     ------
     CheckpointError
-        If variables have no row (all of them are named), or a row is not four finite numbers of which the last, the standard deviation,
-        is not negative.
+        If variables have no row (all of them are named), or a row is not four or six finite numbers, of which the fourth, the standard
+        deviation, is not negative, and the fifth and sixth, the least and the largest value, are in order.
     """
     names = tuple(names)
     missing = [name for name in names if name not in statistics]
@@ -87,6 +89,9 @@ def _checked_row(row: object, where: str) -> tuple[float, ...]:
     if not isinstance(row, Sequence) or isinstance(row, str) or not all(isinstance(value, Real) for value in row):
         raise CheckpointError(f"{where}: {expected}; found {row!r}")
     values = tuple(float(value) for value in row)
-    if len(values) != len(COLUMNS) or not all(math.isfinite(value) for value in values) or values[STD] < 0:
+    lengths = (len(COLUMNS), len(COLUMNS) + len(RANGE_COLUMNS))
+    if len(values) not in lengths or not all(math.isfinite(value) for value in values) or values[STD] < 0:
         raise CheckpointError(f"{where}: {expected}; found {list(values)}")
+    if len(values) > MAX and values[MIN] > values[MAX]:
+        raise CheckpointError(f"{where}: min is {values[MIN]:g} and max is {values[MAX]:g}, expected min <= max")
     return values

@@ -10,18 +10,22 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dmg_core.data.basins import BasinData, rows_of
-from dmg_core.data.camels_attributes import CAMELS_35, FROM_FLOW, read_camels_attributes
+from dmg_core.data.basins import BasinData
+from dmg_core.data.calendars import consecutive_days
+from dmg_core.data.camels_attributes import CAMELS_35, FROM_FLOW, gauges_of_table, read_camels_attributes
+from dmg_core.data.daily_flow import without_impossible
+from dmg_core.data.gauges import gauge_ids, rows_of, with_leading_zeros
 from dmg_core.data.hargreaves import temperature_and_pet
-from dmg_core.data.units import require_unit
+from dmg_core.data.units import millimetres_per_day, require_unit, unit_of
 from dmg_core.errors import ForcingError
 
 __all__ = ["CAMELS_35", "FROM_FLOW", "read_camels"]
 
 FloatArray = NDArray[np.float64]
 
-#: Series -> unit, and figures of basins, in the order of :class:`CamelsSeries`.
-SERIES: Final = {"prcp": "mm/d", "tmin": "degC", "tmax": "degC", "qobs": "mm/d"}
+#: Weather -> unit, flow, and figures of basins, in the order of :class:`CamelsSeries`.
+WEATHER: Final = {"prcp": "mm/d", "tmin": "degC", "tmax": "degC"}
+FLOW: Final = "qobs"
 FIGURES: Final = ("area_km2", "lat", "elev_m")
 COORDINATES: Final = ("gauge_id", "time")
 
@@ -38,8 +42,8 @@ def read_camels(
     Parameters
     ----------
     file : str or Path
-        NetCDF with ``prcp`` (mm/d), ``tmin``, ``tmax`` (°C) and ``qobs`` (mm/d; missing where not observed) over ``gauge_id`` and ``time``,
-        and ``area_km2``, ``lat``, ``elev_m`` over ``gauge_id``.
+        NetCDF with ``prcp`` (mm/d), ``tmin``, ``tmax`` (°C) and ``qobs`` (mm/d, or any other unit of flow; missing where not observed) over
+        ``gauge_id`` and ``time``, and ``area_km2``, ``lat``, ``elev_m`` over ``gauge_id``.
     attributes_file : str or Path, optional
         See :func:`dmg_core.data.camels_attributes.read_camels_attributes`; without it there are no attributes, and no longitudes.
     ids : sequence of str, optional
@@ -96,13 +100,14 @@ def put_together(series: CamelsSeries, attributes_file: Path | None, attributes:
         See :func:`read_camels`.
     """
     table, names = np.empty((len(series.ids), 0)), tuple[str, ...]()
-    elevation, longitude = series.elevation, np.full(len(series.ids), np.nan)
+    ids, elevation, longitude = series.ids, series.elevation, np.full(len(series.ids), np.nan)
     if attributes_file is not None:
+        ids = with_leading_zeros(ids, gauges_of_table(attributes_file, ids))
         table, names = read_camels_attributes(attributes_file, series.ids, attributes)
         elevation, longitude = read_camels_attributes(attributes_file, series.ids, ("elev_mean", "gauge_lon"))[0].T
     temperature, pet = temperature_and_pet(series.lowest, series.highest, series.latitude, series.dates)
     return BasinData(
-        ids=series.ids,
+        ids=ids,
         dates=series.dates,
         forcing=np.stack([series.precipitation, temperature, pet], axis=-1),
         flow=series.flow,
@@ -124,26 +129,24 @@ def _read(file: Path, ids: Sequence[str] | None) -> CamelsSeries:
     except OSError as error:
         raise ForcingError(f"{file}: cannot be read as NetCDF: {error}") from error
     with dataset:
-        missing = [name for name in (*COORDINATES, *SERIES, *FIGURES) if name not in dataset.variables]
+        missing = [name for name in (*COORDINATES, *WEATHER, FLOW, *FIGURES) if name not in dataset.variables]
         if missing:
             raise ForcingError(f"{file}: no variables {', '.join(missing)}; it has {', '.join(dataset.variables)}")
-        for name, unit in SERIES.items():
+        for name, unit in WEATHER.items():
             require_unit(file, name, getattr(dataset[name], "units", None), unit)
-        there = [str(gauge) for gauge in dataset["gauge_id"][:]]
-        gauges = tuple(there if ids is None else ids)
+        there = gauge_ids(dataset["gauge_id"][:], f"{file}: gauge_id")
+        gauges = there if ids is None else tuple(ids)
         rows = rows_of(gauges, there, str(file))
-        values = [np.ascontiguousarray(_values(dataset[name])[rows].T) for name in (*SERIES, *FIGURES)]
-        return CamelsSeries(gauges, _dates(dataset["time"]), *values)
+        dates = consecutive_days(dataset["time"][:], dataset["time"].__dict__, f"{file}: time")
+        rain, lowest, highest, flow, *figures = (
+            np.ascontiguousarray(_values(dataset[name])[rows].T) for name in (*WEATHER, FLOW, *FIGURES)
+        )
+        unit = unit_of(file, FLOW, getattr(dataset[FLOW], "units", None), "mm/d")
+        flow = without_impossible(flow * millimetres_per_day(unit, figures[0], f"{file}: {FLOW}"), figures[0], gauges, dates, str(file))
+        return CamelsSeries(gauges, dates, rain, lowest, highest, flow, *figures)
 
 
 def _values(variable: Any) -> FloatArray:
     """Values of a variable, NaN where they are missing."""
     values: FloatArray = variable[:].astype(np.float64).filled(np.nan)
     return values
-
-
-def _dates(time: Any) -> NDArray[np.datetime64]:
-    import netCDF4
-
-    moments = netCDF4.num2date(time[:], time.units, only_use_cftime_datetimes=False, only_use_python_datetimes=True)
-    return np.array(moments, dtype="datetime64[D]")

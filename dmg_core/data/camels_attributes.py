@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import logging
+import re
+import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dmg_core.data.basins import rows_of
+from dmg_core.data.gauges import rows_of, without_leading_zeros
 from dmg_core.errors import AttributeTableError
 
 if TYPE_CHECKING:
@@ -19,8 +23,8 @@ if TYPE_CHECKING:
 LOGGER = logging.getLogger(__name__)
 
 GAUGE: Final = "gauge_id"
-#: Digits of a gauge's number; leading zeros are lost where a program took it for a number.
-GAUGE_DIGITS: Final = 8
+#: Misspelt columns of the published files -> the names that the data set's description and trained models have.
+PUBLISHED_SPELLINGS: Final = {"geol_porostiy": "geol_porosity"}
 
 #: The attributes of the published δHBV 1.x models.
 CAMELS_35: Final = (
@@ -62,19 +66,24 @@ CLASSES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 NO_CLASS: Final = -1.0
 
+#: What looks like a number, with a point or a comma, so that a column that has one is no column of words.
+_NUMBER: Final = re.compile(r"\s*[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?\s*")
+_DECIMAL_COMMA: Final = re.compile(r"[-+]?\d*,\d+")
+
 
 def read_camels_attributes(
     file: Path, ids: Sequence[str], names: Sequence[str] | None = None
 ) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     """Read attributes as numbers.
 
-    Classes become numbers by :data:`CLASSES`. Values that are missing are filled with the mean over all basins of the table, whichever are
-    asked for, so that a basin has the same attributes in every choice of basins; how many were filled is logged.
+    Classes become numbers by :data:`CLASSES`. Gauges are found by their numbers, with or without leading zeros. Values that are missing
+    are filled with the mean over all basins of the table, whichever are asked for, so that a basin has the same attributes in every choice
+    of basins; how many were filled is logged.
 
     Parameters
     ----------
     file : Path
-        CSV with a column ``gauge_id``.
+        CSV with a column ``gauge_id``, separated by commas or semicolons.
     ids : sequence of str
         B gauges.
     names : sequence of str, optional
@@ -88,16 +97,23 @@ def read_camels_attributes(
     ------
     AttributeTableError
         If the file cannot be read; if attributes are computed from flow, not there, without any value, or words that are no class of
-        :data:`CLASSES`.
+        :data:`CLASSES`; if a column of numbers has a cell that is none, which is named.
     ConfigError
         If gauges are not in the table.
     """
     table = _read(file)
     rows = rows_of(ids, list(table.index), str(file))
-    chosen = _numbers(table) if names is None else tuple(names)
-    _require_inputs(file, chosen, list(table.columns))
-    columns = [_filled(file, name, _as_numbers(file, name, table[name])) for name in chosen]
-    return np.array(columns, dtype=np.float64).reshape(len(chosen), len(table)).T[rows], chosen
+    chosen = _numbers(file, table) if names is None else tuple(names)
+    columns = [PUBLISHED_SPELLINGS.get(name, name) for name in chosen]
+    _require_inputs(file, columns, list(table.columns))
+    values = [_filled(file, name, _as_numbers(file, name, table[name])) for name in columns]
+    return np.array(values, dtype=np.float64).reshape(len(chosen), len(table)).T[rows], chosen
+
+
+def gauges_of_table(file: Path, ids: Sequence[str]) -> tuple[str, ...]:
+    """Give gauges as a table of attributes spells them; see :func:`read_camels_attributes` for what it raises."""
+    spelled = list(_read(file).index)
+    return tuple(spelled[row] for row in rows_of(ids, spelled, str(file)))
 
 
 def read_labels(file: Path, ids: Sequence[str], name: str = "huc_02") -> NDArray[np.str_]:
@@ -130,25 +146,42 @@ def read_labels(file: Path, ids: Sequence[str], name: str = "huc_02") -> NDArray
 
 
 def _read(file: Path) -> pd.DataFrame:
-    """Read the table, indexed by gauges with their leading zeros."""
+    """Read the table, indexed by gauges, with published misspellings of columns set right."""
     import pandas as pd
 
     try:
-        table = pd.read_csv(file, dtype={GAUGE: str})
-    except (OSError, ValueError) as error:
+        with file.open(encoding="utf-8-sig") as stream:
+            separator = ";" if ";" in stream.readline() else ","
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # a line with more cells than the header would lose some
+            table = pd.read_csv(file, dtype={GAUGE: str}, sep=separator, skipinitialspace=True, encoding="utf-8-sig", index_col=False)
+    except (OSError, ValueError, pd.errors.ParserWarning) as error:
         raise AttributeTableError(f"{file}: cannot be read: {error}") from error
+    columns = [str(name).strip() for name in table.columns]
+    table.columns = pd.Index([name if (right := PUBLISHED_SPELLINGS.get(name, name)) in columns else right for name in columns])
     if GAUGE not in table.columns:
-        raise AttributeTableError(f"{file}: no column '{GAUGE}'; it has {', '.join(table.columns)}")
-    table[GAUGE] = table[GAUGE].str.zfill(GAUGE_DIGITS)
-    repeated = table[GAUGE][table[GAUGE].duplicated()]
-    if len(repeated):
-        raise AttributeTableError(f"{file}: gauges stand there more than once: {', '.join(repeated)}")
-    indexed: pd.DataFrame = table.set_index(GAUGE)
+        raise AttributeTableError(f"{file}: no column '{GAUGE}'; it has {', '.join(columns)}")
+    gauges = ["" if missing else str(gauge).strip() for gauge, missing in zip(table[GAUGE], table[GAUGE].isna(), strict=True)]
+    if "" in gauges:
+        raise AttributeTableError(f"{file}: line {gauges.index('') + 2} has no {GAUGE}")
+    numbers = Counter(map(without_leading_zeros, gauges))
+    repeated = {without_leading_zeros(gauge): gauge for gauge in sorted(gauges, key=len) if numbers[without_leading_zeros(gauge)] > 1}
+    if repeated:
+        raise AttributeTableError(f"{file}: gauges stand there more than once: {', '.join(repeated.values())}")
+    indexed: pd.DataFrame = table.assign(**{GAUGE: gauges}).set_index(GAUGE)
     return indexed
 
 
-def _numbers(table: pd.DataFrame) -> tuple[str, ...]:
-    return tuple(str(name) for name in table.select_dtypes("number").columns if name not in FROM_FLOW | LABELS)
+def _numbers(file: Path, table: pd.DataFrame) -> tuple[str, ...]:
+    """Names of the columns of numbers; one in which some cells are numbers and others are not is refused."""
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    words = [name for name in table.columns if not is_numeric_dtype(table[name]) and name not in CLASSES]
+    for name in words:
+        if any(_NUMBER.fullmatch(str(cell)) for cell in table[name].dropna()):
+            _as_numbers(file, name, table[name])
+    numbers = [name for name in table.columns if is_numeric_dtype(table[name]) and not is_bool_dtype(table[name])]
+    return tuple(str(name) for name in numbers if name not in FROM_FLOW | LABELS)
 
 
 def _require_inputs(file: Path, names: Sequence[str], columns: Sequence[str]) -> None:
@@ -157,15 +190,24 @@ def _require_inputs(file: Path, names: Sequence[str], columns: Sequence[str]) ->
         raise AttributeTableError(f"computed from observed flow, so no inputs of a model of flow: {', '.join(refused)}")
     missing = [name for name in names if name not in columns]
     if missing:
-        raise AttributeTableError(f"{file}: no columns {', '.join(missing)}; it has {', '.join(columns)}")
+        near = {name: get_close_matches(name, columns, n=1) for name in missing}
+        asked = "".join(f"; is {found[0]!r} meant by {name}?" for name, found in near.items() if found)
+        raise AttributeTableError(f"{file}: no columns {', '.join(missing)}; it has {', '.join(columns)}{asked}")
 
 
 def _as_numbers(file: Path, name: str, column: pd.Series[float]) -> NDArray[np.float64]:
     if name not in CLASSES:
-        try:
-            return column.to_numpy(np.float64)
-        except ValueError as error:
-            raise AttributeTableError(f"{file}: attribute {name} is no number and has no known classes: {error}") from error
+        import pandas as pd
+
+        values = pd.to_numeric(column, errors="coerce")
+        wrong = np.flatnonzero(values.isna() & ~column.isna())
+        if len(wrong):
+            gauge, cell = column.index[wrong[0]], str(column.iloc[wrong[0]]).strip()
+            advice = (
+                "write it with a decimal point" if _DECIMAL_COMMA.fullmatch(cell) else "expected a number, or nothing if it is not known"
+            )
+            raise AttributeTableError(f"{file}: attribute {name} is no number for {gauge}, but {cell!r}; {advice}")
+        return values.to_numpy(np.float64, na_value=np.nan)
     numbers = {label.lower(): float(number) for number, label in enumerate(CLASSES[name])}
     words = ["" if missing else str(word).strip().lower() for word, missing in zip(column, column.isna(), strict=True)]
     unknown = sorted(set(words) - set(numbers) - {""})

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from dmg_core.data.basins import BasinData
 from dmg_core.data.camels import CamelsSeries, put_together
+from dmg_core.data.daily_flow import without_impossible
+from dmg_core.data.units import millimetres_per_day
 from dmg_core.errors import ConfigError, ForcingError
 
 FloatArray = NDArray[np.float64]
@@ -28,8 +30,6 @@ HEADER_LINES: Final = 4
 SERIES: Final = {"precipitation": "prcp(mm/day)", "lowest": "tmin(c)", "highest": "tmax(c)"}
 COLUMNS: Final = tuple(SERIES.values())
 
-CUBIC_METRES_PER_CUBIC_FOOT: Final = 0.3048**3
-SECONDS_PER_DAY: Final = 86400.0
 SQUARE_METRES_PER_SQUARE_KILOMETRE: Final = 1e6
 #: A flow that is not known, by its value or by its flag.
 MISSING_FLOW, MISSING_FLAG = -999.0, "M"
@@ -64,35 +64,17 @@ def read_camels_text(
     values = np.stack([basin.values[np.searchsorted(basin.dates, dates[0]) :][: len(dates)] for basin in weather], axis=1)
     cubic_feet = np.stack([_aligned(*_read_flow(flow), dates) for _, flow in files.values()], axis=1)
     area = np.array([basin.area for basin in weather])
+    flow = cubic_feet * millimetres_per_day("ft3/s", area, str(folder))
     series = CamelsSeries(
         ids=tuple(files),
         dates=dates,
         **{name: values[..., COLUMNS.index(column)] for name, column in SERIES.items()},
-        flow=millimetres_per_day(cubic_feet, area),
+        flow=without_impossible(flow, area, tuple(files), dates, str(folder)),
         area=area,
         latitude=np.array([basin.latitude for basin in weather]),
         elevation=np.array([basin.elevation for basin in weather]),
     )
     return put_together(series, None if attributes_file is None else Path(attributes_file), attributes)
-
-
-def millimetres_per_day(cubic_feet_per_second: FloatArray, area: FloatArray) -> FloatArray:
-    """Spread flow over an area.
-
-    Parameters
-    ----------
-    cubic_feet_per_second : ndarray, shape (..., B)
-        Flow, ft³/s.
-    area : ndarray, shape (B,)
-        km².
-
-    Returns
-    -------
-    ndarray, shape (..., B)
-        mm/d.
-    """
-    metres_per_day = cubic_feet_per_second * CUBIC_METRES_PER_CUBIC_FOOT * SECONDS_PER_DAY / (area * SQUARE_METRES_PER_SQUARE_KILOMETRE)
-    return 1000.0 * metres_per_day
 
 
 @dataclass(frozen=True, eq=False)

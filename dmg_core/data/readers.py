@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +11,7 @@ from dmg_core.data.basins import BasinData
 from dmg_core.data.camels import read_camels
 from dmg_core.data.camels_text import read_camels_text
 from dmg_core.data.catchment_attributes import CATCHMENT_ATTRIBUTES, SLOPE, catchment_attributes
-from dmg_core.data.series import read_series
+from dmg_core.data.series import SeriesNames, read_series
 from dmg_core.errors import AttributeTableError, ConfigError
 from dmg_core.registry import Registry
 
@@ -71,9 +72,9 @@ def read_named_series(
     ids : sequence of str, optional
         Basins; by default all of the file.
     attributes : sequence of str, optional
-        Variables of the file; by default none.
+        Variables of the file, unless ``names`` has them under another name; by default none.
     **names : str
-        What the other variables are called: the fields of :class:`dmg_core.data.series.SeriesNames`.
+        What variables are called: the fields of :class:`dmg_core.data.series.SeriesNames`, and attributes.
 
     Raises
     ------
@@ -84,4 +85,7 @@ def read_named_series(
     """
     if attributes_file is not None:
         raise ConfigError(f"the reader 'series' takes attributes from variables of {file}, not from a table ({attributes_file})")
-    return read_series(file, {**names, "attributes": tuple(attributes or ())}, ids)
+    variables = {name: names.get(name, name) for name in attributes or ()}
+    roles = {one.name for one in fields(SeriesNames)}
+    others = {name: variable for name, variable in names.items() if name in roles or name not in variables}
+    return read_series(file, {**others, "attributes": variables}, ids)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dmg_core.data.basins import BasinData, rows_of
+from dmg_core.data.basins import BasinData
+from dmg_core.data.calendars import consecutive_days
+from dmg_core.data.daily_flow import without_impossible
+from dmg_core.data.gauges import gauge_ids, rows_of
 from dmg_core.data.hargreaves import temperature_and_pet
-from dmg_core.data.units import require_unit
-from dmg_core.errors import ConfigError, ForcingError
+from dmg_core.data.units import millimetres_per_day, require_unit, unit_of
+from dmg_core.errors import AttributeTableError, ConfigError, ForcingError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -41,7 +44,7 @@ class SeriesNames:
     Attributes
     ----------
     precipitation, flow : str
-        mm/d over time and basin; flow is missing where it was not observed.
+        mm/d over time and basin; flow, which may have any unit of flow, is missing where it was not observed.
     area, elevation, latitude : str
         km², m, degrees north; over basin.
     temperature, pet : str, optional
@@ -51,8 +54,8 @@ class SeriesNames:
         Of the day, °C.
     longitude : str, optional
         Degrees east, over basin.
-    attributes : tuple of str
-        Variables over basin that are attributes, in this order.
+    attributes : dict of str to str
+        Attributes, in this order, and their variables over basin; a configuration may list those that have the variables' names.
     basin, time : str
         The two dimensions, with coordinates: gauges and days.
     """
@@ -67,7 +70,7 @@ class SeriesNames:
     lowest_temperature: str | None = None
     highest_temperature: str | None = None
     longitude: str | None = None
-    attributes: tuple[str, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
     basin: str = "basin"
     time: str = "time"
 
@@ -80,12 +83,17 @@ class SeriesNames:
         ConfigError
             If keys are missing or unknown, or they do not give temperature and potential evapotranspiration.
         """
-        known = {field.name for field in fields(cls)}
+        known = {one.name for one in fields(cls)}
         missing = sorted({"precipitation", "flow", "area", "elevation", "latitude"} - mapping.keys())
         unknown = sorted(mapping.keys() - known)
         if missing or unknown:
-            raise ConfigError(f"names of series: missing are {missing}, unknown are {unknown}; known are {', '.join(sorted(known))}")
-        names = cls(**{**mapping, "attributes": tuple(mapping.get("attributes", ()))})
+            raise ConfigError(
+                f"names of series: missing are {missing}, unknown are {unknown}; known are {', '.join(sorted(known))}. "
+                "Say what the variables are called beside the reader's name in the experiment, or by --data-option precipitation=NAME"
+            )
+        attributes = mapping.get("attributes", ())
+        named = dict(attributes) if isinstance(attributes, Mapping) else {str(name): str(name) for name in attributes}
+        names = cls(**{**mapping, "attributes": named})
         if (names.lowest_temperature is None) != (names.highest_temperature is None):
             raise ConfigError("names of series: lowest_temperature and highest_temperature go together, only one of them is given")
         if None in (names.temperature, names.pet) and names.lowest_temperature is None:
@@ -112,23 +120,24 @@ def read_series(file: str | Path, mapping: Mapping[str, Any], ids: Sequence[str]
     ForcingError
         If the file cannot be read, lacks variables, or has them over other dimensions, in other units or with gaps.
     AttributeTableError
-        If attributes have gaps.
+        If attributes are not there or have gaps.
     """
     names = SeriesNames.from_mapping(mapping)
     with _open(Path(file)) as dataset:
         reader = _Reader(Path(file), dataset, names)
         gauges, rows = reader.choose(ids)
-        dates = dataset[names.time].values.astype("datetime64[D]")
+        dates = consecutive_days(dataset[names.time].values, dataset[names.time].attrs, f"{file}: {names.time}")
+        area = reader.figures("area")[rows]
         latitude = reader.figures("latitude")[rows]
         temperature, pet = _weather(reader, rows, latitude, dates)
         return BasinData(
             ids=gauges,
             dates=dates,
             forcing=np.stack([reader.series("precipitation")[:, rows], temperature, pet], axis=-1),
-            flow=reader.series("flow")[:, rows],
-            attributes=np.array([reader.values(name, (names.basin,))[rows] for name in names.attributes]).reshape(-1, len(gauges)).T,
-            attribute_names=names.attributes,
-            upstream_area=reader.figures("area")[rows],
+            flow=without_impossible(reader.flow(rows, area), area, gauges, dates, str(file)),
+            attributes=reader.attributes()[rows],
+            attribute_names=tuple(names.attributes),
+            upstream_area=area,
             elevation=reader.figures("elevation")[rows],
             latitude=latitude,
             longitude=np.full(len(gauges), np.nan) if names.longitude is None else reader.figures("longitude")[rows],
@@ -149,13 +158,31 @@ class _Reader:
         for name in (self.names.basin, self.names.time):
             if name not in self.dataset.coords:
                 raise ForcingError(f"{self.file}: no coordinate '{name}'; it has {', '.join(map(str, self.dataset.coords))}")
-        there = [str(gauge) for gauge in self.dataset[self.names.basin].values.astype(str)]
-        gauges = tuple(there if ids is None else ids)
+        there = gauge_ids(self.dataset[self.names.basin].values, f"{self.file}: {self.names.basin}")
+        gauges = there if ids is None else tuple(ids)
         return gauges, rows_of(gauges, there, str(self.file))
 
     def series(self, role: str) -> FloatArray:
         """Values over days and basins, shape (T, all basins)."""
         return self._in_unit(role, (self.names.time, self.names.basin))
+
+    def flow(self, rows: NDArray[np.intp], area: FloatArray) -> FloatArray:
+        """Flow of some basins with their areas (km²), mm/d, shape (T, B)."""
+        name = self.names.flow
+        values = self.values(name, (self.names.time, self.names.basin))[:, rows]
+        unit = unit_of(self.file, name, self.dataset[name].attrs.get("units"), UNITS["flow"])
+        factor: FloatArray = values * millimetres_per_day(unit, area, f"{self.file}: variable {name}")
+        return factor
+
+    def attributes(self) -> FloatArray:
+        """Attributes, in whatever unit, shape (all basins, A)."""
+        missing = [name for name in self.names.attributes.values() if name not in self.dataset]
+        if missing:
+            raise AttributeTableError(
+                f"{self.file}: no variables {', '.join(missing)}; it has {', '.join(map(str, self.dataset.variables))}"
+            )
+        columns = [self.values(name, (self.names.basin,)) for name in self.names.attributes.values()]
+        return np.array(columns, np.float64).reshape(len(columns), -1 if columns else self.dataset.sizes[self.names.basin]).T
 
     def figures(self, role: str) -> FloatArray:
         """Values over basins, shape (all basins,)."""
@@ -194,7 +221,7 @@ def _open(file: Path) -> xr.Dataset:
     import xarray as xr
 
     try:
-        return xr.open_zarr(file) if file.is_dir() else xr.open_dataset(file)
+        return xr.open_zarr(file, decode_times=False) if file.is_dir() else xr.open_dataset(file, decode_times=False)
     except ImportError as error:
         raise ConfigError(f"{file}: install the package that reads it: {error}") from error
     except (OSError, ValueError, KeyError) as error:

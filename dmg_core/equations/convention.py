@@ -106,7 +106,11 @@ _REPLACEMENTS: dict[str, dict[str, Callable[..., Any]]] = {
 
 def _slopes(function: Callable[..., Tensor], *values: float) -> tuple[float, ...]:
     """Gradients that torch itself gives."""
-    with torch.enable_grad(), torch._C.DisableTorchFunction():  # whatever is active where the question comes up
+    with (
+        torch.inference_mode(False),
+        torch.enable_grad(),
+        torch._C.DisableTorchFunction(),
+    ):  # whatever is active where the question comes up
         given = [torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in values]
         found = torch.autograd.grad(function(*given), given)
     return tuple(float(each) for each in found)

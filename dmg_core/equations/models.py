@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 from dmg_core.equations.tape import StepTape, trace
 from dmg_core.models.process_model import ProcessModel
 
@@ -16,3 +18,11 @@ def tape_of(model: ProcessModel) -> StepTape:
     if kept is None or kept[0] != options:
         kept = vars(model)[_KEPT] = options, trace(model)
     return kept[1]
+
+
+def digest_of_equations(model: ProcessModel) -> str:
+    """Short digest of what a model's step does: the same for the same operations, whatever the source looks like."""
+    step = tape_of(model)
+    operations = [(each.name, each.kind, each.operands) for each in step.tape.operations]
+    content = repr((step.tape.inputs, operations, step.tape.results, step.fluxes, model.dt))
+    return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -20,6 +20,7 @@ from dmg_core.compilation import compiled, digest_of, rebind
 from dmg_core.equations import groups, primitives
 from dmg_core.equations.groups import LANES, step_function
 from dmg_core.equations.tape import StepTape
+from dmg_core.models.layout import TOTAL, UNROUTED_TOTAL, Layout
 from dmg_core.models.process_model import ProcessModel
 
 Array = npt.NDArray[Any]
@@ -72,57 +73,10 @@ class OutputPlaces(NamedTuple):
     """(E, 2): sum of the budget, and the forcing that is added to it."""
 
 
-def output_names(model: ProcessModel, copied: tuple[str, ...] = ()) -> tuple[str, ...]:
-    """Name the outputs of a model: sums of routed fluxes, routed fluxes, copied forcings (in lower case), fluxes and stores.
-
-    Parameters
-    ----------
-    model : ProcessModel
-        The model.
-    copied : tuple of str
-        Forcings that are outputs, too.
-    """
-    routed = [flux.routed_name for flux in model.fluxes if flux.routed]
-    totals = ("streamflow", "unrouted_streamflow") if routed else ()
-    fluxes, stores = [flux.name for flux in model.fluxes], [store.output for store in model.stores]
-    return (*totals, *routed, *(name.lower() for name in copied), *fluxes, *stores)
-
-
-def budget_names(model: ProcessModel) -> tuple[str, ...]:
-    """Name the sums of the budget that a step adds to: what enters, is exchanged, leaves without and with routing, and is clipped.
-
-    Forcings count under their names, fluxes too; routed fluxes count together as ``streamflow``.
-    """
-    entering = [forcing.name for forcing in model.forcings if _enters(forcing)]
-    given = {
-        kind: [flux.name for flux in model.fluxes if flux.balance == kind and not flux.routed]
-        for kind in ("in", "exchange", "out", "clipping")
-    }
-    flow = ("streamflow",) if any(flux.routed for flux in model.fluxes) else ()
-    return (*entering, *given["in"], *given["exchange"], *given["out"], *flow, *given["clipping"])
-
-
-def _enters(forcing: Any) -> bool:
-    return forcing.balance == "in" or (forcing.balance is None and forcing.name == "P")
-
-
-def output_places(model: ProcessModel, outputs: tuple[str, ...], budget: tuple[str, ...], copied: tuple[str, ...] = ()) -> OutputPlaces:
-    """Find the places of a model's fluxes and stores among outputs, which have all of them, in declared order one after the other.
-
-    Parameters
-    ----------
-    model : ProcessModel
-        The model.
-    outputs : tuple of str
-        All outputs, such as those of :func:`output_names`.
-    budget : tuple of str
-        Sums of the budget: names of forcings and of outputs (:func:`budget_names`); others are left alone.
-    copied : tuple of str
-        Forcings that are outputs, under their names in lower case.
-    """
-    forcings, fluxes = [forcing.name for forcing in model.forcings], [flux.name for flux in model.fluxes]
-    routed = [flux for flux in model.fluxes if flux.routed]
-    totals = ("streamflow", "unrouted_streamflow") if routed else ()
+def output_places(model: ProcessModel, layout: Layout) -> OutputPlaces:
+    """Find the places of a model's fluxes and stores among its outputs, and what each sum of its budget adds up."""
+    outputs, fluxes = layout.outputs, [flux.name for flux in model.fluxes]
+    entering = {forcing.label: place for place, forcing in enumerate(model.forcings) if forcing.enters}
 
     def pairs(found: list[tuple[int, int]]) -> npt.NDArray[np.int64]:
         return np.array(found, np.int64).reshape(-1, 2)
@@ -131,11 +85,11 @@ def output_places(model: ProcessModel, outputs: tuple[str, ...], budget: tuple[s
         first_flux=outputs.index(fluxes[0]) if fluxes else 0,
         fluxes=len(fluxes),
         first_store=outputs.index(model.stores[0].output) if model.stores else 0,
-        routed=pairs([(fluxes.index(flux.name), outputs.index(flux.routed_name)) for flux in routed]),
-        total=np.array([outputs.index(name) for name in totals], np.int64),
-        copied=pairs([(forcings.index(name), outputs.index(name.lower())) for name in copied]),
-        counted=pairs([(at, outputs.index(name)) for at, name in enumerate(budget) if name in outputs]),
-        entering=pairs([(at, forcings.index(name)) for at, name in enumerate(budget) if name in forcings and name not in outputs]),
+        routed=pairs([(fluxes.index(flux.name), outputs.index(flux.routed_name)) for flux in layout.routed]),
+        total=np.array([outputs.index(name) for name in (TOTAL, UNROUTED_TOTAL) if layout.routed], np.int64),
+        copied=pairs([(place, outputs.index(name)) for name, place in layout.given_back.items()]),
+        counted=pairs([(at, outputs.index(name)) for at, name in enumerate(layout.budget) if name not in entering]),
+        entering=pairs([(at, entering[name]) for at, name in enumerate(layout.budget) if name in entering]),
     )
 
 

@@ -3,6 +3,7 @@
 from dmg_core.models import gr4 as gr4  # these register their models
 from dmg_core.models import hbv as hbv
 from dmg_core.models import hymod as hymod
+from dmg_core.models.layout import Layout
 from dmg_core.models.process_model import (
     PROCESS_MODELS,
     Attribute,
@@ -13,4 +14,4 @@ from dmg_core.models.process_model import (
     Store,
 )
 
-__all__ = ["PROCESS_MODELS", "Attribute", "Flux", "Forcing", "Parameter", "ProcessModel", "Store"]
+__all__ = ["PROCESS_MODELS", "Attribute", "Flux", "Forcing", "Layout", "Parameter", "ProcessModel", "Store"]

@@ -8,9 +8,9 @@ the variables of the BMI and the pages of the documentation.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from torch import Tensor
 
@@ -23,6 +23,9 @@ Aggregate = Literal["sum", "mean", "min", "max"]
 #: What a quantity is in the balance: it enters, leaves, is exchanged with the surroundings (positive: gained), or is what bounds of stores
 #: cut off (positive: lost; negative: created).
 Balance = Literal["in", "out", "exchange", "clipping"]
+
+#: What passes for rounding in a store.
+ROUNDING: Final = 1e-12
 
 #: A number while tracing or stepping one component, a tensor in a batch: equations do not care.
 Quantity = Any
@@ -47,6 +50,8 @@ class Forcing:
         Whether it enters the balance; by default precipitation ``P`` does and nothing else.
     bmi_name : str, optional
         Name of the BMI variable it comes from; by default that of a known forcing, else made from ``name``.
+    least : float, optional
+        Least possible value; by default 0 for ``P`` and ``PET``, none for others.
     """
 
     name: str
@@ -55,6 +60,26 @@ class Forcing:
     meaning: str = ""
     balance: Literal["in", "out", None] = None
     bmi_name: str = ""
+    least: float | None = None
+
+    def __post_init__(self) -> None:
+        """Bound depths that are known."""
+        if self.least is None and self.name in {"P", "PET"}:
+            object.__setattr__(self, "least", 0.0)
+
+    @property
+    def label(self) -> str:
+        """Name among outputs and in the balance: ``precipitation`` for ``P``, in lower case for others."""
+        return _LABELS.get(self.name, self.name.lower())
+
+    @property
+    def enters(self) -> bool:
+        """Whether it adds to the balance."""
+        return self.balance == "in" or (self.balance is None and self.name == "P")
+
+
+#: Forcings that are known by other names than their symbols.
+_LABELS = {"P": "precipitation", "T": "temperature"}
 
 
 @dataclass(frozen=True)
@@ -105,7 +130,7 @@ class Attribute:
     meaning : str
         What it is.
     required : bool
-        Whether a catchment must have it; otherwise it may be NaN.
+        Whether the equations cannot do without; others may be left out where a model runs on tensors, and are NaN then.
     """
 
     name: str
@@ -138,6 +163,8 @@ class Store:
         Name of its BMI variable; by default made from ``output``.
     state_name : str
         Name for reading and setting it from outside, ``state::…``; by default ``output``.
+    slack : float
+        What a step may leave it below ``least`` or above ``largest`` by, so that a restart takes it.
     """
 
     name: str
@@ -150,12 +177,29 @@ class Store:
     output: str = ""
     bmi_name: str = ""
     state_name: str = ""
+    slack: float = ROUNDING
 
     def __post_init__(self) -> None:
         """Make the names that are not given."""
         object.__setattr__(self, "output", self.output or self.name)
         object.__setattr__(self, "bmi_name", self.bmi_name or self.output)
         object.__setattr__(self, "state_name", self.state_name or self.output)
+
+    def holds(self, values: Any, slack: float) -> Any:
+        """Say which of some contents, an array, are within its bounds or beyond them by no more than ``slack``."""
+        within = values == values
+        if self.least is not None:
+            within &= values >= self.least - slack
+        if self.largest is not None:
+            within &= values <= self.largest + slack
+        return within
+
+    @property
+    def bounds(self) -> str:
+        """What it may hold, in words."""
+        ends = [] if self.least is None else [f"not below {self.least:g} {self.unit}"]
+        ends += [] if self.largest is None else [f"not above {self.largest:g} {self.unit}"]
+        return f"numbers {' and '.join(ends)}" if ends else "finite numbers"
 
 
 @dataclass(frozen=True)
@@ -207,6 +251,8 @@ class ProcessModel(ABC):
 
     Attributes
     ----------
+    name : str
+        Name by which it is registered.
     steps_per_day : int
         1 for a daily model, 24 for an hourly one.
     forcings, parameters, stores, fluxes, attributes
@@ -232,6 +278,7 @@ class ProcessModel(ABC):
     ...         return {"S": s.S + x.P - runoff}, {"runoff": runoff}
     """
 
+    name: ClassVar[str] = ""
     steps_per_day: ClassVar[int] = 1
     forcings: ClassVar[tuple[Forcing, ...]] = ()
     parameters: ClassVar[tuple[Parameter, ...]] = ()
@@ -278,12 +325,14 @@ class ProcessModel(ABC):
         """Length of a step, days."""
         return 1.0 / self.steps_per_day
 
-    def parameters_for(self, dynamic: Iterable[str]) -> tuple[Parameter, ...]:
+    @classmethod
+    def parameters_for(cls, dynamic: Iterable[str]) -> tuple[Parameter, ...]:
         """Parameters that a network gives where those called ``dynamic`` vary in time, in the order of the table."""
         names = set(dynamic)
-        return tuple(one for one in self.parameters if one.constant is None or one.name in names)
+        return tuple(one for one in cls.parameters if one.constant is None or one.name in names)
 
-    def split(self, dynamic: Iterable[str]) -> tuple[tuple[Parameter, ...], tuple[Parameter, ...]]:
+    @classmethod
+    def split(cls, dynamic: Iterable[str]) -> tuple[tuple[Parameter, ...], tuple[Parameter, ...]]:
         """Divide the parameters a network gives into dynamic and static ones, in the order of the table.
 
         Raises
@@ -291,15 +340,29 @@ class ProcessModel(ABC):
         ConfigError
             If a name in ``dynamic`` is no parameter of this model, or stands there twice.
         """
-        names, known = list(dynamic), [parameter.name for parameter in self.parameters]
+        names, known = list(dynamic), [parameter.name for parameter in cls.parameters]
         for name in names:
             if name not in known:
-                raise ConfigError(f"{type(self).__name__}: dynamic parameter {name!r} is not one of {', '.join(known)}")
+                raise ConfigError(f"{cls.name}: dynamic parameter {name!r} is not one of {', '.join(known)}")
             if names.count(name) > 1:
-                raise ConfigError(f"{type(self).__name__}: dynamic parameter {name!r} is listed twice")
-        given = self.parameters_for(names)
+                raise ConfigError(f"{cls.name}: dynamic parameter {name!r} is listed twice")
+        given = cls.parameters_for(names)
         return tuple(one for one in given if one.name in names), tuple(one for one in given if one.name not in names)
 
 
+class _ProcessModels(Registry[type[ProcessModel]]):
+    """Process models by name; each is told its own."""
+
+    def register(self, name: str, *aliases: str) -> Callable[[type[ProcessModel]], type[ProcessModel]]:
+        """Make a decorator that enters a class; see :meth:`dmg_core.registry.Registry.register`."""
+        enter = super().register(name, *aliases)
+
+        def entered(model: type[ProcessModel]) -> type[ProcessModel]:
+            model.name = name
+            return enter(model)
+
+        return entered
+
+
 #: Process models by name, open to users' own.
-PROCESS_MODELS: Registry[type[ProcessModel]] = Registry("process model")
+PROCESS_MODELS: Registry[type[ProcessModel]] = _ProcessModels("process model")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from dmg_core.arrays import CatchmentArrays
-from dmg_core.calibration import Calibration
+from dmg_core.calibration import Calibration, Change
 from dmg_core.engine import Engine
-from dmg_core.physics.hbv import Hbv
+from dmg_core.model import DeltaModel
 
 
 class CoupledCalibration(Calibration):
@@ -15,14 +17,16 @@ class CoupledCalibration(Calibration):
 
     Parameters
     ----------
-    physics : Hbv
+    model : DeltaModel
         The hourly model.
     daily : Engine
         The daily model and its catchments.
+    lock : RLock
+        That of the engine of both.
     """
 
-    def __init__(self, physics: Hbv, daily: Engine) -> None:
-        super().__init__(physics)
+    def __init__(self, model: DeltaModel, daily: Engine, lock: Any) -> None:
+        super().__init__(model, lock)
         self._daily = daily
 
     def forget(self, row: int) -> None:
@@ -30,7 +34,7 @@ class CoupledCalibration(Calibration):
         super().forget(row)
         self._daily.calibration.forget(row)
 
-    def _set(self, arrays: CatchmentArrays, row: int, name: str, change: tuple[float, float]) -> None:
+    def _set(self, arrays: CatchmentArrays, row: int, name: str, change: Change) -> None:
         super()._set(arrays, row, name, change)
         if name in self._daily.calibration.parameters:
             self._daily.calibration._set(self._daily.arrays, row, name, change)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dmg_core.attribute_ranges import far_outside, training_ranges
 from dmg_core.data import READERS, BasinData
 from dmg_core.errors import AttributeTableError, ConfigError
 from dmg_core.files import written_whole
@@ -21,12 +23,14 @@ from dmg_core.training.experiment import DataSettings, Period
 from dmg_core.training.experiment_file import EXPERIMENT_NAME, read_experiment
 from dmg_core.training.inputs import Inputs, tensors_of
 from dmg_core.training.material import with_inputs
+from dmg_core.training.plugins import import_plugins
 from dmg_core.training.run_folder import load_trained
-from dmg_core.training.train import import_plugins
 
 #: Basins run together; bounds the memory.
 BLOCK: Final = 128
 SCORES_NAME: Final = "scores.csv"
+
+LOGGER = logging.getLogger(__name__)
 
 FloatArray = NDArray[np.float64]
 
@@ -72,6 +76,7 @@ def evaluate_folders(
     ids: Sequence[str] | None = None,
     warm_up: int = 365,
     reader: str | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Evaluation:
     """Read trained models and data for them, and evaluate.
 
@@ -87,13 +92,15 @@ def evaluate_folders(
         Basins; by default all of the data.
     reader : str, optional
         How data are read; by default as in the training of each model, or as CAMELS where that is not known.
+    options : mapping of str to object, optional
+        Arguments of the reader, in place of those of the training.
 
     Raises
     ------
     DmgError
         If anything cannot be read or does not fit together.
     """
-    pairs = [_read_for(folder, data_settings_of(folder, file, attributes, reader), ids) for folder in folders]
+    pairs = [_read_for(folder, data_settings_of(folder, file, attributes, reader, options), ids) for folder in folders]
     return evaluate([model for model, _ in pairs], [data for _, data in pairs], period, warm_up=warm_up)
 
 
@@ -134,17 +141,26 @@ def evaluate(
 
 def _run(model: DeltaModel, data: BasinData, days: slice, warm_up: int) -> tuple[FloatArray, dict[str, FloatArray]]:
     """Flow (D, B) after the warm-up and parameters (B,), block by block."""
-    inputs = Inputs(**tensors_of(with_inputs(data, model.settings.attributes), torch.float64))
+    data = with_inputs(data, model.settings.attributes)
+    _tell_far_attributes(model, data)
+    inputs = Inputs(**tensors_of(data, model.physics.process, torch.float64))
     model.eval()
     flows, parameters = [], []
     for start in range(0, len(data.ids), BLOCK):
         block = slice(start, start + BLOCK)
         with torch.no_grad():
-            flows.append(inputs.streamflow(model, days, block, warm_up=warm_up).numpy())
-        places = (inputs.attributes[block], inputs.upstream_area[block], inputs.elevation[block])
-        parameters.append(model.mean_parameters(inputs.forcing[days, block], *places))
+            flows.append(inputs.run(model, model.settings.target, days, block, warm_up=warm_up).numpy())
+        parameters.append(model.mean_parameters(inputs.forcing[days, block], inputs.attributes[block], **inputs.site(block)))
     means = {name: np.concatenate([one[name].double().numpy() for one in parameters]) for name in parameters[0]}
     return np.concatenate(flows, axis=1), means
+
+
+def _tell_far_attributes(model: DeltaModel, data: BasinData) -> None:
+    """Log attributes far outside the training."""
+    ranges = training_ranges(model.normalize_attributes)
+    values = dict(zip(data.attribute_names, data.attributes.T, strict=True))
+    for name, entries in far_outside(ranges, values, data.ids).items():
+        LOGGER.warning("%s", ranges[name].tell(name, entries))
 
 
 def _read_for(folder: Path, settings: DataSettings, ids: Sequence[str] | None) -> tuple[DeltaModel, BasinData]:
@@ -158,7 +174,9 @@ def _read_for(folder: Path, settings: DataSettings, ids: Sequence[str] | None) -
         raise AttributeTableError(f"{folder} cannot be run with these attributes: {error}") from error
 
 
-def data_settings_of(folder: Path, file: Path, attributes: Path | None, reader: str | None = None) -> DataSettings:
+def data_settings_of(
+    folder: Path, file: Path, attributes: Path | None, reader: str | None = None, options: Mapping[str, Any] | None = None
+) -> DataSettings:
     """Say how data for a trained model are read: as in its training, unless another reader is named.
 
     Parameters
@@ -169,6 +187,8 @@ def data_settings_of(folder: Path, file: Path, attributes: Path | None, reader: 
         Where series and attributes are now.
     reader : str, optional
         In the registry of readers.
+    options : mapping of str to object, optional
+        Its arguments; they replace those of the training by name, where the reader is the same.
 
     Raises
     ------
@@ -179,9 +199,10 @@ def data_settings_of(folder: Path, file: Path, attributes: Path | None, reader: 
         if (place / EXPERIMENT_NAME).is_file():
             experiment = read_experiment(place / EXPERIMENT_NAME)
             import_plugins(experiment)
-            options = experiment.data.options if reader in {None, experiment.data.reader} else {}
-            return DataSettings(file=file, attributes=attributes, reader=reader or experiment.data.reader, options=options)
-    return DataSettings(file=file, attributes=attributes, reader=reader or "camels")
+            learned = experiment.data.options if reader in {None, experiment.data.reader} else {}
+            given = {**learned, **(options or {})}
+            return DataSettings(file=file, attributes=attributes, reader=reader or experiment.data.reader, options=given)
+    return DataSettings(file=file, attributes=attributes, reader=reader or "camels", options=dict(options or {}))
 
 
 def write_scores(path: Path, evaluation: Evaluation) -> None:

@@ -131,6 +131,10 @@ class ModelOptions:
         Forcings and attributes that are log-normalised.
     network : str or None
         In the registry of networks; None takes the one the physics is paired with.
+    target : str or None
+        Output of the process model that is compared with what was observed; None takes the streamflow, or else the first flux.
+    options : dict
+        Options of the process model besides ``nearzero``.
     upstream_area, elevation : str
         Attributes that hold the upstream area (km²) and the mean elevation (m) where the model will be run.
     """
@@ -145,6 +149,8 @@ class ModelOptions:
     dropout: float = attrs.field(default=0.0, validator=_share)
     log_norm: tuple[str, ...] = ()
     network: str | None = None
+    target: str | None = None
+    options: dict[str, Any] = attrs.field(factory=dict)
     upstream_area: str = "uparea"
     elevation: str = "meanelevation"
 
@@ -198,6 +204,8 @@ class Experiment:
         Time between checkpoints within an epoch.
     plugins : tuple of str
         Modules imported first, which may register parts of their own.
+    plugin_folder : Path or None
+        Where those are looked for that Python does not know: the folder of the experiment's file.
     """
 
     data: DataSettings
@@ -218,6 +226,7 @@ class Experiment:
     precision: str = attrs.field(default="float32", validator=_one_of(*PRECISIONS))
     checkpoint_minutes: float = attrs.field(default=10.0, validator=_at_least(0.0))
     plugins: tuple[str, ...] = ()
+    plugin_folder: Path | None = attrs.field(default=None, eq=False)
 
     def basin_ids(self) -> tuple[str, ...] | None:
         """Gauges that were asked for, or None for all that have flow.

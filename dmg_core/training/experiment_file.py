@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
@@ -21,6 +22,7 @@ from dmg_core.training.experiment import Component, DataSettings, Experiment, Sp
 EXPERIMENT_NAME: Final = "experiment.yaml"
 #: Keys that name files, by the section they stand in.
 _PATHS: Final = ("file", "attributes", "basins")
+_EXPONENT: Final = re.compile(r"[-+]?\d+\.?\d*[eE][-+]?\d+")
 
 
 def read_experiment(file: str | Path, changes: Mapping[str, Any] | None = None) -> Experiment:
@@ -51,8 +53,11 @@ def read_document(file: str | Path, changes: Mapping[str, Any] | None = None) ->
         If the file cannot be read or has no keys and values.
     """
     file = Path(file)
-    absolute = {path: value.absolute() if isinstance(value, Path) else value for path, value in (changes or {}).items()}
-    return changed(_with_paths(_read_yaml(file), file.parent.absolute()), absolute)
+    folder, paths = file.parent.absolute(), {f"data.{key}" for key in _PATHS}
+    absolute = {
+        key: Path(value).absolute() if key in paths and isinstance(value, str | Path) else value for key, value in (changes or {}).items()
+    }
+    return _with_plugin_folder(changed(_with_paths(_read_yaml(file), folder), absolute), folder)
 
 
 def changed(document: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,6 +121,15 @@ def _with_paths(document: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {**document, "data": resolved}
 
 
+def _with_plugin_folder(document: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Say where modules are looked for: in the folder that is named, if it is still there, else in that of the file."""
+    if not document.get("plugins"):
+        return document
+    named = document.get("plugin_folder")
+    kept = folder / named if isinstance(named, str) and (folder / named).is_dir() else folder
+    return {**document, "plugin_folder": kept}
+
+
 def _replace(document: dict[str, Any], path: list[str], value: Any) -> None:
     for key in path[:-1]:
         if not isinstance(document.get(key), dict):
@@ -155,6 +169,11 @@ def _number(value: Any, _: Any) -> float:
     if not math.isfinite(number):
         raise ValueError(f"expected a number, found {value!r}")
     return number
+
+
+def _option(value: Any) -> Any:
+    """Take an option as it is, but for ``1e-3``, which YAML 1.1 reads as text."""
+    return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
 
 
 def _flag(value: Any, _: Any) -> bool:
@@ -224,7 +243,7 @@ def _gather_options(converter: cattrs.Converter, cls: type) -> Callable[[Any, An
     def structure(value: Any, kind: Any) -> Any:
         given = _mapping(value)
         named = {key: entry for key, entry in given.items() if key in fields}
-        return plain({**named, "options": {key: entry for key, entry in given.items() if key not in fields}}, kind)
+        return plain({**named, "options": {key: _option(entry) for key, entry in given.items() if key not in fields}}, kind)
 
     return structure
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from typing import Final
 
@@ -9,16 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmg_core.data import BasinData
-from dmg_core.normalization import LOG_OFFSET
+from dmg_core.normalization import LOG_OFFSET, MEAN, STD, is_constant
 
-#: Names of precipitation, temperature and potential evapotranspiration in the statistics of trained models.
-FORCING_NAMES: Final = ("prcp", "tmean", "PET")
+LOGGER = logging.getLogger(__name__)
 
-Row = tuple[float, float, float, float]
+#: Names of forcings in the statistics of trained models, where they are others than their symbols.
+_NAMES: Final = {"P": "prcp", "T": "tmean"}
+
+Row = tuple[float, float, float, float, float, float]
+
+
+def statistic_of(forcing: str) -> str:
+    """Name of a forcing in the statistics of trained models."""
+    return _NAMES.get(forcing, forcing)
 
 
 def training_statistics(data: BasinData, training: NDArray[np.bool_], log_names: Collection[str]) -> dict[str, Row]:
-    """Give rows as ``normalization_statistics.json`` holds them.
+    """Give rows as ``normalization_statistics.json`` holds them, and log which variables never vary.
 
     Parameters
     ----------
@@ -31,16 +39,22 @@ def training_statistics(data: BasinData, training: NDArray[np.bool_], log_names:
 
     Returns
     -------
-    dict of str to (p10, p90, mean, std)
+    dict of str to (p10, p90, mean, std, min, max)
         Forcings over these days, attributes over the basins that have any.
     """
-    columns = {name: data.forcing[..., column][training] for column, name in enumerate(FORCING_NAMES)}
+    columns = {statistic_of(name): data.forcing[..., column][training] for column, name in enumerate(data.forcing_names)}
     columns |= {name: data.attributes[training.any(axis=0), column] for column, name in enumerate(data.attribute_names)}
-    return {name: _row(values, logarithmic=name in log_names) for name, values in columns.items()}
+    rows = {name: _row(values, logarithmic=name in log_names) for name, values in columns.items()}
+    constant = [f"{name} ({columns[name].flat[0]:g})" for name, row in rows.items() if is_constant(row[MEAN], row[STD])]
+    if constant:
+        LOGGER.warning("the same in all that is learned from, so that nothing can be learned from it: %s", ", ".join(constant))
+    return rows
 
 
 def _row(values: NDArray[np.float64], *, logarithmic: bool) -> Row:
     if logarithmic:
         values = np.log10(np.sqrt(np.maximum(values, 0.0)) + LOG_OFFSET)
     p10, p90 = np.percentile(values, (10, 90))
-    return float(p10), float(p90), float(values.mean()), float(values.std())
+    least, largest = float(values.min()), float(values.max())
+    mean, std = (least, 0.0) if least == largest else (float(values.mean()), float(values.std()))  # a constant without rounding
+    return float(p10), float(p90), mean, std, least, largest

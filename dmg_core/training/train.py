@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from dmg_core.errors import ConfigError
 from dmg_core.training.components import make_component
 from dmg_core.training.experiment import Experiment
 from dmg_core.training.losses import build_loss
 from dmg_core.training.material import Material, load_material
 from dmg_core.training.new_model import model_settings, new_model
 from dmg_core.training.optimization import OPTIMIZERS, SCHEDULERS
+from dmg_core.training.plugins import import_plugins
 from dmg_core.training.ranks import started_ranks
 from dmg_core.training.run_folder import RunFolder
 from dmg_core.training.sampler import SAMPLERS
@@ -61,21 +60,6 @@ def train(experiment: Experiment, out: str | Path, *, resume: bool = False, watc
         torch.manual_seed(experiment.seed * ranks.count + ranks.rank)
         Trainer(experiment, material, parts, folder, ranks, watchers if ranks.leads else ()).run()
     return folder.model
-
-
-def import_plugins(experiment: Experiment) -> None:
-    """Import modules that register parts.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such module.
-    """
-    for name in experiment.plugins:
-        try:
-            import_module(name)
-        except ModuleNotFoundError as error:
-            raise ConfigError(f"plugins: {name} cannot be imported: {error}") from error
 
 
 def make_parts(experiment: Experiment, material: Material) -> Parts:

@@ -262,7 +262,7 @@ DEFECTS = {
         set_forcing(PRESSURE, lambda values: values / 100), ERROR, "forcing-units", "look like 'hPa'", str(FORCING), IDS, PRESSURE, START
     ),
     "g/kg called kg/kg": Defect(
-        set_forcing(HUMIDITY, lambda values: values * 1000), WARNING, "forcing-units", "look like 'g kg-1'", str(FORCING), IDS, HUMIDITY
+        set_forcing(HUMIDITY, lambda values: values * 1000), ERROR, "forcing-units", "look like 'g kg-1'", str(FORCING), IDS, HUMIDITY
     ),
     "radiation summed over the hour": Defect(
         set_forcing("DLWRF_surface", lambda values: values * 3600),

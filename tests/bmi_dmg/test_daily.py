@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 import torch
+from dmg_core.physics.hbv import OUTPUTS
 
 from bmi_dmg.daily import DailyStepper
 from bmi_dmg.variables import HARGREAVES_INPUTS, PENMAN_MONTEITH_INPUTS
@@ -14,7 +15,6 @@ from bmi_dmg.weather import Weather
 from dmg_core import Catchment
 from dmg_core.errors import ForcingError
 from dmg_core.physics import pet
-from dmg_core.physics.hbv import OUTPUTS
 
 MIDNIGHT = datetime(2000, 1, 1)
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dmg_core.parameters import VARIANTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bmi_dmg import BmiDeltaModel
 from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
 from dmg_core.assimilation import STORES, store_names
-from dmg_core.parameters import VARIANTS
 from tests.bmi_dmg.kinds import CATCHMENTS, KINDS, Kind, make_kind
 
 Weather = dict[str, np.ndarray]

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dmg_core.parameters import VARIANTS
 
 from bmi_dmg import BmiDeltaModel
 from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS
 from dmg_core.assimilation import NETWORK, store_names
 from dmg_core.errors import ConfigError, ForcingError
-from dmg_core.parameters import VARIANTS
 
 Maker = Callable[..., BmiDeltaModel]
 Weather = dict[str, np.ndarray]
@@ -92,6 +92,23 @@ def test_error_by_default(make: Callable[..., BmiDeltaModel], weather_of: Weathe
         drive(model, weather | {name: np.full(40, math.nan)}, hours=slice(30, 31))
     assert model.get_current_time() == 30 * 3600.0
     assert counts(model) == {}
+
+
+@pytest.mark.parametrize(
+    ("missing", "remedy"),
+    [(None, "; 'missing_forcing: hold' or 'zero_rain' in the BMI config says"), ("hold", "; there has been no hour yet whose values")],
+)
+def test_the_error_says_what_can_be_done(
+    make: Callable[..., BmiDeltaModel], weather_of: WeatherOf, drive: Drive, missing: str | None, remedy: str
+) -> None:
+    """A missing value names the setting that is for it, or why it cannot help; an impossible one does neither."""
+    weather = weather_of(3)
+    weather[AIR_TEMPERATURE][0] = math.nan
+    with pytest.raises(ForcingError, match=f"{AIR_TEMPERATURE} is not set, or NaN, expected -90 to 60 degC{remedy}"):
+        drive(make(missing), weather)
+    weather[AIR_TEMPERATURE][0] = 99.0
+    with pytest.raises(ForcingError, match=f"{AIR_TEMPERATURE} is 99 degC, expected -90 to 60 degC$"):
+        drive(make(missing), weather)
 
 
 @pytest.mark.parametrize("missing", ["hold", "zero_rain"])

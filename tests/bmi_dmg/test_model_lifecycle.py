@@ -289,9 +289,9 @@ def test_model_without_static_parameters_is_refused(write_config: Writer) -> Non
 
 
 @pytest.mark.parametrize("place", ["beside the file", "elsewhere"])
-def test_ngiab_file_works_unchanged(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+def test_ngiab_file_works_unchanged(parity: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     """A file that NGIAB wrote works as it is, from its own folder and from any other."""
-    folder = shared / "parity" / "bmi_dhbv_2"
+    folder = parity / "bmi_dhbv_2"
     monkeypatch.chdir(folder if place == "beside the file" else tmp_path)
     model = BmiDeltaModel()
     model.initialize("cat-88306.yml" if place == "beside the file" else str(folder / "cat-88306.yml"))

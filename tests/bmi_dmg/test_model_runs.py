@@ -81,9 +81,9 @@ def _by_the_hour(daily: np.ndarray, first: int, hours: int) -> np.ndarray:
 # --- the public implementation's figures -------------------------------------------------------------------------------------------------
 
 
-def test_hourly_stepping_equals_the_published_batch(shared: Path, drive: Drive) -> None:
-    """19200 hours through the BMI with NGIAB's own file give the published batch run, each day's flow over the 24 hours that follow."""
-    folder = shared / "parity" / "bmi_dhbv_2"
+def test_hourly_stepping_equals_the_published_batch(parity: Path, drive: Drive) -> None:
+    """All hours through the BMI with NGIAB's own file give the published batch run, each day's flow over the 24 hours that follow."""
+    folder = parity / "bmi_dhbv_2"
     with np.load(folder / "hourly_run.npz") as case:
         hourly, truth = case["hourly"], {name: case[name] for name in case.files}
     model = BmiDeltaModel()
@@ -97,9 +97,9 @@ def test_hourly_stepping_equals_the_published_batch(shared: Path, drive: Drive) 
     assert f"{results[RUNOFF_DEPTH][23::24].sum() * 24e3 / truth['streamflow'].sum():.6f}" == "1.000000"
 
 
-def test_a_later_start_leaves_the_broken_day_out(shared: Path, drive: Drive, tmp_path: Path) -> None:
+def test_a_later_start_leaves_the_broken_day_out(parity: Path, drive: Drive, tmp_path: Path) -> None:
     """Started at 06:00, the first day simulated is the next one, on the days that the public implementation gathers."""
-    folder = shared / "parity" / "bmi_dhbv_2"
+    folder = parity / "bmi_dhbv_2"
     with np.load(folder / "hourly_run.npz") as case:
         hourly, days = case["hourly"][6:2400], case["days"][1:100]
     values = yaml.safe_load((folder / "cat-88306.yml").read_text(encoding="utf-8"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -13,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import bmi_dmg
 from bmi_dmg import BmiDeltaModel
 from bmi_dmg.protocols import Computed, ReadOnly, Serialization, Settable, Unpublished
 from bmi_dmg.variables import OUTPUTS, RUNOFF_DEPTH
 from dmg_core.errors import StateError
 from tests.bmi_dmg.kinds import KINDS, Kind, make_kind
+from tests.bmi_dmg.packages import environment_of_packages
 
 Weather = dict[str, np.ndarray]
 Drive = Callable[..., Weather]
@@ -219,23 +218,16 @@ def test_settable_variable_is_read_and_set_by_functions() -> None:
 
 
 def test_protocols_know_neither_torch_nor_the_model(tmp_path: Path) -> None:
-    """The module can be loaded without torch, and brings in nothing of the packages but the errors.
-
-    Its package imports the model, and with it torch; so the packages are stood in for by empty ones with the same folders.
-    """
-    root = Path(bmi_dmg.__file__).parents[1]
-    script = f"""
-import importlib, sys
-from pathlib import Path
-from types import ModuleType
+    """The module can be loaded without torch, and brings in nothing of the packages but the errors."""
+    script = """
+import sys
 sys.modules["torch"] = None
-for name in ("dmg_core", "bmi_dmg"):
-    sys.modules[name] = ModuleType(name)
-    sys.modules[name].__path__ = [str(Path({str(root)!r}) / name)]
-importlib.import_module("bmi_dmg.protocols")
+import bmi_dmg.protocols
 print(*sorted(name for name in sys.modules if name.split(".")[0] in ("dmg_core", "bmi_dmg", "numba", "yaml")))
 """
-    result = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env={**os.environ}, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment_of_packages(), capture_output=True, text=True, check=False
+    )
     assert result.stdout.split() == ["bmi_dmg", "bmi_dmg.protocols", "dmg_core", "dmg_core.errors"], result.stderr
 
 

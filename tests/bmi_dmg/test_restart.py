@@ -273,7 +273,7 @@ def test_one_process_goes_on_as_two(
         assert process.exitcode == 0
         with np.load(tmp_path / f"{rank}.npz") as results:
             _assert_rest(results, unbroken_daily, 30, 70, ids)
-    assert _names(ranks) == [_name(70, "_rank0"), _name(70, "_rank1")]
+    assert _names(ranks) == [_name(hour, rank) for hour in (50, 70) for rank in ("_rank0", "_rank1")]
     results = stepping.step_hours(daily.models(70, initial_state=str(ranks)), weather, 70, HOURS)
     _assert_rest(results, unbroken_daily, 70)
 
@@ -300,7 +300,7 @@ def test_rank_is_in_the_name(
     value: str,
     rank: str,
 ) -> None:
-    """A process that an MPI library started writes files of its own, and removes no others."""
+    """A process that an MPI library started writes files of its own, keeps two at least, and removes no others."""
     for other in ("OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"):
         monkeypatch.delenv(other, raising=False)
     monkeypatch.setenv(variable, value)
@@ -308,7 +308,7 @@ def test_rank_is_in_the_name(
     for name in kept:
         (tmp_path / name).write_bytes(b"")
     stepping.step_hours(daily.models(checkpoint={"path": str(tmp_path), "every": 2, "keep": 1}), weather, 0, 6)
-    assert _names(tmp_path) == sorted([*kept, _name(6, rank)])
+    assert _names(tmp_path) == sorted([*kept, _name(6, rank), *([_name(4, rank)] if rank else [])])
 
 
 # --- where states are looked for ---------------------------------------------------------------------------------------------------------
@@ -333,6 +333,64 @@ def test_state_may_be_named_in_many_ways(
     (folder / "notes.txt").write_text("later") if "*" not in source else None
     models = daily.models(33, initial_state=source.format(folder=folder, newest=_name(33)))
     _assert_rest(stepping.step_hours(models, weather, 33, HOURS), unbroken_daily, 33)
+
+
+@pytest.fixture
+def ranks_apart(daily: Kind, stepping: ModuleType, weather: Arrays, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the restart files of two ranks, of which one has come to hour 30 and the other to hour 20 only."""
+    for rank, ids, hours in ((0, ["cat-3"], 30), (1, ["cat-1", "cat-2"], 20)):
+        monkeypatch.setenv("OMPI_COMM_WORLD_RANK", str(rank))
+        models = daily.models(ids=ids, checkpoint={"path": str(tmp_path / "states"), "every": 10, "keep": 1})
+        stepping.step_hours(models, weather, 0, hours)
+        for model in models.values():
+            model.finalize()  # the next rank would be another process and have a writer of its own
+    monkeypatch.delenv("OMPI_COMM_WORLD_RANK")
+    return tmp_path / "states"
+
+
+@pytest.mark.parametrize("source", ["{folder}", "{folder}/state_*"])
+def test_ranks_that_differ_start_together(
+    daily: Kind,
+    stepping: ModuleType,
+    weather: Arrays,
+    unbroken_daily: Arrays,
+    ranks_apart: Path,
+    caplog: pytest.LogCaptureFixture,
+    source: str,
+) -> None:
+    """Where ranks have come to different hours, all catchments start from the newest that they all have, and it is told once."""
+    models = daily.models(20, initial_state=source.format(folder=ranks_apart))
+    _assert_rest(stepping.step_hours(models, weather, 20, HOURS), unbroken_daily, 20)
+    (told,) = [record.message for record in caplog.records if "newest hour" in record.message]
+    newest, chosen = (START + timedelta(hours=hour) for hour in (30, 20))
+    assert told.endswith(f"of the newest hour, {newest}, there is no state of cat-1, cat-2; all catchments start from {chosen}")
+
+
+def test_catchments_that_no_file_has_do_not_hold_the_others_back(
+    daily: Kind, stepping: ModuleType, weather: Arrays, unbroken_daily: Arrays, ranks_apart: Path
+) -> None:
+    """A catchment that is new in a domain starts from nothing where it may; what the others have in common is the same."""
+    for file in ranks_apart.glob("*_rank1*"):
+        file.unlink()
+    models = daily.models(30, initial_state=str(ranks_apart), cold_start_missing=True)
+    results = stepping.step_hours(models, weather, 30, HOURS)
+    _assert_rest({"cat-3": results["cat-3"]}, unbroken_daily, 30, ids=["cat-3"])
+    assert not results["cat-1"][0].any()
+
+
+@pytest.mark.parametrize("cold", [False, True])
+def test_ranks_without_a_common_hour_are_refused(refuse: Callable[..., None], ranks_apart: Path, cold: bool) -> None:
+    """If there is no hour that all have, nothing starts, whatever is allowed to catchments that no file has."""
+    (ranks_apart / _name(20, "_rank0")).unlink()
+    newest = START + timedelta(hours=30)
+    expected = rf"{re.escape(str(ranks_apart))}: there is no hour of which all 3 catchments .*{newest}, there is none of cat-1"
+    refuse(expected, name="cat-3", hour=30, initial_state=str(ranks_apart), cold_start_missing=cold)
+
+
+def test_damaged_header_is_refused(refuse: Callable[..., None], ranks_apart: Path) -> None:
+    """A file that cannot be looked into is an error that names it, not one that is passed over."""
+    (ranks_apart / _name(30, "_rank0")).write_bytes(b"\xff" * 100)
+    refuse(rf"{_name(30, '_rank0')}: no state, or a damaged or truncated one", initial_state=str(ranks_apart))
 
 
 def test_state_is_looked_for_beside_the_configuration_next(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -51,3 +52,39 @@ def test_a_parameter_of_another_model_is_unknown(make_bmi: Callable[..., BmiDelt
     hourly = make_bmi(physics="Hbv_2_hourly")
     send(hourly, "parF0", 500.0)
     assert hourly.get_value_ptr("parF0")[0] == 500.0
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("parXYZ", "the HBV parameters of this model are parBETA, parFC"),
+        ("parfc", "did you mean 'parFC'? the HBV parameters of this model are"),
+        ("multiplier::parF", "did you mean 'multiplier::parFC'? the multipliers of this model are multiplier::parBETA"),
+        ("multiplier::XYZ", "the multipliers of this model are multiplier::parBETA"),
+        ("state::soil", "did you mean 'state::soil_moisture'? the variables of the state of this model are state::snowpack"),
+    ],
+)
+def test_a_name_that_does_not_exist_is_answered_by_its_kind(make_bmi: Callable[..., BmiDeltaModel], name: str, hint: str) -> None:
+    """Asking for a parameter, multiplier or store that there is none of names those there are, not a variable of another kind."""
+    for ask in ("get_var_itemsize", "get_var_type", "get_var_nbytes", "get_var_units", "get_value_ptr"):
+        with pytest.raises(KeyError, match=re.escape(hint)) as refused:
+            getattr(make_bmi(), ask)(name)
+        assert "depth" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "message"),
+    [
+        ("parFC", [2000.0], "parFC cannot be 2000, expected 50 to 1000 mm"),
+        ("parFC", [60.0, 70.0], "parFC: cannot be set to [60.0, 70.0], expected one number"),
+        ("multiplier::parK0", [-1.0], "the multiplier of parK0 cannot be -1, expected a positive number"),
+    ],
+)
+def test_what_is_refused_is_logged(
+    make_bmi: Callable[..., BmiDeltaModel], caplog: pytest.LogCaptureFixture, name: str, values: list[float], message: str
+) -> None:
+    """Ngen goes on without a refused parameter, and quiet builds of it say nothing, so the module says it itself before it raises."""
+    with pytest.raises((ConfigError, ValueError)):
+        make_bmi().set_value(name, np.array(values))
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.message == f"catchment cat-7: set_value({name!r}) is refused: {message}"

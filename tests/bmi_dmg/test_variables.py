@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from cf_units import Unit
+from dmg_core.physics.hbv import OUTPUTS as ENGINE_OUTPUTS
 from standard_names.standardname import StandardName
 
 from bmi_dmg.variables import (
@@ -14,7 +15,6 @@ from bmi_dmg.variables import (
     OutputVariable,
     raise_unknown,
 )
-from dmg_core.physics.hbv import OUTPUTS as ENGINE_OUTPUTS
 
 VARIABLES = (*PENMAN_MONTEITH_INPUTS, *OUTPUTS)
 
@@ -94,8 +94,7 @@ def test_each_method_asks_for_what_it_needs() -> None:
         ("atmosphere_water__liquid_equivalent_precipitation_rate", 305.0),
         ("land_surface_air__temperature", -65.0),
         ("land_surface_air__temperature", 54.0),
-        ("atmosphere_air_water~vapor__relative_saturation", 0.03),
-        ("atmosphere_air_water~vapor__relative_saturation", 30.0),
+        ("atmosphere_air_water~vapor__relative_saturation", 0.037),
         ("land_surface_radiation~incoming~longwave__energy_flux", 550.0),
         ("land_surface_radiation~incoming~shortwave__energy_flux", 1400.0),
         ("land_surface_air__pressure", 58000.0),
@@ -119,10 +118,12 @@ def test_extremes_that_have_been_measured_are_possible(variable: str, value: flo
         ("land_surface_air__pressure", 1013.0),
         ("land_surface_air__pressure", 101.3),
         ("land_surface_radiation~incoming~shortwave__energy_flux", -1.0),
+        ("atmosphere_air_water~vapor__relative_saturation", 0.3),
+        ("atmosphere_air_water~vapor__relative_saturation", 18.0),
     ],
 )
 def test_mistakes_in_units_are_impossible_values(name: str, value: float) -> None:
-    """Negative rain, kelvins for °C and hPa or kPa for Pa lie outside the bounds."""
+    """Negative rain, kelvins for °C, hPa or kPa for Pa and g/kg for kg/kg, even of frosty air, lie outside the bounds."""
     row = next(row for row in PENMAN_MONTEITH_INPUTS if row.name == name)
     assert not row.low <= value <= row.high
 

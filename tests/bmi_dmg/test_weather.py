@@ -50,7 +50,7 @@ def test_nothing_is_set_at_first() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [NOON, (0.0, -12.0, 0.001, 210.0, 0.0, 87000.0, 0.0, 0.0), (3.0, 31.0, 18.0, 420.0, 900.0, 1e5, 5.0, 5.0)]
+    "values", [NOON, (0.0, -12.0, 0.001, 210.0, 0.0, 87000.0, 0.0, 0.0), (3.0, 31.0, 0.0245, 420.0, 900.0, 1e5, 5.0, 5.0)]
 )
 def test_penman_monteith_of_the_hour(take: Take, values: tuple[float, ...]) -> None:
     """The hour's PET is that of the Penman–Monteith equation, each input in its place; precipitation and temperature pass unchanged."""

@@ -7,7 +7,6 @@ import pytest
 
 from dmg_core import Engine
 from dmg_core.errors import ConfigError
-from dmg_core.physics.kernels import parameter_columns
 from tests.dmg_core.factories import make_attributes, make_engine, make_model, make_weather
 
 STEPS, CATCHMENTS, CHANGED = 40, 3, 1
@@ -20,7 +19,7 @@ def engine_of(physics: str = "Hbv_2", backend: str = "compiled") -> Engine:
 
 def parameter_of(engine: Engine, symbol: str) -> np.ndarray:
     """Values (N, nmul) of a parameter in the last step."""
-    column = parameter_columns(engine.model.physics.variant).index(symbol)
+    column = [parameter.symbol for parameter in engine.model.physics.process.parameters].index(symbol)
     return engine.arrays.parameters[: len(engine), :, column].copy()
 
 

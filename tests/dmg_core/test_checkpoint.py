@@ -39,6 +39,11 @@ def test_present_dialect_is_read_in_full(hbv20_folder: ModelFolder) -> None:
         "elevation": "meanelevation",
         "pet_method": None,
         "epoch": 100,
+        "options": {},
+        "site": {},
+        "plugins": (),
+        "tape": None,
+        "target": "streamflow",
     }
     assert checkpoint.folder == hbv20_folder.path
     assert checkpoint.statistics == {name: tuple(row) for name, row in hbv20_folder.statistics.items()}
@@ -286,9 +291,9 @@ def test_failed_write_leaves_the_old_folder(checkpoint: Checkpoint, tmp_path: Pa
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_reference_folder_is_read(shared: Path) -> None:
+def test_reference_folder_is_read(parity: Path) -> None:
     """The reference model folder has the published attributes, 4 components with routing, and the temperature's name of the config."""
-    folder = shared / "parity" / "bmi_dhbv_2" / "model"
+    folder = parity / "bmi_dhbv_2" / "model"
     checkpoint = read_checkpoint(folder)
     config: Callable[[str], Any] = yaml.safe_load((folder / "config.yaml").read_text())["model"]["nn"].get
     settings = checkpoint.settings

@@ -8,8 +8,14 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
+import numba
+import numba.core.caching
+import numpy as np
 import pytest
 
+from dmg_core import code_cache
+from dmg_core.code_cache import _CheckedFiles
+from dmg_core.compilation import compile_kernel
 from tests.dmg_core.factories import write_model
 
 #: Ranks that a small MPI run starts at once.
@@ -86,6 +92,76 @@ def test_a_cache_cut_short_is_made_anew(model: Path, tmp_path: Path) -> None:
         path.write_bytes(path.read_bytes()[:20])
     ((_, _, again),) = go_on([start(model, NUMBA_CACHE_DIR=cache)])
     assert again == flows
+
+
+def _flip(path: Path, place: int) -> None:
+    """Flip one bit of a file."""
+    content = bytearray(path.read_bytes())
+    content[place // 8] ^= 1 << place % 8
+    path.write_bytes(content)
+
+
+def test_flipped_bits_are_found_before_anything_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever bit of a file of the cache is flipped, nothing of it is loaded: one of the index costs no more than one of the code."""
+
+    def loads(*arguments: object) -> None:
+        raise AssertionError("damaged code was loaded")
+
+    files = _CheckedFiles(str(tmp_path), "kernel", "stamp")
+    files.save("key", {"code": bytes(range(256))})
+    kept = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    assert sorted(path.suffix for path in kept) == [".nbc", ".nbi"]
+    for path, content in kept.items():
+        for place in range(8 * len(content)):
+            _flip(path, place)
+            with monkeypatch.context() as patched:
+                if path.suffix == ".nbc":
+                    patched.setattr(code_cache.pickle, "loads", loads)
+                else:
+                    patched.setattr(code_cache.pickle, "load", loads)
+                assert files.load("key") is None
+            path.write_bytes(content)
+    assert files.load("key") == {"code": bytes(range(256))}
+
+
+def test_a_process_survives_flipped_bits(model: Path, tmp_path: Path) -> None:
+    """Flipped bits anywhere in the files of all kernels, index or machine code, lead to a compilation that gives the same bits."""
+    cache, rng = tmp_path / "cache", np.random.default_rng(1)
+    ((_, misses, flows),) = go_on([start(model, NUMBA_CACHE_DIR=cache)])
+    assert misses == 1
+    files = sorted(path for path in cache.rglob("*") if path.is_file())
+    for path in files:
+        for place in rng.integers(0, 8 * path.stat().st_size, 5).tolist():
+            _flip(path, place)
+    assert go_on([start(model, NUMBA_CACHE_DIR=cache)]) == [(0, 1, flows)]
+    assert go_on([start(model, NUMBA_CACHE_DIR=cache)]) == [(1, 0, flows)]
+
+
+def test_code_that_may_only_be_read_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the folder of compiled code belongs to somebody else, as in an image, what is prepared there is found all the same."""
+
+    def refuse(locator: object) -> None:
+        raise PermissionError("read-only")
+
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    numba.config.reload_config()
+    kernel = compile_kernel(_twice, "read_only", "0")
+    assert kernel(21.0) == 42.0
+    written = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert len(written) == 2
+    monkeypatch.setattr(numba.core.caching._CacheLocator, "ensure_cache_path", refuse)
+    again = compile_kernel(_twice, "read_only", "0")
+    assert again(21.0) == 42.0
+    assert sum(again.stats.cache_hits.values()) == 1  # type: ignore[attr-defined]  # numba's own
+    other = compile_kernel(_twice, "other", "0")
+    assert other(21.0) == 42.0
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == written
+    monkeypatch.undo()
+    numba.config.reload_config()
+
+
+def _twice(x: float) -> float:
+    return 2.0 * x
 
 
 #: Runs a series through each of some models and prints the flows to the last bit.

@@ -33,9 +33,9 @@ from tests.dmg_core.strategies import models, seeds, weather
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("way", ["run", "step", "handles"])
-def test_reference_folder_gives_the_reference_series(backend: str, dtype: str, way: str, shared: Path) -> None:
+def test_reference_folder_gives_the_reference_series(backend: str, dtype: str, way: str, parity: Path) -> None:
     """Runs and steps of the reference folder equal the batched run of the public implementation, and so does the volume."""
-    case = dhbv2_case(shared)
+    case = dhbv2_case(parity)
     days = case.days if backend == "compiled" or way == "run" else case.days[:150]  # torch takes milliseconds for a step
     engine = Engine.from_folder(case.folder, dtype, backend=backend)
     (catchment,) = engine.add(case.attributes)
@@ -172,9 +172,9 @@ def test_a_series_fixes_static_parameters(backend: str, physics: str) -> None:
         x, _ = model.network_inputs(torch.from_numpy(make_weather(1, 3, seed=8)), table)
         spun, state = model.lstm.advance(model.network_inputs(torch.from_numpy(series), table)[0], model.lstm.initial_state(3))
         dynamic, _ = model.dynamic_fractions(x, state)
-        fractions = model.physics.fractions(spun[-1:])
-        constants = model.physics.constants(fractions.static, fractions.routing)
-        site = model.physics.site(3, torch.empty(0, dtype=torch.float64))
+        static = torch.sigmoid(spun[-1][:, model.physics.columns.static])
+        constants = model.physics.constants(*model.physics.static_fractions(static))
+        site = model.physics.site(3, torch.empty(0, dtype=torch.float64), {})
         after, _ = model.physics.simulate(torch.from_numpy(make_weather(1, 3, seed=8)), dynamic, *constants, site, end)
     engine = Engine(model, backend=backend)
     engine.add(attributes)
@@ -234,7 +234,7 @@ def test_fixing_static_parameters_is_logged(caplog: pytest.LogCaptureFixture) ->
     """A series that fixes static parameters says for how many catchments, and from how many steps; a later one says nothing."""
     engine = Engine(make_model("Hbv_1_1p"))
     engine.add(make_attributes(3))
-    with caplog.at_level(logging.INFO, logger="dmg_core.engine"):
+    with caplog.at_level(logging.INFO, logger="dmg_core.catchments"):
         engine.run(make_weather(7, 3))
         engine.run(make_weather(7, 3))
     assert caplog.messages == ["static parameters of 3 catchments are fixed by the end of a series of 7 steps"]

@@ -17,9 +17,9 @@ HUNDRED = np.arange(1.0, 101.0)
 
 
 @pytest.fixture(scope="module")
-def figures(shared: Path) -> dict[str, np.ndarray]:
+def figures(parity: Path) -> dict[str, np.ndarray]:
     """Give the inputs and figures of the public framework."""
-    return dict(np.load(shared / "parity" / "metrics.npz"))
+    return dict(np.load(parity / "metrics.npz"))
 
 
 @pytest.mark.parametrize("name", METRICS)

@@ -5,20 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
 from dmg_core import DeltaModel, load_model
 from dmg_core.errors import AttributeTableError, CheckpointError
-from dmg_core.physics.hbv import OUTPUTS
+from dmg_core.training.new_model import new_model
 from tests.dmg_core.factories import (
     FAMILY,
     FROM_SERIES,
+    MOMENTS,
     make_attributes,
     make_model,
     make_network,
     make_settings,
     make_weather,
+    split_outputs,
     write_model,
 )
 from tests.dmg_core.reference import dhbv2_case
@@ -32,9 +35,9 @@ def inputs(model: DeltaModel, steps: int, catchments: int) -> tuple[torch.Tensor
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_loaded_model_equals_the_public_implementation(dtype: str, shared: Path) -> None:
+def test_loaded_model_equals_the_public_implementation(dtype: str, parity: Path) -> None:
     """A batched run of the reference folder gives the reference's series, with nothing but the folder's weights and the attributes."""
-    case = dhbv2_case(shared)
+    case = dhbv2_case(parity)
     model = load_model(case.folder, dtype)
     attributes = torch.tensor([[case.attributes[name] for name in model.settings.attributes]], dtype=torch.float64)
     with torch.no_grad():
@@ -42,6 +45,32 @@ def test_loaded_model_equals_the_public_implementation(dtype: str, shared: Path)
     for name, expected in case.truth.items():
         np.testing.assert_allclose(outputs[name][:, 0].numpy(), expected, rtol=1e-5, atol=1e-9, err_msg=name)
     assert outputs["streamflow"].sum().item() == pytest.approx(case.truth["streamflow"].sum(), rel=1e-6)
+
+
+@pytest.mark.parametrize("physics", ["Hbv_1_1p", "Hbv_2"])
+def test_arrays_and_tables_are_taken_like_tensors(physics: str) -> None:
+    """Arrays, and attributes by name, in a table with more columns too, give what tensors do; missing ones are named."""
+    model = make_model(physics)
+    forcing, attributes = inputs(model, 20, 3)
+    expected, _ = model(forcing, attributes)
+    named = {name: attributes[:, column].numpy() for column, name in enumerate(model.settings.attributes)}
+    for given in (attributes.numpy(), named, pd.DataFrame({"name": ["a", "b", "c"], **named})):
+        assert torch.equal(model(forcing.numpy(), given)[0]["streamflow"], expected["streamflow"])
+        torch.testing.assert_close(model.streamflow(forcing.numpy(), given), model.streamflow(forcing, attributes), rtol=0.0, atol=0.0)
+    with pytest.raises(AttributeTableError, match="attributes are missing: aridity"):
+        model(forcing.numpy(), {name: values for name, values in named.items() if name != "aridity"})
+
+
+def test_places_are_found_in_a_table() -> None:
+    """Upstream area and elevation that are no inputs of the network are taken from the table, unless they are given."""
+    settings = make_settings("Hbv_2", attributes=("aridity", "meanslope"))
+    model = new_model(settings, {name: (0.0, 0.0, *moments) for name, moments in MOMENTS.items()}, 0).eval()
+    table = {name: np.array(values) for name, values in make_attributes(3).items()}
+    weather = make_weather(20, 3)
+    columns = np.stack([table[name] for name in settings.attributes], axis=1)
+    area, elevation = table["uparea"], table["meanelevation"]
+    assert torch.equal(model.streamflow(weather, table), model.streamflow(weather, columns, area, elevation))
+    assert torch.equal(model.streamflow(weather, table, 2.0 * area), model.streamflow(weather, columns, 2.0 * area, elevation))
 
 
 @pytest.mark.parametrize("physics", FAMILY)
@@ -79,9 +108,9 @@ def test_outputs_are_of_the_weathers_precision(physics: str) -> None:
     assert model.dtype == torch.float32
     forcing, attributes = inputs(model, 4, 2)
     outputs, state = model(forcing, attributes)
-    assert tuple(outputs) == OUTPUTS
+    assert tuple(outputs) == model.physics.layout.outputs
     assert {series.dtype for series in outputs.values()} == {torch.float64}
-    assert {store.dtype for store in state.stores} == {torch.float64}
+    assert state.stores.dtype == torch.float64
 
 
 def test_stores_may_be_given() -> None:
@@ -135,7 +164,7 @@ def test_network_outputs_go_to_physics_in_the_documented_layout(physics: str) ->
     area = attributes[:, model.settings.attributes.index("uparea")]
     elevation = attributes[:, model.settings.attributes.index("meanelevation")]
     if physics in FROM_SERIES:
-        outputs, _ = model.physics(forcing, model.network(x))
+        outputs, _ = model.physics(forcing, split_outputs(model.physics, model.network(x)))
     else:
         outputs, _ = model.physics(forcing, model.network(x, traits), upstream_area=area, elevation=elevation)
     expected, _ = model(forcing, attributes)

@@ -19,11 +19,28 @@ def normalizer() -> Normalizer:
 
 
 def test_values_are_centred_and_scaled_with_the_offset_in_the_divisor() -> None:
-    """Without logarithm the result is (x - mean)/(std + 1e-6)."""
+    """Without logarithm the result is (x - mean)/(std + 1e-6), and of a variable that never varies x - mean."""
     normalizer = Normalizer.from_statistics(STATISTICS, ["tmean", "constant"])
     result = normalizer(torch.tensor([[18.0, 1.0], [8.0, 1.5]], dtype=torch.float64))
-    expected = [[10.0 / (10.0 + 1e-6), 0.0], [0.0, 0.5 / 1e-6]]
+    expected = [[10.0 / (10.0 + 1e-6), 0.0], [0.0, 0.5]]
     np.testing.assert_allclose(result.numpy(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("values", "divisor"),
+    [
+        (np.full(671, 20.1), 1.0),  # its standard deviation is rounding, not 0
+        (np.full(671, 20.1, np.float32), 1.0),
+        (np.zeros(5), 1.0),
+        (np.full(5, -13.7), 1.0),
+        (np.array([1e-8, 3e-8]), 1e-8 + 1e-6),
+        (np.array([20.1, 20.2]), 0.05 + 1e-6),
+    ],
+)
+def test_what_never_varies_is_divided_by_one(values: np.ndarray, divisor: float) -> None:
+    """Constants are known by their standard deviation beside their mean, so that small quantities that vary are none."""
+    row = (0.0, 0.0, float(values.mean()), float(values.std()))
+    assert Normalizer.from_statistics({"x": row}, ["x"]).divisor[0] == pytest.approx(divisor, rel=1e-9)
 
 
 def test_log_normalised_variables_are_transformed_first(normalizer: Normalizer) -> None:

@@ -9,13 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
 import typer.main
 import yaml
 
 from bmi_dmg.cli.main import app
 from bmi_dmg.demo.make import make_demo
-from dmg_core.parameters import VARIANTS
+from dmg_core import load_model
 
 Blocks = Callable[[str], list[tuple[Path, str]]]
 
@@ -34,6 +37,27 @@ def test_python_runs_in_the_demo(blocks: Blocks, demo: Path, monkeypatch: pytest
         exec(compile(text, str(page), "exec"), pages.setdefault(page, {}))
     assert {page.stem for page in pages} >= {"start", "models", "calibration"}
     assert (demo / "my_model" / "config.yaml").is_file()
+
+
+@pytest.mark.parametrize("as_table", [False, True])
+def test_python_of_the_readme_runs(blocks: Blocks, demo: Path, monkeypatch: pytest.MonkeyPatch, as_table: bool) -> None:
+    """The README's Python runs from top to bottom, given weather and attributes as it describes them; batch and gradients are right."""
+    monkeypatch.chdir(demo)
+    (demo / "my_model").exists() or (demo / "my_model").symlink_to(demo / "model")
+    names = load_model("my_model").settings.attributes
+    attributes: Any = {name: np.array([1.0, 2.0]) for name in names}
+    scope: dict[str, Any] = {
+        "attributes": pd.DataFrame(attributes) if as_table else attributes,
+        "forcing": np.tile([4.0, 8.0, 2.0], (40, 2, 1)),
+    }
+    texts = [text for page, text in blocks("python") if page.name == "README.md" and "my_model" in text]
+    assert len(texts) == 2
+    for text in texts:
+        exec(compile(text, "README.md", "exec"), scope)
+    np.testing.assert_allclose(scope["predictions"]["streamflow"].detach(), scope["series"]["streamflow"], rtol=1e-4)
+    assert torch.isfinite(scope["weather"].grad).all()
+    assert float(scope["weather"].grad[:, :, 0].sum()) > 0.0  # more rain, more flow
+    assert all(weight.grad is not None for weight in scope["model"].parameters())
 
 
 def test_commands_exist_with_their_options(blocks: Blocks) -> None:

@@ -8,13 +8,13 @@ from types import ModuleType
 
 import pytest
 import typer.main
+from dmg_core.parameters import VARIANTS
 from mkdocs.exceptions import PluginError
 
 from bmi_dmg.cli.main import app
 from bmi_dmg.config import SETTINGS, WITHOUT_EFFECT
 from bmi_dmg.variables import INPUTS, OUTPUTS
 from dmg_core.assimilation import NETWORK, STORES
-from dmg_core.parameters import VARIANTS
 
 
 def _rows(table: str) -> dict[str, list[str]]:

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from bmi_dmg.checking.check import check_folder
+from bmi_dmg.checking.findings import Severity
 from bmi_dmg.driver.run import run
 from bmi_dmg.run_folder.realization import ONLY_NGEN
 from bmi_dmg.variables import INPUTS, OUTPUTS
@@ -50,6 +52,9 @@ def _run(folder: Path, content: dict[str, Any]) -> dict[str, np.ndarray]:
     (folder / "config" / "realization.json").write_text(json.dumps(plain), encoding="utf-8")
     result = run(folder, progress=False)
     tables = {path.stem: np.genfromtxt(path, delimiter=",", skip_header=1, usecols=2) for path in result.csv_folder.glob("cat-*.csv")}
+    for path in result.csv_folder.glob("cat_output.csv"):
+        ids, values = (np.genfromtxt(path, delimiter=",", skip_header=1, usecols=i, dtype=kind) for i, kind in ((0, str), (3, float)))
+        tables |= {str(catchment): values[ids == catchment] for catchment in np.unique(ids)}
     assert all(len(table) == result.n_steps for table in tables.values())
     return tables
 
@@ -117,6 +122,60 @@ def test_what_only_ngen_can_do_is_refused_without_it(name: str, copy_demo: CopyD
     (folder / "config" / "realization.json").write_text(json.dumps(_read(name)), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"'(serialization|state_saving)' can only be run by ngen"):
         run(folder, progress=False)
+
+
+#: What a kind of ngen makes of the files about states: kinds of findings and how bad they are.
+STATES = {
+    ("restart_serialization_save", "stock"): Severity.WARNING,
+    ("restart_serialization_save", "pr957"): None,
+    ("restart_serialization_save", "ngwpc"): Severity.WARNING,
+    ("restart_serialization_resume", "stock"): Severity.ERROR,
+    ("restart_serialization_resume", "pr957"): Severity.ERROR,  # nothing is saved yet
+    ("restart_serialization_resume", "ngwpc"): Severity.ERROR,
+    ("restart_state_saving_save", "stock"): Severity.WARNING,
+    ("restart_state_saving_save", "pr957"): Severity.WARNING,
+    ("restart_state_saving_save", "ngwpc"): None,
+    ("restart_state_saving_resume", "stock"): Severity.ERROR,
+    ("restart_state_saving_resume", "ngwpc"): Severity.ERROR,  # nothing is saved yet
+}
+
+
+@pytest.mark.parametrize(("name", "ngen"), STATES)
+def test_the_check_says_what_an_ngen_makes_of_it(name: str, ngen: str, copy_demo: CopyDemo) -> None:
+    """A block about states that an ngen passes over is told, the worse if the run would start from nothing."""
+    folder = copy_demo()
+    (folder / "config" / "realization.json").write_text(json.dumps(_read(name)), encoding="utf-8")
+    found = {finding.severity for finding in check_folder(folder, ngen=ngen).findings if finding.kind == "ngen-states"}
+    assert found == ({STATES[name, ngen]} - {None})
+
+
+@pytest.mark.parametrize(
+    ("name", "ngen", "place"),
+    [
+        ("restart_serialization_resume", "pr957", "states_0.bin"),
+        ("restart_state_saving_resume", "ngwpc", "restarts/end"),
+    ],
+)
+def test_the_check_finds_what_has_been_saved(name: str, ngen: str, place: str, copy_demo: CopyDemo) -> None:
+    """With the states of the first run there is nothing to object to in the second."""
+    folder = copy_demo()
+    (folder / place).parent.mkdir(exist_ok=True)
+    (folder / place).write_bytes(b"")
+    (folder / "config" / "realization.json").write_text(json.dumps(_read(name)), encoding="utf-8")
+    assert [finding for finding in check_folder(folder, ngen=ngen).findings if finding.kind == "ngen-states"] == []
+
+
+def test_readme_says_which_files_need_a_kind_of_ngen() -> None:
+    """The line of each file with a block that stock ngen passes over says so."""
+    lines = (FOLDER / "README.md").read_text(encoding="utf-8").splitlines()
+    for name in EXAMPLES:
+        (line,) = [line for line in lines if line.startswith("|") and f"`{name}.json`" in line]
+        assert ("without a word" in line) == bool(_read(name).keys() & {"serialization", "state_saving"})
+
+
+def test_serialization_needs_no_folder_that_is_not_there() -> None:
+    """Ngen does not make the folder of its states, so they go into the run folder itself."""
+    assert Path(_read("restart_serialization_save")["serialization"]["path"]).parent == Path()
 
 
 def test_serialization_blocks_are_of_ngens_form() -> None:

@@ -5,6 +5,17 @@ const PANEL_HEIGHT = 96;
 const AXIS_HEIGHT = 30;
 const DURATION_HEIGHT = 220;
 const charts = [];
+/** Panels whose axis can be logarithmic. */
+const FLOWS = ["Runoff", "Flow at the outlet"];
+let logarithmic = false;
+
+const isLogarithmic = (panel) => logarithmic && FLOWS.includes(panel.title);
+
+/** What a panel shows of a row; a logarithmic axis has no place for nothing. */
+function panelData(panel, row) {
+  const found = panel.curves.map((curve) => values(curve.role, row));
+  return [times, ...(isLogarithmic(panel) ? found.map((all) => Array.from(all, (value) => (value > 0 ? value : null))) : found)];
+}
 
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const colourOf = (curve) => (dark.matches ? curve.dark : curve.light);
@@ -16,7 +27,7 @@ function axisStyle() {
 
 function curveStyle(curve, isRain) {
   const colour = colourOf(curve);
-  const drawn = { label: curve.label, stroke: colour, width: 1.25, points: { show: false } };
+  const drawn = { label: curve.label, stroke: colour, width: 1.25 * curve.width, points: { show: false } };
   if (isRain) return { ...drawn, fill: colour, width: 0, paths: uPlot.paths.bars({ size: [1, Infinity], align: 1 }) };
   return curve.filled ? { ...drawn, fill: `color-mix(in srgb, ${colour} 35%, transparent)` } : drawn;
 }
@@ -45,6 +56,9 @@ function describe(panel, row) {
 /** Room for the largest value, and nothing below zero unless values are. */
 const fromZero = (_, least, most) => [Math.min(0, least ?? 0), (most ?? 0) > 0 ? most * 1.06 : 1];
 
+/** Four decades below the largest value are enough: less is next to nothing. */
+const decades = (_, least, most) => ((most ?? 0) > 0 ? [Math.max(0.8 * least, 1e-4 * most), 1.25 * most] : [0.1, 1]);
+
 const part = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", ...options });
 const [yearOf, monthOf, dayInMonth, hourOf] = [{ year: "numeric" }, { month: "short" }, { day: "numeric", month: "short" }, { hour: "2-digit", minute: "2-digit" }].map(part);
 
@@ -70,8 +84,8 @@ function panelOptions(panel, width, isLast, hooks) {
     padding: [6, 22, isLast ? 0 : 6, 0],
     legend: { show: false },
     cursor: { sync: { key: "time", scales: ["x", null] }, y: false, drag: { x: true, y: false } },
-    scales: { y: { range: fromZero, dir: isRain ? -1 : 1 } },
-    axes: [{ ...axisStyle(), space: 60, ...(isLast ? { values: timeLabels } : { size: 0, values: (_, ticks) => ticks.map(() => "") }) }, { ...axisStyle(), size: 46, space: 24, values: (_, ticks) => ticks.map((tick) => String(Number(tick.toPrecision(6)))) }],
+    scales: { y: isLogarithmic(panel) ? { distr: 3, range: decades } : { range: fromZero, dir: isRain ? -1 : 1 } },
+    axes: [{ ...axisStyle(), space: 60, ...(isLast ? { values: timeLabels } : { size: 0, values: (_, ticks) => ticks.map(() => "") }) }, { ...axisStyle(), size: 46, space: 24, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : String(Number(tick.toPrecision(6))))) }],
     series: [{}, ...panel.curves.map((curve) => curveStyle(curve, isRain))],
     hooks,
   };
@@ -93,11 +107,21 @@ function showTime(chart) {
 
 const HINT = "Point at a chart for its values; drag across to zoom in, double-click to zoom out.";
 
+/** What a panel adds up, if it does. */
+function noteOf(panel, row) {
+  if (panel.title !== "Flow at the outlet") return "";
+  const rows = upstreamOf(row);
+  const gauge = facts.gauges.find((each) => each.row === row);
+  const lowest = row === WHOLE && facts.network.down.filter((below) => below < 0).length > 1 ? " of all outlets together" : "";
+  return `${lowest}, ${written(areaOf(rows), "km²")}${gauge ? `, gauge ${gauge.id}` : ""}`;
+}
+
 /** Draw all panels of a row; charts that are there get new data only. */
 function drawCharts(row, onZoom) {
   if (charts.length) {
     charts.forEach((chart, i) => {
-      chart.setData([times, ...facts.panels[i].curves.map((curve) => values(curve.role, row))], false);
+      chart.setData(panelData(facts.panels[i], row), false);
+      chart.note.textContent = noteOf(facts.panels[i], row);
       chart.redraw(true);
       const { min, max } = chart.scales.x;
       chart.setScale("x", { min, max });
@@ -108,10 +132,13 @@ function drawCharts(row, onZoom) {
   const frame = element("charts");
   facts.panels.forEach((panel, i) => {
     const keys = keysOf(panel.curves);
-    frame.append(make("figure", {}, make("figcaption", {}, title(panel.title, panel.units), ...keys)));
+    const heading = title(panel.title, panel.units);
+    const note = make("span", { class: "quiet" }, noteOf(panel, row));
+    heading.append(note);
+    frame.append(make("figure", {}, make("figcaption", {}, heading, ...keys)));
     const hooks = { setCursor: [showValues, showTime], setScale: i === 0 ? [(_, key) => key === "x" && onZoom()] : [] };
-    const data = [times, ...panel.curves.map((curve) => values(curve.role, row))];
-    const chart = new uPlot(panelOptions(panel, frame.clientWidth, i === facts.panels.length - 1, hooks), data, frame.lastChild);
+    const chart = new uPlot(panelOptions(panel, frame.clientWidth, i === facts.panels.length - 1, hooks), panelData(panel, row), frame.lastChild);
+    chart.note = note;
     chart.values = valuePlaces(keys);
     chart.root.setAttribute("role", "img");
     chart.root.setAttribute("aria-label", describe(panel, row));
@@ -167,9 +194,11 @@ function drawDurations(row) {
 
 /** Draw everything anew, in the colours and width of now. */
 function redrawCharts(row, onZoom) {
+  const { min, max } = charts[0].scales.x;
   charts.splice(0).forEach((chart) => chart.destroy());
   element("charts").replaceChildren();
   drawCharts(row, onZoom);
+  zoomCharts(min, max);
   drawDurations(row);
 }
 

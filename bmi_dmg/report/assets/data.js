@@ -68,12 +68,41 @@ async function unpack(role) {
 const series = {};
 
 async function unpackAll() {
-  const roles = facts.panels.flatMap((panel) => panel.curves.map((curve) => curve.role));
+  const roles = facts.panels.flatMap((panel) => panel.curves.map((curve) => curve.role)).filter((role) => element(`series-${role}`));
   await Promise.all(roles.map(async (role) => { series[role] = await unpack(role); }));
+}
+
+/** Rows of a catchment and of all that drain into it; of all catchments, those are all. */
+function upstreamOf(row) {
+  if (row === WHOLE) return Array.from(catchments.keys());
+  const found = [row];
+  const above = new Map();
+  facts.network.down.forEach((below, each) => above.set(below, [...(above.get(below) ?? []), each]));
+  for (const each of found) found.push(...(above.get(each) ?? []));
+  return found;
+}
+
+const areaOf = (rows) => rows.reduce((sum, row) => sum + facts.catchments.areas[row], 0);
+
+const latest = { row: -1, flow: null };
+
+/** Flow at the outlet of a row, m³/s: what a millimetre a day over a square kilometre is, 86,400 times a second makes 1000 m³. */
+function flowAtOutlet(row) {
+  if (latest.row !== row) {
+    const { n } = facts.axis;
+    const flow = new Float64Array(n);
+    for (const each of upstreamOf(row)) {
+      const factor = facts.catchments.areas[each] / 86.4;
+      for (let i = 0; i < n; i++) flow[i] += factor * series.streamflow[each * n + i];
+    }
+    Object.assign(latest, { row, flow });
+  }
+  return latest.flow;
 }
 
 /** Values of a role in a row, with null for gaps. */
 function values(role, row) {
+  if (role === "outlet") return flowAtOutlet(row);
   const found = series[role].subarray(row * facts.axis.n, (row + 1) * facts.axis.n);
   return found.some(Number.isNaN) ? Array.from(found, (value) => (Number.isNaN(value) ? null : value)) : found;
 }

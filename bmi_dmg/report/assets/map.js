@@ -4,6 +4,8 @@
 const SVG = "http://www.w3.org/2000/svg";
 const MOST_ZOOM = 40;
 const MANY = 150;
+/** Size of a gauge, in thousandths of what is seen. */
+const GAUGE = 9;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 function makeSvg(tag, attributes) {
@@ -25,15 +27,22 @@ class DivideMap {
     this.svg.classList.toggle("many", drawing.paths.length > MANY);
     this.svg.style.aspectRatio = `${this.whole.width} / ${this.whole.height}`;
     this.paths = drawing.paths.map((d, row) => makeSvg("path", { d, class: "divide", "data-row": row, role: "button", tabindex: -1 }));
-    this.rivers = makeSvg("path", { d: drawing.rivers, class: "rivers" });
+    const rivers = ["rivers bank", "rivers water", "mains bank", "mains water"].map((kind) => makeSvg("path", { d: drawing[kind.split(" ")[0]], class: kind }));
     this.chosen = makeSvg("path", { class: "chosen" });
-    this.svg.append(...this.paths, this.rivers, this.chosen);
+    this.gauges = facts.gauges.map((gauge) => this.gauge(gauge));
+    this.svg.append(...this.paths, ...rivers, this.chosen, ...this.gauges);
     this.scaleBar = make("div", { class: "scale-bar", "aria-hidden": "true" });
     element("map").append(this.svg, this.scaleBar);
     this.paths[0].setAttribute("tabindex", "0");
     this.listen();
     this.show(this.whole);
     new ResizeObserver(() => this.drawScaleBar()).observe(this.svg);
+  }
+
+  /** A circle where a gauge stands, full if its flow is known. */
+  gauge(gauge) {
+    const [cx, cy] = this.drawing.points[gauge.row];
+    return makeSvg("circle", { cx, cy, class: gauge.nse === undefined ? "gauge" : "gauge observed", "data-row": gauge.row, "data-gauge": gauge.id });
   }
 
   listen() {
@@ -110,7 +119,11 @@ class DivideMap {
     const row = event.target.dataset.row;
     tip.hidden = row === undefined || event.pointerType === "touch";
     if (tip.hidden) return;
-    tip.replaceChildren(make("b", {}, nameOf(Number(row))), make("br"), written(this.measure.values[row], this.measure.units));
+    const gauge = facts.gauges.find((each) => each.id === event.target.dataset.gauge);
+    const lines = gauge
+      ? [`gauge ${gauge.id}`, gauge.nse === undefined ? "no observed flow" : `NSE ${written(gauge.nse)}`]
+      : [nameOf(Number(row)), written(this.measure.values[row], this.measure.units)];
+    tip.replaceChildren(make("b", {}, lines[0]), make("br"), lines[1]);
     const left = Math.min(event.clientX + 14, window.innerWidth - tip.offsetWidth - 8);
     tip.style.transform = `translate(${left}px, ${event.clientY + 14}px)`;
   }
@@ -154,6 +167,7 @@ class DivideMap {
     };
     this.svg.setAttribute("viewBox", [this.view.x, this.view.y, this.view.width, this.view.height].map((n) => n.toFixed(1)).join(" "));
     this.svg.classList.toggle("zoomed", this.view !== whole);
+    this.gauges.forEach((gauge) => gauge.setAttribute("r", (GAUGE * this.view.width) / 1000));
     this.drawScaleBar();
   }
 

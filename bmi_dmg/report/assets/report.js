@@ -7,6 +7,9 @@ let table = null;
 
 /** Rows of the table that are made at a time. */
 const TABLE_ROWS = 60;
+/** Pixels that a name, and a figure with its heading, need. */
+const NAME_WIDTH = 112;
+const COLUMN_WIDTH = 104;
 
 const term = (label) => facts.budget.terms.find((each) => each.label === label);
 const date = (iso) => dayFormat.format(new Date(`${iso}Z`));
@@ -28,10 +31,20 @@ function tile(label, value, note) {
   return make("div", { class: "tile" }, make("span", { class: "quiet" }, label), make("b", {}, value), make("span", { class: "quiet small" }, note));
 }
 
+/** Say that the run began with empty stores. */
+function drawColdStart() {
+  if (!facts.cold) return;
+  const which = facts.cold === catchments.length ? "" : ` in ${facts.cold} of ${catchments.length} catchments`;
+  element("cold").append(make("b", {}, "Cold start. "), `All stores were empty on ${date(facts.period.start)}${which}: the first months are drier than they would be, and runoff is too low. `,
+    make("code", {}, `bmi-dmg spinup ${facts.title} --use`), " gives the run a warm start.");
+  element("cold").hidden = false;
+}
+
 /** Totals of all catchments over the run. */
 function drawTotals() {
   const tiles = [];
-  const volume = (depth) => (hasAreas ? `${written((depth * totalArea) / 1000)} million m³` : "mean of the catchments");
+  const seconds = (new Date(`${facts.period.budgetEnd}Z`) - new Date(`${facts.period.budgetStart}Z`)) / 1000;
+  const volume = (depth) => (hasAreas ? `${written((depth * totalArea) / 1000)} million m³, ${written((1000 * depth * totalArea) / seconds)} m³/s` : "mean of the catchments");
   for (const label of ["Precipitation", "Evapotranspiration", "Runoff"]) {
     const found = term(label);
     if (found) tiles.push(tile(label, written(found.values[WHOLE], "mm"), volume(found.values[WHOLE])));
@@ -48,6 +61,8 @@ function drawTotals() {
     const compared = facts.skill.nse.filter((value) => value !== null).length;
     if (compared) tiles.push(tile("Median NSE", written(middle(facts.skill.nse)), `of ${compared} catchments with observed flow`));
   }
+  const known = facts.gauges.filter((gauge) => typeof gauge.nse === "number").map((gauge) => gauge.nse).sort((a, b) => a - b);
+  if (known.length) tiles.push(tile("Median NSE at gauges", written(quantile(known, 0.5)), `of ${known.length} gauge${known.length > 1 ? "s" : ""} with observed flow`));
   element("totals").append(...tiles);
 }
 
@@ -116,6 +131,9 @@ function drawFacts(row) {
     const bias = facts.skill.pbias[row];
     parts.push(`NSE ${written(facts.skill.nse[row])}`, `KGE ${written(facts.skill.kge[row])}`, `bias ${bias > 0 ? "+" : ""}${written(bias, "%")}`);
   }
+  for (const gauge of facts.gauges.filter((each) => each.row === row && typeof each.nse === "number")) {
+    parts.push(`gauge ${gauge.id}: NSE ${written(gauge.nse)}, KGE ${written(gauge.kge)}, bias ${gauge.pbias > 0 ? "+" : ""}${written(gauge.pbias, "%")}`);
+  }
   element("catchment-heading").textContent = nameOf(row);
   element("catchment-facts").textContent = parts.join(" · ");
 }
@@ -123,16 +141,22 @@ function drawFacts(row) {
 /** The same figures as the map's, for all catchments at once, as a table whose rows are made as one scrolls: thousands of cells take time. */
 class Table {
   constructor() {
+    this.first = 1;
     this.columns = [{ label: "Catchment", units: "", values: catchments }];
     if (hasAreas) this.columns.push({ label: "Area", units: "km²", values: facts.catchments.areas });
     this.columns.push(...facts.measures);
     this.order = Array.from(catchments.keys());
     this.sorted = { column: 0, down: false };
     this.body = make("tbody");
+    this.columns.forEach((column, i) => { column.head = this.head(column, i); });
+    this.row = make("tr");
     element("table").setAttribute("aria-rowcount", catchments.length + 1);
-    element("table").append(make("thead", {}, make("tr", {}, ...this.columns.map((column, i) => this.head(column, i)))), this.body);
-    this.showMore();
+    element("table").append(make("thead", {}, this.row), this.body);
+    this.fit();
     const frame = element("table-frame");
+    new ResizeObserver(() => this.fit()).observe(frame);
+    element("columns-before").addEventListener("click", () => this.show(Math.max(1, this.first - this.fitting)));
+    element("columns-after").addEventListener("click", () => this.show(this.first + this.fitting));
     frame.addEventListener("scroll", () => {
       if (frame.scrollTop + 2 * frame.clientHeight > frame.scrollHeight) this.showMore();
     });
@@ -148,11 +172,35 @@ class Table {
     return make("th", { scope: "col" }, button);
   }
 
+  /** Take as many columns as the width has room for. */
+  fit() {
+    const fitting = Math.max(2, Math.floor((element("table-frame").clientWidth - NAME_WIDTH) / COLUMN_WIDTH));
+    if (fitting === this.fitting) return;
+    this.fitting = fitting;
+    this.show(1);
+  }
+
+  /** Show columns from one on; names always stand in front. */
+  show(first) {
+    const count = this.columns.length - 1;
+    this.first = first;
+    this.shown = Array.from({ length: Math.min(this.fitting, count - first + 1) }, (_, i) => first + i);
+    this.row.replaceChildren(...[0, ...this.shown].map((i) => this.columns[i].head));
+    this.columns[0].head.style.width = `${NAME_WIDTH}px`;
+    const all = this.fitting >= count;
+    element("columns-buttons").hidden = all;
+    element("columns-shown").textContent = all ? "" : `Columns ${first} to ${this.shown[this.shown.length - 1]} of ${count}`;
+    element("columns-before").disabled = first === 1;
+    element("columns-after").disabled = first + this.fitting > count;
+    this.body.replaceChildren();
+    this.showMore();
+  }
+
   showMore() {
     const next = this.order.slice(this.body.rows.length, this.body.rows.length + TABLE_ROWS);
     this.body.append(...next.map((row) => make("tr", { "data-row": row, "aria-current": row === state.row ? "true" : null },
       make("th", { scope: "row" }, make("button", { type: "button", class: "link" }, catchments[row])),
-      ...this.columns.slice(1).map((column) => make("td", { class: "number" }, written(column.values[row]))))));
+      ...this.shown.map((i) => make("td", { class: "number" }, written(this.columns[i].values[row]))))));
   }
 
   /** The most first, at a second click the least; names the other way round. */
@@ -169,9 +217,9 @@ class Table {
     this.body.replaceChildren();
     this.showMore();
     element("table-frame").scrollTop = 0;
-    [...element("table").tHead.rows[0].cells].forEach((cell, i) => {
-      if (i === column) cell.setAttribute("aria-sort", down ? "descending" : "ascending");
-      else cell.removeAttribute("aria-sort");
+    this.columns.forEach(({ head }, i) => {
+      if (i === column) head.setAttribute("aria-sort", down ? "descending" : "ascending");
+      else head.removeAttribute("aria-sort");
     });
   }
 
@@ -248,6 +296,7 @@ function listen() {
   element("whole-period").addEventListener("click", () => zoomCharts(times[0], times[times.length - 1]));
   element("from").addEventListener("change", zoomToDates);
   element("to").addEventListener("change", zoomToDates);
+  element("logarithmic").addEventListener("change", (event) => { logarithmic = event.target.checked; redrawCharts(state.row, showZoom); });
   element("download").addEventListener("click", download);
   window.addEventListener("hashchange", () => choose(rowOfAddress()));
   dark.addEventListener("change", () => { redrawCharts(state.row, showZoom); if (map) paint(); });
@@ -256,6 +305,7 @@ function listen() {
 
 async function start() {
   drawHead();
+  drawColdStart();
   drawTotals();
   element("measure").append(...facts.measures.map((measure, i) => make("option", { value: i }, measure.label)));
   element("catchment-ids").append(...catchments.map((id) => make("option", { value: id })));

@@ -179,6 +179,7 @@ class Hbv20Hourly(Hbv20):
 
     steps_per_day = 24
     parameters = parameters.HBV_20_HOURLY
+    stores = quantities.with_rounding(quantities.STORES)
     route_a = Parameter("route_a", 0.0, 5.0, "1", "shape of the unit hydrograph")
     route_b = Parameter("route_b", 0.0, 12.0, "h", "time scale of the unit hydrograph")
     hydrograph_steps = 72
@@ -203,7 +204,7 @@ class Hbv21Hourly(Hbv20Hourly):
     """HBV 2.1 with an hourly step (Yang et al. 2026): variable infiltration capacity; its excess passes two stores."""
 
     parameters = parameters.HBV_21_HOURLY
-    stores = (*quantities.STORES, *quantities.EXCESS_STORES)
+    stores = quantities.with_rounding((*quantities.STORES, *quantities.EXCESS_STORES))
 
     def infiltrate(self, SM: Quantity, W: Quantity, p: Quantity) -> tuple[Quantity, Quantity, Quantity]:
         """Divide rain and meltwater; see :meth:`Hbv.infiltrate`."""

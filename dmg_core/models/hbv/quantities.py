@@ -5,7 +5,9 @@ A member that lacks a process still gives its fluxes, which are zero.
 
 from __future__ import annotations
 
-from dmg_core.models.process_model import Attribute, Flux, Forcing, Store
+from dataclasses import replace
+
+from dmg_core.models.process_model import ROUNDING, Attribute, Flux, Forcing, Store
 
 #: Content of a store of a model that starts from nothing, mm.
 INITIAL_STORE = 0.001
@@ -18,14 +20,15 @@ FORCINGS = (
 
 ATTRIBUTES = (
     Attribute("upstream_area", "km2", "area that drains through the catchment"),
-    Attribute("elevation", "m", "mean elevation"),
+    Attribute("elevation", "m", "mean elevation", required=False),
 )
 
 
 def _store(name: str, output: str, state_name: str, bmi_name: str, meaning: str) -> Store:
-    return Store(name, "mm", meaning, initial=INITIAL_STORE, output=output, bmi_name=bmi_name, state_name=state_name)
+    return Store(name, "mm", meaning, initial=INITIAL_STORE, output=output, bmi_name=bmi_name, state_name=state_name, slack=0.0)
 
 
+#: A step of the daily models leaves no store below nothing: they would take the logarithm of it.
 STORES = (
     _store("SP", "swe", "snowpack", "snowpack__liquid-equivalent_depth", "snow, without the meltwater it holds"),
     _store("MW", "meltwater", "meltwater", "snowpack_meltwater__depth", "meltwater held by the snowpack"),
@@ -39,6 +42,12 @@ EXCESS_STORES = (
     _store("SIE1", "excess_store_1", "excess_store_1", "infiltration_excess_store_1__depth", "infiltration excess, first store"),
     _store("SIE2", "excess_store_2", "excess_store_2", "infiltration_excess_store_2__depth", "infiltration excess, second store"),
 )
+
+
+def with_rounding(stores: tuple[Store, ...]) -> tuple[Store, ...]:
+    """Let a step empty stores to the rounding of what they held, as in the hourly models, which lift them with the next one."""
+    return tuple(replace(store, slack=ROUNDING) for store in stores)
+
 
 FLUXES = (
     Flux(

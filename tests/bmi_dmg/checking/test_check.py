@@ -21,6 +21,7 @@ from bmi_dmg.demo.example_model import write_example_model
 from bmi_dmg.demo.make import make_demo
 from bmi_dmg.demo.synthetic_catchments import synthesize_catchments, write_hydrofabric
 from bmi_dmg.demo.synthetic_weather import Places, synthesize_weather
+from bmi_dmg.driver.claim import claimed
 from bmi_dmg.driver.run import run
 from bmi_dmg.preparing.prepare import prepare
 from bmi_dmg.run_folder.writing import BUDGET_COLUMNS, FORCING, write_bmi_config, write_forcing, write_realization
@@ -52,8 +53,8 @@ def folder(good: Path, tmp_path: Path) -> Path:
 
 
 def findings_of(folder: Path) -> list[Finding]:
-    """All findings but those about the environment the tests happen to run in."""
-    return [finding for finding in check_folder(folder).findings if finding.kind != "numpy"]
+    """All findings but those about the environment the tests happen to run in, and about the stores, which are empty at the start here."""
+    return [finding for finding in check_folder(folder).findings if finding.kind not in {"numpy", "cold-start"}]
 
 
 def test_nothing_is_found_in_a_good_folder(good: Path) -> None:
@@ -111,6 +112,45 @@ def test_rain_is_not_called_dry_after_a_month(folder: Path) -> None:
     """A month without rain is weather; only a year without is strange."""
     set_forcing(RAIN, lambda values: values * 0.0)(folder)
     assert findings_of(folder) == []
+
+
+@pytest.mark.parametrize(("mm", "hours", "strange"), [(4320.0, 72, True), (1539.0, 120, False), (1800.0, 18, True), (600.0, 18, False)])
+def test_more_rain_than_ever_fell_is_strange(folder: Path, mm: float, hours: int, strange: bool) -> None:
+    """A short run with a sum near the records of the Earth is doubted; one like hurricane Harvey's, 1539 mm in five days, is not."""
+    set_forcing(RAIN, lambda values: np.full_like(values, mm / hours / 3600.0))(folder)
+    set_key("time", "end_time", value=str(START + timedelta(hours=hours - 1)))(folder)
+    found = [finding for finding in findings_of(folder) if finding.kind != "not-simulated"]
+    assert [(finding.severity, finding.variable, finding.catchments) for finding in found] == [(WARNING, RAIN, IDS)] * strange
+
+
+def test_rain_in_another_unit_is_found_in_a_short_run(folder: Path) -> None:
+    """Millimetres of a day given as those of an hour are told in a run of three days, with the unit they seem to have."""
+    set_forcing(RAIN, lambda values: np.full_like(values, 30.0), "mm h-1")(folder)
+    set_key("time", "end_time", value=str(START + timedelta(hours=71)))(folder)
+    (finding,) = findings_of(folder)
+    assert finding.kind == "forcing-units"
+    assert "look like 'mm d-1'" in finding.message
+
+
+@pytest.mark.parametrize(("rows", "catchments"), [(slice(None), IDS), (slice(0, 1), IDS[:1])])
+def test_missing_values_are_counted_where_all_have_them(folder: Path, rows: slice, catchments: tuple[str, ...]) -> None:
+    """The number of missing values is that of the hours that are missing, whether some catchments or all lack them."""
+    set_forcing(WARMTH, put(rows, slice(100, 160), np.nan))(folder)
+    (finding,) = findings_of(folder)
+    assert finding.catchments == catchments
+    assert f"has missing values (NaN), {60 * len(catchments)} in all, the first at 2019-05-05 04:00:00," in finding.message
+
+
+def test_what_killed_runs_have_left_is_told(folder: Path) -> None:
+    """Hidden results of a run that was killed are a warning, a run that goes on is a note, and neither is touched."""
+    hidden = folder / "outputs" / "ngen" / ".unfinished-x"
+    hidden.mkdir(parents=True)
+    (finding,) = findings_of(folder)
+    assert (finding.severity, finding.kind, finding.place) == (WARNING, "unfinished", str(folder / "outputs" / "ngen"))
+    assert "has left .unfinished-x" in finding.message
+    with claimed([folder / "outputs"]):
+        assert {(finding.severity, finding.kind) for finding in findings_of(folder)} == {(WARNING, "unfinished"), (NOTE, "running")}
+    assert hidden.exists()
 
 
 def test_one_bad_value_is_no_wrong_unit(folder: Path) -> None:
@@ -240,14 +280,16 @@ def test_the_juniata_has_nothing_to_object_to(shared: Path, tmp_path: Path) -> N
 
 
 def test_a_folder_of_ngiabs_has_nothing_to_object_to(shared: Path, tmp_path: Path) -> None:
-    """A real hydrofabric and a year of AORC weather, with the attributes of another catchment, give no finding."""
+    """A real hydrofabric and a year of AORC weather, with the attributes of another catchment, give one note: the run ends at 00:00."""
     folder = Path(shutil.copytree(shared / "data" / "ngiab_cat-2861474", tmp_path / "run"))
     for path in (folder, *folder.rglob("*")):
         path.chmod(0o755)
     header, row, *_ = (shared / "data" / "juniata" / "attributes.csv").read_text().splitlines()
     (tmp_path / "attributes.csv").write_text(f"{header}\ncat-2861474,{row.partition(',')[2]}\n")
     prepare(folder, shared / "parity" / "bmi_dhbv_2" / "model", attributes=tmp_path / "attributes.csv")
-    assert findings_of(folder) == []
+    (finding,) = findings_of(folder)
+    assert (finding.severity, finding.kind) == (NOTE, "not-simulated")
+    assert "the hours from 2022-12-31 00:00:00 on, 1 at the end of the run, are not simulated" in finding.message
 
 
 def test_packages_of_other_versions_are_told(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:

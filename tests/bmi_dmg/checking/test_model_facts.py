@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bmi_dmg.checking.model_facts import read_model_facts, training_range
+from bmi_dmg.checking.model_facts import read_model_facts
 from dmg_core.errors import CheckpointError
 
 
@@ -40,18 +40,3 @@ def test_a_broken_folder_is_an_error(tmp_path: Path) -> None:
     """A folder without a model is refused."""
     with pytest.raises(CheckpointError):
         read_model_facts(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("statistics", "ratios", "expected"),
-    [
-        ((340.0, 1331.0, 878.0, 404.0), True, (34.0, 2494.0)),  # precipitation, mm/a: in mm/d it is out of range
-        ((31.0, 2485.0, 1176.0, 3641.0), True, (0.0, 15740.0)),  # upstream area: headwaters are in range
-        ((-15.0, -11.8, -13.8, 1.2), True, (-18.6, -9.0)),  # a logarithm
-        ((3.7, 16.8, 9.6, 4.8), False, (-9.6, 28.8)),  # temperatures have no natural zero
-        ((0.0, 0.0, 1e-4, 2.6e-3), True, (0.0, 0.0105)),  # glaciers, nearly everywhere none
-    ],
-)
-def test_ranges_of_training(statistics: tuple[float, ...], ratios: bool, expected: tuple[float, float]) -> None:
-    """Four standard deviations around the mean, closer where a factor of ten would be another unit, and not below a natural zero."""
-    assert training_range(*statistics, ratios=ratios) == pytest.approx(expected)

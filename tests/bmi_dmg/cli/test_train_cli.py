@@ -4,14 +4,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import xarray as xr
 import yaml
 from typer.testing import CliRunner
 
 from bmi_dmg.cli.main import app
 from dmg_core.model import load_model
 from dmg_core.training.experiment_file import read_experiment
-from tests.dmg_core.training.synthetic import make_document
+from tests.dmg_core.training.synthetic import YEAR, make_basins, make_document
 
 runner = CliRunner()
 
@@ -48,6 +50,65 @@ def test_options_replace_what_the_file_says(experiment: Path, tmp_path: Path) ->
     assert result.stderr == ""
     written = read_experiment(tmp_path / "out" / "experiment.yaml")
     assert (written.seed, written.data.file) == (7, tmp_path / "made.nc")
+
+
+def test_any_key_can_be_set(experiment: Path, tmp_path: Path) -> None:
+    """Epochs and learning rate have options of their own, all other keys --set; values are YAML."""
+    options = ["--epochs", 1, "--learning-rate", 0.02, "--set", "model.dropout=0.1", "--set", "optimizer.name=adamw"]
+    options += ["--set", "attributes=[slope]", "--set", "optimizer.weight_decay=1e-3", "--no-progress"]
+    result = invoke("train", experiment, "--out", tmp_path / "out", *options)
+    assert result.exit_code == 0, result.stderr
+    written = read_experiment(tmp_path / "out" / "experiment.yaml")
+    assert (written.epochs, written.model.dropout, written.attributes) == (1, 0.1, ("slope",))
+    assert written.optimizer.name == "adamw"
+    assert written.optimizer.options == {"learning_rate": 0.02, "weight_decay": 0.001}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--set", "epoch=3"], "unknown keys: epoch; known are"),
+        (["--set", "model.dropot=0.1"], "model: unknown keys: dropot"),
+        (["--set", "epochs=many"], "epochs: expected a whole number, found 'many'"),
+        (["--set", "epochs"], "--set epochs: expected KEY=VALUE"),
+        (["--set", "epochs=[1"], "--set epochs=[1: the value is not YAML"),
+        (["--set", "seed=1", "--set", "seed=2"], "--set seed is given twice"),
+        (["--set", "seed=1", "--seed", "2"], "seed: set by --set and by an option of its own"),
+    ],
+)
+def test_wrong_settings_are_told(experiment: Path, tmp_path: Path, options: list[str], message: str) -> None:
+    """Keys that there are not, values of another kind and contradictions are told before anything is written."""
+    result = invoke("train", experiment, "--out", tmp_path / "out", "--no-progress", *options)
+    assert result.exit_code == 1
+    assert message in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_of_series_can_be_given_to_an_evaluation(experiment: Path, tmp_path: Path) -> None:
+    """A model is evaluated on any NetCDF file whose variables are named on the command line, as on the same data read otherwise."""
+    assert invoke("train", experiment, "--out", tmp_path / "out", "--no-progress", "--epochs", 1).exit_code == 0
+    data = make_basins()
+    series = {"rain": data.forcing[..., 0], "warmth": data.forcing[..., 1], "pet": data.forcing[..., 2], "flow": data.flow}
+    units = {"warmth": "degC", "size": "km2", "height": "m", "north": "degrees_north"}
+    figures = {"size": data.upstream_area, "height": data.elevation, "north": data.latitude}
+    figures |= dict(zip(data.attribute_names, data.attributes.T, strict=True))
+    variables = {name: (("date", "gauge"), values, {"units": units.get(name, "mm/d")}) for name, values in series.items()}
+    variables |= {name: (("gauge",), values, {"units": units.get(name, "1")}) for name, values in figures.items()}
+    coordinates = {"gauge": list(data.ids), "date": data.dates.astype("datetime64[ns]")}
+    xr.Dataset(variables, coordinates).to_netcdf(tmp_path / "mine.nc")
+    names = {"precipitation": "rain", "temperature": "warmth", "pet": "pet", "flow": "flow", "basin": "gauge", "time": "date"}
+    names |= {"area": "size", "elevation": "height", "latitude": "north"}
+    options = [word for name, variable in names.items() for word in ("--data-option", f"{name}={variable}")]
+    period = ["--period", str(data.dates[3 * YEAR]), str(data.dates[-1]), "--warm-up", 20]
+    given = ["evaluate", tmp_path / "out", "--data", tmp_path / "mine.nc", *period]
+    result = invoke(*given, "--out", tmp_path / "named", "--reader", "series", *options)
+    assert result.exit_code == 0, result.stderr
+    assert invoke(*given, "--out", tmp_path / "trained").exit_code == 0
+    with xr.open_dataset(tmp_path / "named" / "simulation.nc") as named, xr.open_dataset(tmp_path / "trained" / "simulation.nc") as trained:
+        np.testing.assert_array_equal(named["streamflow"].values, trained["streamflow"].values)
+    result = invoke(*given, "--out", tmp_path / "unnamed", "--reader", "series")
+    assert result.exit_code == 1
+    assert "by --data-option precipitation=NAME" in result.stderr
 
 
 def test_a_training_goes_on_only_if_told(experiment: Path, tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from dmg_core.parameters import HBV_20
 
 from bmi_dmg.demo.example_model import SETTINGS, TYPICAL, example_weights, write_example_model
 from bmi_dmg.demo.synthetic_catchments import synthesize_catchments
 from dmg_core import DeltaModel, load_model
-from dmg_core.parameters import HBV_20
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from matplotlib.image import imread
@@ -13,6 +14,7 @@ from bmi_dmg.checking.preflight import check_run
 from bmi_dmg.cli.main import app
 from bmi_dmg.demo import make as demo
 from bmi_dmg.demo.make import DemoResult, make_demo
+from bmi_dmg.report.content import gather
 from bmi_dmg.run_folder.realization import read_realization
 from bmi_dmg.run_folder.writing import BUDGET_COLUMNS
 from dmg_core.errors import ConfigError
@@ -53,11 +55,24 @@ def test_picture_is_an_image(small: DemoResult) -> None:
     assert pixels.std() > 0.01
 
 
-def test_water_balance_closes(small: DemoResult) -> None:
-    """Forcing and results explain where the water went to 0.01 mm, and the summary says it."""
+def test_there_is_one_total(small: DemoResult) -> None:
+    """The summary's figures are those of the run's table of budgets, over the area, and of the report; they close to rounding."""
     water = small.balance
+    table = pd.read_csv(small.run_folder / "outputs" / "budget.csv")
+    with xr.open_dataset(small.dataset, decode_timedelta=False) as results:
+        area = results["area"].values
+    terms = {term["label"]: term["values"][-1] for term in gather(small.run_folder, None).facts["budget"]["terms"]}
+    for name, label, mine in (
+        ("precipitation", "Precipitation", water.precipitation),
+        ("aet", "Evapotranspiration", water.evapotranspiration),
+        ("runoff", "Runoff", water.runoff),
+    ):
+        assert mine == pytest.approx((table[f"{name}[mm]"] * area).sum() / area.sum(), rel=1e-12)
+        assert terms[label] == pytest.approx(mine, rel=1e-5)
     assert water.precipitation > 1.0
-    assert abs(water.residual) < 0.01
+    explained = water.precipitation + water.regional_gain - water.evapotranspiration - water.runoff - water.storage_change
+    assert abs(explained) < 0.01
+    assert abs(water.residual) < 1e-9
     assert f"rain and snow {water.precipitation:.0f} = " in small.summary()
     assert "conus-daily" in small.summary()
 

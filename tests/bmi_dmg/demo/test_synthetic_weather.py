@@ -11,7 +11,6 @@ from bmi_dmg.run_folder.aorc import WELL_KNOWN
 from bmi_dmg.run_folder.units import converter
 from bmi_dmg.run_folder.writing import FORCING_UNITS
 from bmi_dmg.variables import PENMAN_MONTEITH_INPUTS
-from dmg_core.physics.pet import LARGEST_HUMIDITY
 
 Weather = dict[str, NDArray[np.float32]]
 PLACES = Places(latitude=np.full(3, 40.5), longitude=np.full(3, -78.0), elevation=np.array([100.0, 400.0, 1500.0]))
@@ -47,7 +46,7 @@ def test_weather_has_all_that_aorc_has(weather: Weather) -> None:
 
 
 def test_values_are_physically_possible(weather: Weather) -> None:
-    """In the model's units all values are within what it accepts, and humidity is below what would be taken for g/kg."""
+    """In the model's units all values are within what it accepts, and humidity is that of air, below 0.037 kg/kg."""
     names = {known.csdms: known.file_names[0] for known in WELL_KNOWN}
     for variable in PENMAN_MONTEITH_INPUTS:
         name = names[variable.name]
@@ -55,7 +54,7 @@ def test_values_are_physically_possible(weather: Weather) -> None:
         values = weather[name].astype(np.float64)
         values = values if convert is None else convert(values)
         assert np.all((variable.low <= values) & (values <= variable.high)), name
-    assert 0.0 < weather["SPFH_2maboveground"].min() < weather["SPFH_2maboveground"].max() < LARGEST_HUMIDITY
+    assert 0.0 < weather["SPFH_2maboveground"].min() < weather["SPFH_2maboveground"].max() < 0.037
 
 
 def test_precipitation_is_that_of_a_humid_climate() -> None:

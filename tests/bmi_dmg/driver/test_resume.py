@@ -16,6 +16,7 @@ from bmi_dmg.driver.run import run
 from bmi_dmg.run_folder.writing import BMI_CONFIGS
 from bmi_dmg.variables import RUNOFF_DEPTH
 from dmg_core.errors import ConfigError, StateError
+from dmg_core.state import States
 
 MakeRun = Callable[..., Path]
 
@@ -66,6 +67,27 @@ def test_restart_files_go_on(stopped: Callable[..., Path]) -> None:
     files = sorted(path.name for path in (folder / "state").iterdir())
     assert files == [f"state_{START + timedelta(hours=hours):%Y%m%dT%H}.safetensors" for hours in (140, 147)]
     assert run(folder, progress=False, resume=True).n_steps == HOURS - 147
+
+
+def test_parts_that_differ_go_on_together(make_own_run: MakeRun, stopped: Callable[..., Path]) -> None:
+    """Where the files of one part are of an earlier hour, all catchments go on from there; without a common hour it is an error."""
+    unbroken = make_own_run(START.replace(hour=0), 10, START, HOURS, name="unbroken")
+    run(unbroken, progress=False)
+    folder = stopped()
+    names = [f"state_{START + timedelta(hours=hours):%Y%m%dT%H}" for hours in (91, 98)]
+    earlier, later = (States.read(folder / "state" / f"{name}.safetensors") for name in names)
+    for path in (folder / "state").iterdir():
+        path.unlink()
+    for states, rows, name in ((earlier, [0, 2], "_rank0"), (earlier, [1], "_rank1"), (later, [1], "_rank1")):
+        states.select(rows).write(folder / "state" / f"{names[states is later]}{name}.safetensors")
+    assert run(folder, progress=False, resume=True).n_steps == HOURS - 91
+    np.testing.assert_array_equal(runoff_of(folder)[0], runoff_of(unbroken)[0][:, 91:])
+    for path in (folder / "state").iterdir():
+        path.unlink()
+    earlier.select([0, 2]).write(folder / "state" / f"{names[0]}_rank0.safetensors")
+    later.select([1]).write(folder / "state" / f"{names[1]}_rank1.safetensors")
+    with pytest.raises(StateError, match=r"no restart file of 2000-05-05 05:00:00 has a state of cat-1, and there is no earlier hour"):
+        run(folder, progress=False, resume=True)
 
 
 def test_command_resume(stopped: Callable[..., Path]) -> None:

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from typer.testing import CliRunner
 
 from bmi_dmg.cli.main import app
+from bmi_dmg.evaluation.pictures import _outlines
 from bmi_dmg.evaluation.write import read_published, summary, write_evaluation
 from dmg_core.errors import ConfigError
 from dmg_core.training.evaluation import Evaluation, evaluate
@@ -34,7 +36,7 @@ def evaluation() -> Evaluation:
 
 
 def test_flow_is_written_by_gauge_and_time(evaluation: Evaluation, tmp_path: Path) -> None:
-    """``simulation.nc`` has streamflow(gauge_id, time) in mm/d with gauges, dates and places, and comes back as it was."""
+    """``simulation.nc`` gives simulated and observed flow in mm/d back, by gauge and time, with dates and places."""
     write_evaluation(tmp_path, evaluation, "a model", {})
     with xr.open_dataset(tmp_path / "simulation.nc") as written:
         assert written.streamflow.dims == ("gauge_id", "time")
@@ -42,6 +44,9 @@ def test_flow_is_written_by_gauge_and_time(evaluation: Evaluation, tmp_path: Pat
         assert list(written.gauge_id.values) == list(evaluation.basins.ids)
         np.testing.assert_array_equal(written.time.values.astype("datetime64[D]"), evaluation.basins.dates)
         np.testing.assert_allclose(written.streamflow.values.T, evaluation.simulated, rtol=1e-6)
+        np.testing.assert_array_equal(written.streamflow_observed.values.T, evaluation.basins.flow.astype(np.float32))
+        assert np.isnan(written.streamflow_observed.values[1]).all()
+        assert written.streamflow_observed.attrs["cell_methods"] == "time: mean"
         np.testing.assert_array_equal(written.latitude.values, evaluation.basins.latitude)
         assert written.attrs["Conventions"] == "CF-1.8"
 
@@ -118,3 +123,33 @@ def test_the_command_tells_errors_cleanly(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert result.stderr.startswith(f"Error: {tmp_path}: missing files: config.yaml")
     assert not (tmp_path / "out").exists()
+
+
+def test_maps_show_outlines_and_edges(evaluation: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each map of scores and parameters has coasts and states under its points, which have edges, and no more land than around them."""
+    maps = []
+    save = Figure.savefig
+
+    def keep(self: Figure, *args: object, **options: object) -> None:
+        maps.extend(axis for axis in self.axes if [type(drawn) for drawn in axis.collections] == [PathCollection, LineCollection])
+        save(self, *args, **options)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    write_evaluation(tmp_path, evaluation, "a model", {})
+    assert len(maps) == 1 + len(evaluation.parameters)
+    for axis in maps:
+        points, lines = axis.collections
+        assert points.get_linewidths().min() > 0.0
+        assert lines.get_zorder() < points.get_zorder()
+        (west, east), (south, north) = axis.get_xlim(), axis.get_ylim()
+        longitude, latitude = points.get_offsets().T
+        assert west < longitude.min() < longitude.max() < east < longitude.max() + 2.0
+        assert south < latitude.min() <= latitude.max() < north
+
+
+def test_outlines_are_those_of_the_earth() -> None:
+    """A coast passes near Lisbon, Cape Town and Tokyo, a border of states where four of them meet, and none through the Pacific."""
+    points = np.concatenate(_outlines())
+    for longitude, latitude, near in [(-9.2, 38.7, 1.0), (18.4, -34.0, 1.0), (140.0, 35.5, 1.0), (-109.05, 37.0, 0.2)]:
+        assert np.hypot(*(points - (longitude, latitude)).T).min() < near
+    assert np.hypot(*(points - (-130.0, 5.0)).T).min() > 10.0

@@ -86,4 +86,4 @@ def test_observed_flow_stands_beside_the_run(finished: Any, tmp_path: Path, draw
     for line in panels[1].lines:
         np.testing.assert_allclose(line.get_ydata(), flow, rtol=1e-9)
     assert panels[1].get_title(loc="left").endswith("NSE 1.00")
-    assert "observed flow (black)" in (tmp_path / "run.svg").read_text()
+    assert "observed flow (grey)" in (tmp_path / "run.svg").read_text()

@@ -92,3 +92,16 @@ def test_there_may_be_nothing_to_draw(tmp_path: Path) -> None:
     """Without a hydrofabric, or with one that lacks a catchment, there is no map."""
     assert draw_divides(tmp_path, ["cat-1"]) is None
     assert draw_divides(write(tmp_path, [square(0, 0)]), ["cat-1", "cat-2"]) is None
+
+
+def test_main_rivers_drain_a_hundredth_of_the_most(tmp_path: Path) -> None:
+    """Brooks are left out of the main rivers where the hydrofabric says what drains where."""
+    shapes = [square(i, 0) for i in range(3)]
+    rivers = [LineString([shape.centroid, square(i, 1).centroid]) for i, shape in enumerate(shapes)]
+    folder = write(tmp_path, shapes, rivers=rivers)
+    table = geopandas.read_file(folder / "config" / "fabric.gpkg", layer="flowpaths")
+    table["tot_drainage_areasqkm"] = [1000.0, 9.9, 10.0]
+    table.to_file(folder / "config" / "fabric.gpkg", layer="flowpaths", driver="GPKG")
+    drawing = draw_divides(folder, ["cat-1", "cat-2", "cat-3"])
+    assert drawing is not None
+    assert (drawing["rivers"].count("M"), drawing["mains"].count("M")) == (3, 2)

@@ -9,7 +9,7 @@ import pytest
 
 from bmi_dmg.results.observed import read_observed
 from bmi_dmg.results.time_axis import TimeAxis
-from dmg_core.errors import ConfigError
+from dmg_core.errors import ConfigError, ForcingError
 
 AXIS = TimeAxis.by_day(datetime(2020, 2, 28), 4 * 24)
 IDS = ("cat-1", "cat-2")
@@ -69,6 +69,43 @@ def test_netcdf_is_read_whatever_its_order(tmp_path: Path) -> None:
     np.testing.assert_allclose(flows["cat-2"], [1.0, np.nan, 3.0, np.nan])
 
 
+def test_a_marker_of_missing_values_costs_its_day(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """-999999 m³/s is no flow: its day is NaN and named, the others stay 8.64 mm/d over 10 km²."""
+    hours = [f"2020-02-{28 + hour // 24} {hour % 24:02d}:00,{-999999 if 26 <= hour < 36 else 1}" for hour in range(48)]
+    flows = read_observed(write(tmp_path / "flow.csv", "\n".join(["time,cat-1[m3 s-1]", *hours])), AXIS, IDS, AREA)
+    np.testing.assert_allclose(flows["cat-1"], [8.64, np.nan, np.nan, np.nan])
+    assert "flow.csv: cat-1: values cannot be flow (-999999 m3 s-1 at 2020-02-29T02:00:00)" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"), [("cat-1[cfs]", 0.24465755455488), ("cat-1 (mm/h)", 24.0), ("cat-1 [m3/s]", 8.64), ("cat-1(L/s)", 0.00864)]
+)
+def test_units_of_flow_are_known(tmp_path: Path, header: str, expected: float) -> None:
+    """Units stand in square or round brackets, in the spellings of gauges."""
+    flows = read_observed(write(tmp_path / "flow.csv", f"time,{header}\n2020-02-28,1\n"), AXIS, IDS, AREA)
+    assert flows["cat-1"][0] == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("calendar", "days"), [("standard", [0, 1, 2]), ("noleap", [0, None, 1])])
+def test_netcdf_keeps_its_dates(tmp_path: Path, calendar: str, days: list[int | None]) -> None:
+    """The third value of a calendar without leap days is of 2 March, and 29 February has none; no date is shifted."""
+    path = write_netcdf(tmp_path / "flow.nc")
+    with netCDF4.Dataset(str(path), "a") as dataset:
+        dataset["time"].calendar = calendar
+        dataset["flow"][1] = [1.0, 2.0, 3.0]
+    values = [np.nan if day is None else day + 1.0 for day in days]
+    np.testing.assert_allclose(read_observed(path, AXIS, IDS, AREA)["cat-2"][:3], values)
+
+
+def test_netcdf_with_other_days_is_refused(tmp_path: Path) -> None:
+    """A year of 360 days is refused with file, catchment and calendar."""
+    path = write_netcdf(tmp_path / "flow.nc")
+    with netCDF4.Dataset(str(path), "a") as dataset:
+        dataset["time"].calendar = "360_day"
+    with pytest.raises(ForcingError, match=r"flow.nc: cat-9, cat-2: time is in the calendar '360_day'"):
+        read_observed(path, AXIS, IDS, AREA)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -77,6 +114,12 @@ def test_netcdf_is_read_whatever_its_order(tmp_path: Path) -> None:
         ("time,cat-1[mm d-1]\n2020-02-28,wet\n", "not readable as CSV"),
         ("time,cat-1\n2020-02-28,1\n", r"header 'cat-1' must name a catchment and the unit, such as cat-7\[mm d-1\]"),
         ("time,cat-9[mm d-1]\n2020-02-28,1\n", r"none of its catchments \(cat-9 …\)"),
+        ("time,cat-1[mm d-1]\n2020-02-28,1\n2020-02-29,wet\n", r"line 3, cat-1\[mm d-1\] is 'wet', expected a number"),
+        ("time,cat-1[mm d-1]\n2020-02-28,1\n29.2.2020,1\n", r"line 3, time is '29.2.2020'"),
+        ("time,cat-1[mm d-1]\n2020-02-28,1,5\n", "not readable as CSV"),
+        ("time;cat-1[mm d-1]\n2020-02-28;1,5\n", "not readable as CSV .*: its header is 'time;cat-1"),
+        ("time,cat-1[m3 s-1],cat-1[mm d-1]\n2020-02-28,1,1\n", "cat-1 has two columns, in 'm3 s-1' and in 'mm d-1'; keep the right one"),
+        ("time,cat-1[mm d-1],cat-1[mm d-1]\n2020-02-28,1,1\n", "cat-1 has two columns"),
         ("time,cat-1[mm d-1]\n2019-02-28,1\n", "no value between 2020-02-28T00:00:00 and 2020-03-02T00:00:00"),
         ("time,cat-1[degC]\n2020-02-28,1\n", "cat-1 has the unit 'degC', which is no flow"),
         ("time,cat-1[m3 s-1]\n2020-02-28,1\n", "without a hydrofabric its area is unknown"),

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from bmi_dmg.driver.run import run
-from bmi_dmg.results.quantities import PRECIPITATION
+from bmi_dmg.results.quantities import LABELS, PRECIPITATION
 from bmi_dmg.results.reading import RunResults
 from bmi_dmg.results.summary import summarize
-from bmi_dmg.results.water_budget import water_budget
+from bmi_dmg.results.water_budget import STORES, totals, water_budget
 from bmi_dmg.run_folder.writing import BUDGET_COLUMNS, Period, write_realization
 from dmg_core.errors import ConfigError
 from tests.bmi_dmg.conftest import MTS
@@ -69,16 +69,50 @@ def test_jumps_of_re_anchoring_are_a_term(make_own_run: Callable[..., Path]) -> 
     assert budget.missing == ()
 
 
-def test_without_re_anchoring_the_stores_are_told_one_by_one(make_own_run: Callable[..., Path]) -> None:
-    """What the run has counted is not told where its results say more; a damaged table is refused, and a NetCDF file alone has none."""
+def test_the_totals_are_those_the_run_has_counted(make_own_run: Callable[..., Path]) -> None:
+    """Fluxes are the run's own sums, to the last digit; stores are told one by one, their sum is its change of storage, and it closes."""
+    start, ids = datetime(2001, 2, 3), ("cat-1", "cat-2")
+    folder = make_own_run(start, 12, start, 12 * 24, ids=ids)
+    write_realization(folder, Period(start, start + timedelta(hours=12 * 24 - 1)), BUDGET_COLUMNS)
+    run(folder, progress=False)
+    with RunResults(folder) as results:
+        summaries, counted = summarize(results, range(2), results.days), results.budget_table(range(2))
+    assert counted is not None
+    budget = water_budget(summaries, counted)
+    told = {term.label: term.values for term in budget.terms}
+    for label, name in {"Precipitation": "precipitation", "Evapotranspiration": "aet", "Runoff": "runoff"}.items():
+        np.testing.assert_array_equal(told[label], counted[name])
+    stored = {term.label: term.values for term in budget.terms if term.stored}
+    assert list(stored) == [*(LABELS[role] for role in STORES), "On the way to the outlet, and in the first step"]
+    np.testing.assert_allclose(sum(stored.values()), counted["storage_change"], rtol=1e-12)
+    np.testing.assert_allclose(stored["Soil water"], summaries["soil_moisture"].change, rtol=1e-12)
+    assert np.abs(budget.residual).max() < 1e-9
+    assert (budget.whole, budget.missing) == (True, ())
+    depths = totals(summaries, budget)
+    np.testing.assert_array_equal(depths["streamflow"], counted["runoff"])
+    np.testing.assert_array_equal(depths["unrouted_streamflow"], summaries["unrouted_streamflow"].total)
+
+
+def test_what_is_not_simulated_is_a_term(make_own_run: Callable[..., Path]) -> None:
+    """Rain before the first midnight is told, and not left unexplained."""
+    start = datetime(2001, 2, 3, 6)
+    folder = make_own_run(datetime(2001, 2, 3), 4, start, 72, ids=("cat-1",))
+    run(folder, progress=False)
+    with RunResults(folder) as results:
+        counted = results.budget_table([0])
+        budget = water_budget(summarize(results, [0], results.days), counted)
+        rain = results.hourly(PRECIPITATION, [0])[0, :18].sum() / 24.0
+    told = {term.label: term.values[0] for term in budget.terms}
+    assert told["Not simulated"] == pytest.approx(rain, rel=1e-6, abs=0.01)
+    assert rain > 1.0
+    assert budget.residual == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_damaged_table_is_refused(make_own_run: Callable[..., Path]) -> None:
+    """What is no number is named; a NetCDF file alone has no table."""
     start = datetime(2001, 2, 3)
     folder = make_own_run(start, 3, start, 72, ids=("cat-1",))
     run(folder, progress=False)
-    with RunResults(folder) as results:
-        summaries, counted = summarize(results, [0], results.days), results.budget_table([0])
-    assert counted is not None
-    assert not counted["reanchoring"].any()
-    assert [term.label for term in water_budget(summaries, counted).terms] == [term.label for term in water_budget(summaries).terms]
     table = folder / "outputs" / "budget.csv"
     table.write_text(table.read_text(encoding="utf-8").replace("cat-1,", "cat-1,x"), encoding="utf-8")
     with RunResults(folder) as results, pytest.raises(ConfigError, match=r"budget\.csv: .*'x.*; expected a number for each catchment"):

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
 import sys
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -20,9 +22,10 @@ from bmi_dmg.driver.run import run
 from bmi_dmg.run_folder.units import converter
 from bmi_dmg.run_folder.writing import BMI_CONFIGS, FORCING
 from bmi_dmg.variables import PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
-from bmi_dmg.warm_states import spinup
-from bmi_dmg.warm_states.spinup import Stretch, days_before
-from bmi_dmg.warm_states.spinup_folder import spin_up_folder, years_before
+from bmi_dmg.warm_states import spinup, weather_process
+from bmi_dmg.warm_states.spinup_folder import spin_up_folder
+from bmi_dmg.warm_states.stretches import DAY, Stretch, days_before, repeated, years_before
+from bmi_dmg.warm_states.weather_process import python_executable
 from dmg_core.errors import ConfigError, DmgError, ForcingError
 from dmg_core.state import States
 
@@ -174,26 +177,26 @@ def test_the_years_before() -> None:
     """Where the weather reaches back, its years before the start are taken, leap days included."""
     weather = source(datetime(1990, 1, 1), datetime(2010, 1, 1))
     assert years_before(weather, datetime(2001, 3, 1, 6), 2) == [
-        Stretch(datetime(1999, 3, 1, 6), datetime(2000, 3, 1, 6)),
-        Stretch(datetime(2000, 3, 1, 6), datetime(2001, 3, 1, 6)),
+        [Stretch(datetime(1999, 3, 1, 6), datetime(2000, 3, 1, 6))],
+        [Stretch(datetime(2000, 3, 1, 6), datetime(2001, 3, 1, 6))],
     ]
-    assert years_before(weather, datetime(2004, 2, 29), 1) == [Stretch(datetime(2003, 2, 28), datetime(2004, 2, 29))]
+    assert years_before(weather, datetime(2004, 2, 29), 1) == [[Stretch(datetime(2003, 2, 28), datetime(2004, 2, 29))]]
 
 
 def test_the_first_year_repeated() -> None:
     """Weather that starts with the run gives its first year as often as wanted."""
     year = Stretch(datetime(2000, 2, 29, 5), datetime(2001, 2, 28, 5))
-    assert years_before(source(year.first, datetime(2002, 1, 1)), year.first, 3) == [year] * 3
+    assert years_before(source(year.first, datetime(2002, 1, 1)), year.first, 3) == [[year]] * 3
 
 
 def test_the_first_year_repeated_in_front() -> None:
     """Weather that reaches back some way is taken as it is after its first year, repeated until there are enough years."""
     weather, start = source(datetime(1998, 10, 1, 3), datetime(2001, 1, 1)), datetime(2000, 1, 1, 6)
     assert years_before(weather, start, 3) == [
-        Stretch(datetime(1998, 10, 1, 6), datetime(1999, 10, 1, 6)),
-        Stretch(datetime(1998, 10, 1, 6), datetime(1999, 10, 1, 6)),
-        Stretch(datetime(1998, 10, 1, 6), datetime(1999, 1, 1, 6)),
-        Stretch(datetime(1999, 1, 1, 6), datetime(2000, 1, 1, 6)),
+        [Stretch(datetime(1998, 10, 1, 6), datetime(1999, 10, 1, 6))],
+        [Stretch(datetime(1998, 10, 1, 6), datetime(1999, 10, 1, 6))],
+        [Stretch(datetime(1998, 10, 1, 6), datetime(1999, 1, 1, 6))],
+        [Stretch(datetime(1999, 1, 1, 6), datetime(2000, 1, 1, 6))],
     ]
 
 
@@ -201,31 +204,99 @@ def test_stretches_join_at_the_same_hour() -> None:
     """Whatever there is, every stretch begins at the hour of the day at which the one before it ends, and the last ends at the start."""
     start = datetime(2000, 2, 29, 13)
     for days in range(0, 1300, 97):
-        for years in (1, 2, 3):
-            stretches = years_before(source(start - timedelta(days=days, hours=4), start + 2 * YEAR), start, years)
-            assert all(one.end.hour == other.first.hour for one, other in pairwise(stretches))
-            assert stretches[-1].end.hour == start.hour
-            assert (stretches[-1].end == start) == (days > 0)
-            assert sum(((end - first) for first, end in stretches), timedelta()) >= years * YEAR
+        for there in (2 * YEAR, 60 * DAY):
+            for years in (1, 2, 3):
+                weather = source(start - timedelta(days=days, hours=4), start + there)
+                stretches = [stretch for leg in years_before(weather, start, years) for stretch in leg]
+                assert all(one.end.hour == other.first.hour for one, other in pairwise(stretches))
+                assert all(weather.first <= first < end <= weather.end for first, end in stretches)
+                assert stretches[-1].end.hour == start.hour
+                assert (stretches[-1].end == start) == (days > 0)
+                assert sum(((end - first) for first, end in stretches), timedelta()) >= years * YEAR
 
 
-def test_less_than_a_year_is_refused(make_own_run: MakeRun) -> None:
-    """Weather without one whole year is an error that says what there is."""
-    folder = make_own_run(START, 100, START, 24)
-    with pytest.raises(ForcingError, match=r"2002-02-01 00:00:00 to 2002-05-11 23:00:00 neither reaches back 2 years before 2002-02-01"):
+@pytest.mark.parametrize("hours", [24, 25, 47, 5 * 24, 8737, 8759])
+def test_less_than_a_year_is_repeated(hours: int) -> None:
+    """All whole days that there are make up exactly a year, in their order, each year alike."""
+    start = datetime(2020, 1, 1, 7)
+    years = years_before(source(start, start + timedelta(hours=hours)), start, 3)
+    assert years == [years[0]] * 3
+    assert sum((end - first for first, end in years[0]), timedelta()) == YEAR
+    whole = Stretch(start, start + hours // 24 * DAY)
+    assert set(years[0][-1:]) == {whole}
+    assert all(end == whole.end for _, end in years[0])
+
+
+def test_repeating_gives_the_length_that_is_wanted() -> None:
+    """What is left over of the length is the end of the days, in front."""
+    week = Stretch(datetime(2000, 1, 1), datetime(2000, 1, 8))
+    assert repeated(week, 14 * DAY) == [week, week]
+    assert repeated(week, 16 * DAY) == [Stretch(datetime(2000, 1, 6), week.end), week, week]
+
+
+def test_less_than_a_day_is_refused(make_own_run: MakeRun) -> None:
+    """Weather without one whole day from the hour of the start on is an error that says what there is."""
+    folder = make_own_run(START, 1, START.replace(hour=1), 12)
+    with pytest.raises(ForcingError, match=r"2002-02-01 00:00:00 to 2002-02-02 00:00:00 holds no whole day from 01:00 on"):
         spin_up_folder(folder, years=2)
     assert not (folder / "state").exists()
 
 
+def test_a_year_of_ngiabs_preprocessor(make_own_run: MakeRun, caplog: pytest.LogCaptureFixture) -> None:
+    """8737 hours, which hold 364 days, are repeated and told, without a warning; repeating a year more often settles the stores."""
+    folder = make_own_run(START, 365, START, 24, ids=("cat-1",))
+    shorten(folder / FORCING, 8737)
+    result = spin_up_folder(folder, tolerance=0.1, use=True)
+    assert 2 <= result.years <= 10
+    assert result.repeated == Stretch(START, START + 364 * DAY)
+    assert "The forcing has less than a year: its 364 whole days from 2002-02-01 00:00:00 on were repeated." in result.summary()
+    assert max(map(abs, result.change.values())) < 0.1
+    assert caplog.records == []
+    run(folder, progress=False)
+    assert (runoff_of(folder) > 0.0).all()
+
+
+def test_an_event_is_repeated_with_a_warning(make_own_run: MakeRun, caplog: pytest.LogCaptureFixture) -> None:
+    """A few days stand in for years with a warning, and give bitwise what running through them that often gives."""
+    folder = make_own_run(START, 5, START, 24, ids=("cat-1", "cat-2"))
+    result = spin_up_folder(folder, years=1)
+    assert (result.years, len(result.stretches)) == (1, 73)
+    assert "forcings.nc: the forcing holds 5 whole days only" in caplog.text
+    long = make_own_run(START, 365, START, 24, ids=("cat-1", "cat-2"), name="long", pet_method="penman_monteith")
+    with netCDF4.Dataset(str(folder / FORCING)) as short, netCDF4.Dataset(str(long / FORCING), "a") as dataset:
+        for name in list(dataset.variables)[2:]:
+            dataset[name][:] = np.tile(short[name][:], 73)
+    for path in (folder / BMI_CONFIGS).iterdir():
+        path.write_text(path.read_text().replace("hargreaves", "penman_monteith"))
+    assert_same_water(States.read(spin_up_folder(folder, years=1).path), States.read(spin_up_folder(long, years=1).path))
+
+
+def shorten(file: Path, hours: int) -> None:
+    """Leave the first hours of a forcing file."""
+    whole = file.with_name("whole.nc")
+    file.rename(whole)
+    with netCDF4.Dataset(str(whole)) as old, netCDF4.Dataset(str(file), "w") as new:
+        new.createDimension("catchment-id", old.dimensions["catchment-id"].size)
+        new.createDimension("time", hours)
+        for name, variable in old.variables.items():
+            copied = new.createVariable(name, variable.dtype, variable.dimensions)
+            copied.setncatts({key: variable.getncattr(key) for key in variable.ncattrs() if key != "_FillValue"})
+            copied[:] = variable[:] if name == "ids" else variable[:, :hours]
+    whole.unlink()
+
+
 def test_days_before() -> None:
-    """A configuration's days are those before the start or, where the weather does not reach back, the first ones from the same hour on."""
+    """A configuration's days are those before the start or, where the weather does not reach back, the first ones from the same hour on.
+
+    Where there are fewer, they are repeated.
+    """
     weather = source(datetime(2000, 1, 1, 4), datetime(2000, 3, 1))
-    assert days_before(weather, datetime(2000, 2, 1), 30) == Stretch(datetime(2000, 1, 2), datetime(2000, 2, 1))
-    assert days_before(weather, datetime(2000, 2, 1, 4), 31) == Stretch(datetime(2000, 1, 1, 4), datetime(2000, 2, 1, 4))
-    assert days_before(weather, datetime(2000, 2, 1), 31) == Stretch(datetime(2000, 1, 2), datetime(2000, 2, 2))
-    assert days_before(weather, datetime(2010, 1, 1, 3), 20) == Stretch(datetime(2000, 1, 2, 3), datetime(2000, 1, 22, 3))
-    with pytest.raises(ForcingError, match=r"holds neither the 60 days before 2000-02-01 .* nor 60 others"):
-        days_before(weather, datetime(2000, 2, 1), 60)
+    assert days_before(weather, datetime(2000, 2, 1), 30) == [Stretch(datetime(2000, 1, 2), datetime(2000, 2, 1))]
+    assert days_before(weather, datetime(2000, 2, 1, 4), 31) == [Stretch(datetime(2000, 1, 1, 4), datetime(2000, 2, 1, 4))]
+    assert days_before(weather, datetime(2000, 2, 1), 31) == [Stretch(datetime(2000, 1, 2), datetime(2000, 2, 2))]
+    assert days_before(weather, datetime(2010, 1, 1, 3), 20) == [Stretch(datetime(2000, 1, 2, 3), datetime(2000, 1, 22, 3))]
+    there = Stretch(datetime(2000, 1, 2), datetime(2000, 3, 1))
+    assert days_before(weather, datetime(2000, 2, 1), 60) == [Stretch(datetime(2000, 2, 29), there.end), there]
 
 
 # --- a steady state ----------------------------------------------------------------------------------------------------------------------
@@ -400,21 +471,63 @@ def write_csv(folder: Path) -> None:
     (folder / "cat-20.csv").write_text("\n".join([header, *lines]) + "\n")
 
 
-def test_a_file_is_opened_once_for_all(make_own_run: MakeRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    """Catchments that name the same file open it once, and the warning that NetCDF may crash ngen comes once."""
-    opened = []
-    reader = spinup.NetCDFForcing
-    monkeypatch.setattr(spinup, "NetCDFForcing", lambda path: opened.append(path) or reader(path))
-    spinup._open_netcdf.cache_clear()
-    folder = make_own_run(START, 80, START, 24, spinup={"forcing": str(FORCING), "days": 30})
+#: Initializes the catchments of a folder, and prints which packages that read files, and how many children, the process has then.
+IN_A_PROCESS = """
+import sys
+from pathlib import Path
+from bmi_dmg import BmiDeltaModel
+sys.executable = "/opt/ngen"  # as where Python is embedded
+for path in sorted(Path({configs!r}).iterdir()):
+    BmiDeltaModel().initialize(str(path))
+print(sorted({{"netCDF4", "h5py", "pandas", "cf_units", "cftime"}} & set(sys.modules)))
+print(len(Path("/proc/self/task").joinpath(str(__import__("os").getpid()), "children").read_text().split()))
+"""
+
+
+def test_forcing_files_are_read_by_one_other_process(make_own_run: MakeRun) -> None:
+    """The process of ngen never imports what reads NetCDF; one child does it for all catchments, and ends with it."""
+    folder = make_own_run(START, 40, START, 24, spinup={"forcing": str(FORCING), "days": 30})
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", IN_A_PROCESS.format(configs=str(BMI_CONFIGS))]
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == ["[]", "1"]
+
+
+def test_the_interpreter_is_found_where_python_is_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where ``sys.executable`` is no Python, that of the environment is taken; where there is none, it is said."""
+    for executable in ("/opt/ngen", "", None):
+        monkeypatch.setattr(sys, "executable", executable)
+        version = subprocess.run([python_executable(), "--version"], capture_output=True, text=True, check=True).stdout
+        assert version.split()[1].startswith(f"{sys.version_info.major}.{sys.version_info.minor}.")
+    monkeypatch.setenv("PATH", "/nowhere")
+    for prefix in ("prefix", "base_prefix"):
+        monkeypatch.setattr(sys, prefix, "/nowhere")
+    with pytest.raises(ConfigError, match="found beside this process to read the weather of a spin-up"):
+        python_executable()
+
+
+def test_fewer_days_than_wanted_are_told(make_own_run: MakeRun, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """A file that is shorter than the days of the spin-up is repeated, which is told once for all catchments."""
+    folder = make_own_run(START, 12, START, 24, spinup={"forcing": str(FORCING), "days": 365})
     monkeypatch.chdir(folder)
-    with caplog.at_level(logging.WARNING, "bmi_dmg"):
-        for catchment in ("cat-1", "cat-2", "cat-10"):
-            BmiDeltaModel().initialize(str(BMI_CONFIGS / f"{catchment}.yml"))
-    assert opened == [FORCING]
-    warnings = [record.getMessage() for record in caplog.records]
-    assert len(warnings) == 1
-    assert "inside ngen the netCDF4 package from PyPI can crash it" in warnings[0]
+    for catchment in ("cat-1", "cat-2"):
+        BmiDeltaModel().initialize(str(BMI_CONFIGS / f"{catchment}.yml"))
+    (told,) = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert told.endswith("the weather of 12 days from 2002-02-01 00:00:00 on is repeated to make up the 365 days of the spin-up")
+
+
+def test_a_reader_that_dies_is_an_error(make_own_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the process that reads the weather cannot even begin, it is an error that names the file, and the next one works again."""
+    folder = make_own_run(START, 40, START, 24, spinup={"forcing": str(FORCING), "days": 30})
+    monkeypatch.chdir(folder)
+    config = str(BMI_CONFIGS / "cat-1.yml")
+    monkeypatch.setattr(weather_process, "_process", weather_process._WeatherProcess())
+    with monkeypatch.context() as broken:
+        broken.setattr(weather_process, "_COMMAND", "import sys; sys.exit(3)")
+        with pytest.raises(ForcingError, match=r"forcings\.nc: the process that reads it has ended \(status 3\)"):
+            BmiDeltaModel().initialize(config)
+    BmiDeltaModel().initialize(config)
 
 
 @pytest.mark.parametrize(
@@ -441,13 +554,15 @@ def test_weather_that_cannot_be_read(
         model.update()
 
 
-def test_packages_that_are_missing_are_named(make_own_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packages_that_are_missing_are_named(make_own_run: MakeRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where the packages that read NetCDF are not installed, an error says how to get them."""
     folder = make_own_run(START, 40, START, 24, spinup={"forcing": str(FORCING), "days": 30})
     monkeypatch.chdir(folder)
-    spinup._open_netcdf.cache_clear()
-    monkeypatch.setitem(sys.modules, "netCDF4", None)
-    with pytest.raises(ConfigError, match=r"cat-1\.yml: spinup needs packages that 'pip install \"bmi-dmg\[tools\]\"' brings"):
+    monkeypatch.setattr(weather_process, "_process", weather_process._WeatherProcess())
+    monkeypatch.syspath_prepend(str(tmp_path / "without"))
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / "netCDF4.py").write_text("raise ImportError('no netCDF4 here')")
+    with pytest.raises(ConfigError, match=r"cat-1\.yml: spinup: packages that 'pip install \"bmi-dmg\[tools\]\"' brings are needed"):
         BmiDeltaModel().initialize(str(BMI_CONFIGS / "cat-1.yml"))
 
 

@@ -92,6 +92,83 @@ def test_labels_are_words(camels_files: Files) -> None:
         read_labels(camels_files[1], ["11381500"], "huc_04")
 
 
+def test_flow_may_be_in_cubic_feet(camels_files: Files) -> None:
+    """Flow in another unit becomes mm/d over the areas of the file: 1 ft³/s is 0.028316846592 m³/s."""
+    before = read_camels(camels_files[0]).flow
+    with netCDF4.Dataset(str(camels_files[0]), "a") as dataset:
+        dataset["qobs"].units = "ft3/s"
+    np.testing.assert_allclose(read_camels(camels_files[0]).flow, before * 0.028316846592 * 86.4 / np.array([2252.7, 103.65, 337.63]))
+
+
+def write_ids(file: Path, ids: np.ndarray) -> None:
+    """Put other ids into the file of series."""
+    with netCDF4.Dataset(str(file), "a") as dataset:
+        dataset.renameVariable("gauge_id", "former_id")
+        if ids.ndim > 1:
+            dataset.createDimension("letters", ids.shape[1])
+        kind = str if ids.dtype.kind == "U" else ids.dtype
+        dataset.createVariable("gauge_id", kind, ("gauge_id", "letters")[: ids.ndim])[:] = ids.astype(object) if kind is str else ids
+
+
+@pytest.mark.parametrize(
+    ("series", "table", "expected"),
+    [
+        (np.array([1013500, 9484000, 11381500]), ("01013500", "09484000", "11381500"), ("01013500", "09484000", "11381500")),
+        (np.array(["18011", "26006", "39001"]), ("18011", "26006", "39001"), ("18011", "26006", "39001")),
+        (np.array(["camels_1", "b-2", "03"]), ("camels_1", "b-2", "3"), ("camels_1", "b-2", "03")),
+        (np.array([list("01013500"), list("9484000 "), list("11381500")], "S1"), ("1013500", "9484000", "11381500"), None),
+    ],
+)
+def test_ids_of_any_kind_are_found(
+    camels_files: Files, series: np.ndarray, table: tuple[str, ...], expected: tuple[str, ...] | None
+) -> None:
+    """Ids may be text, characters or numbers, with other lengths than those of CAMELS-US, and lack leading zeros on either side."""
+    write_ids(camels_files[0], series)
+    head, *rows = camels_files[1].read_text().splitlines()
+    camels_files[1].write_text("\n".join([head, *(f"{gauge},{row.partition(',')[2]}" for gauge, row in zip(table, rows, strict=True))]))
+    data = read_camels(*camels_files)
+    assert data.ids == (expected or ("01013500", "9484000", "11381500"))
+    np.testing.assert_array_equal(data.attributes[:, 0], [3.1, 1.2, 4.0])
+
+
+def test_published_spellings_are_known(tmp_path: Path) -> None:
+    """The published table's ``geol_porostiy`` is ``geol_porosity``, whichever is asked for, and by default."""
+    table = tmp_path / "camels_geol.txt"
+    table.write_text("gauge_id;geol_porostiy;geol_permeability\n01022500;0.1714;-14.2\n")
+    for names in (("geol_porosity",), ("geol_porostiy",)):
+        values, found = read_camels_attributes(table, ["01022500"], names)
+        assert (values.tolist(), found) == ([[0.1714]], names)
+    assert read_camels_attributes(table, ["01022500"])[1] == ("geol_porosity", "geol_permeability")
+    with pytest.raises(AttributeTableError, match="is 'geol_permeability' meant by geol_permeabilty"):
+        read_camels_attributes(table, ["01022500"], ("geol_permeabilty",))
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        ("--", "attribute p_mean is no number for 02, but '--'; expected a number, or nothing if it is not known"),
+        ('"3,4"', "attribute p_mean is no number for 02, but '3,4'; write it with a decimal point"),
+        ("3,4", "cannot be read"),
+    ],
+)
+@pytest.mark.parametrize("names", [None, ("p_mean",)])
+def test_a_cell_that_is_no_number_is_named(tmp_path: Path, cell: str, message: str, names: tuple[str, ...] | None) -> None:
+    """A cell that is no number makes no column vanish: gauge, attribute and text are told."""
+    table = tmp_path / "table.csv"
+    table.write_text(f"gauge_id,p_mean,name\n01,2.5,river\n02,{cell},brook\n")
+    with pytest.raises(AttributeTableError, match=message):
+        read_camels_attributes(table, ["01"], names)
+
+
+def test_blanks_after_commas_do_not_matter(tmp_path: Path) -> None:
+    """A table with blanks after its commas is read as one without; words are no attributes."""
+    table = tmp_path / "table.csv"
+    table.write_text("gauge_id, p_mean, name, aridity\n01, 2.5, river, 0.5\n02, , brook, 0.7\n")
+    values, names = read_camels_attributes(table, ["02", "01"])
+    assert names == ("p_mean", "aridity")
+    np.testing.assert_array_equal(values, [[2.5, 0.7], [2.5, 0.5]])
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [(("p_mean", "soil", "snow"), "no columns soil, snow"), (("gauge_name",), "attribute gauge_name is no number")],
@@ -135,7 +212,7 @@ def test_missing_basins_are_named(camels_files: Files) -> None:
         read_camels(*camels_files)
 
 
-@pytest.mark.parametrize(("name", "unit"), [("prcp", "m/day"), ("tmin", "K"), ("qobs", "ft3/s"), ("tmax", "no unit")])
+@pytest.mark.parametrize(("name", "unit"), [("prcp", "m/day"), ("tmin", "K"), ("tmax", "no unit")])
 def test_other_units_are_refused(camels_files: Files, name: str, unit: str) -> None:
     """A variable in another unit is refused with file, name and both units."""
     with netCDF4.Dataset(str(camels_files[0]), "a") as dataset:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dmg_core.data import read_camels, read_camels_text
-from dmg_core.data.camels_text import millimetres_per_day
+from dmg_core.data.units import millimetres_per_day
 from dmg_core.errors import ConfigError, ForcingError
 
 HEADER = "Year Mnth Day Hr\tdayl(s)\tprcp(mm/day)\tsrad(W/m2)\tswe(mm)\ttmax(C)\ttmin(C)\tvp(Pa)"
@@ -138,7 +138,7 @@ def test_flow_is_converted_as_in_the_collected_file(shared: Path) -> None:
     data = read_camels(file, ids=gauges)
     largest = [int(np.nanargmax(column)) for column in data.flow.T]
     millimetres = data.flow[largest, np.arange(len(gauges))]
-    cubic_feet = millimetres / millimetres_per_day(np.ones(len(gauges)), data.upstream_area)
+    cubic_feet = millimetres / millimetres_per_day("ft3/s", data.upstream_area, "CAMELS")
     digits = np.array([float(f"{value:.3g}") for value in cubic_feet])
     rounding = 0.0005 / millimetres
     assert len(gauges) == 46

@@ -9,7 +9,7 @@ import xarray as xr
 
 from dmg_core.data import READERS, read_series
 from dmg_core.data.hargreaves import temperature_and_pet
-from dmg_core.errors import ConfigError, ForcingError
+from dmg_core.errors import AttributeTableError, ConfigError, ForcingError
 
 NAMES = {
     "precipitation": "P",
@@ -94,12 +94,40 @@ def test_zarr_is_read_alike(dataset: xr.Dataset, tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_series(tmp_path / "data.zarr", READY).forcing, read(dataset, tmp_path, READY).forcing)
 
 
-@pytest.mark.parametrize(("name", "unit"), [("P", "m/day"), ("T", "K"), ("Q", "m3 s-1"), ("PET", "W m-2"), ("area", "m2"), ("z", "ft")])
+@pytest.mark.parametrize(("name", "unit"), [("P", "m/day"), ("T", "K"), ("PET", "W m-2"), ("area", "m2"), ("z", "ft")])
 def test_other_units_are_refused(dataset: xr.Dataset, tmp_path: Path, name: str, unit: str) -> None:
     """A variable in another unit is refused with its name and both units."""
     dataset[name].attrs["units"] = unit
     with pytest.raises(ForcingError, match=f"data.nc: variable {name} is in '{unit}', expected"):
         read(dataset, tmp_path, READY)
+
+
+def test_flow_may_have_any_unit_of_flow(dataset: xr.Dataset, tmp_path: Path) -> None:
+    """1 m³/s is 0.72 mm/d over 120 km² and 1.08 mm/d over 80 km²; what is no flow is refused."""
+    dataset["Q"] = xr.full_like(dataset["Q"], 1.0).assign_attrs(units="m3 s-1")
+    np.testing.assert_allclose(read(dataset, tmp_path, READY).flow, np.tile([0.72, 1.08], (30, 1)), rtol=1e-12)
+    dataset["Q"].attrs["units"] = "K"
+    with pytest.raises(ConfigError, match=r"data.nc: variable Q has the unit 'K', which is no flow"):
+        read(dataset, tmp_path, READY)
+
+
+def test_flow_that_is_none_counts_as_missing(dataset: xr.Dataset, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Markers of missing values are no flow; the log names basin, value and day, and all other days stay."""
+    expected = dataset["Q"].values.T.copy()
+    dataset["Q"][1, [3, 7]] = -9999.0
+    expected[[3, 7], 1] = np.nan
+    np.testing.assert_array_equal(read(dataset, tmp_path, READY).flow, expected)
+    assert "b22: values cannot be flow (-9999 mm/d); days left out: 2001-01-04, 2001-01-08" in caplog.text
+
+
+def test_calendars_without_leap_days_are_told(dataset: xr.Dataset, tmp_path: Path) -> None:
+    """Days that a calendar leaves out are a gap, which is named with the calendar; one with days of its own is refused."""
+    time = ("time", np.arange(30), {"units": "days since 2000-02-20", "calendar": "noleap"})
+    with pytest.raises(ForcingError, match=r"time: 2000-02-28 is followed by 2000-03-01, expected the next day \(calendar 'noleap'\)"):
+        read(dataset.assign_coords(time=time), tmp_path, READY)
+    time = ("time", np.arange(30), {"units": "days since 2000-02-20", "calendar": "360_day"})
+    with pytest.raises(ForcingError, match="time is in the calendar '360_day'"):
+        read(dataset.assign_coords(time=time), tmp_path, READY)
 
 
 def test_units_are_needed(dataset: xr.Dataset, tmp_path: Path) -> None:
@@ -161,5 +189,9 @@ def test_the_reader_is_known_by_name(dataset: xr.Dataset, tmp_path: Path) -> Non
     dataset.to_netcdf(tmp_path / "data.nc")
     data = READERS["series"](tmp_path / "data.nc", None, ["a1"], ("clay",), **READY)
     assert data.attributes.tolist() == [[0.2]]
+    named = READERS["series"](tmp_path / "data.nc", None, ["a1"], ("clay_frac", "latitude"), **READY, clay_frac="clay")
+    assert (named.attributes.tolist(), named.attribute_names) == ([[0.2, 50.0]], ("clay_frac", "latitude"))
+    with pytest.raises(AttributeTableError, match="no variables sand, silt; it has"):
+        READERS["series"](tmp_path / "data.nc", None, None, ("sand", "clay", "silt"), **READY)
     with pytest.raises(ConfigError, match=r"not from a table \(table.csv\)"):
         READERS["series"](tmp_path / "data.nc", "table.csv", None, (), **READY)

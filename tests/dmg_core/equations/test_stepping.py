@@ -14,19 +14,18 @@ from dmg_core.equations.groups import LANES, step_dtype
 from dmg_core.equations.stepping import (
     CatchmentRows,
     bound_steps,
-    budget_names,
     enter_groups,
     finish_step,
     leave_groups,
     mark_needed,
-    output_names,
     output_places,
 )
+from dmg_core.models import Layout
 from tests.dmg_core.equations.small_models import TwoBuckets, random_parameters
 
 MODEL = TwoBuckets()
-OUTPUTS, BUDGET = output_names(MODEL, ("T",)), budget_names(MODEL)
-PLACES = output_places(MODEL, OUTPUTS, BUDGET, ("T",))
+LAYOUT = Layout.of(MODEL)
+OUTPUTS, BUDGET, PLACES = LAYOUT.outputs, tuple(LAYOUT.budget), output_places(MODEL, LAYOUT)
 STEPS, CATCHMENTS, K, LENGTH = 20, 7, 3, 4
 
 
@@ -90,12 +89,11 @@ def test_outputs_budget_and_state_are_those_of_the_declaration() -> None:
             np.testing.assert_allclose(outputs[name][t], fluxes[..., j].mean(1), rtol=1e-14)
         np.testing.assert_allclose(outputs["snow"][t], stores[..., 0].mean(1), rtol=1e-14)
     assert np.array_equal(stores, rows.stores)
-    assert np.array_equal(outputs["t"], forcing[..., 1])
     for i in range(CATCHMENTS):
         expected = np.convolve(outputs["runoff"][:, i], rows.hydrograph[i])
         np.testing.assert_allclose(outputs["streamflow"][:, i], expected[:STEPS], rtol=1e-12)
         np.testing.assert_allclose(rows.in_transit[i, 0], expected[STEPS:], rtol=1e-12)
-    assert BUDGET == ("P", "streamflow")
+    assert BUDGET == ("precipitation", "streamflow")
     np.testing.assert_allclose(rows.budget, np.stack([forcing[..., 0].sum(0), outputs["streamflow"].sum(0)], 1), rtol=1e-12)
     change = rows.stores.sum(2).mean(1) + rows.in_transit.sum((1, 2)) - held
     np.testing.assert_allclose(rows.budget[:, 0] - rows.budget[:, 1], change, rtol=1e-12, atol=1e-12)

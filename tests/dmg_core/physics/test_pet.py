@@ -131,9 +131,9 @@ def test_extraterrestrial_radiation_equals_the_worked_example() -> None:
     assert pet / (0.0023 * 0.408 * (15.0 + 17.8) * math.sqrt(10.0)) == pytest.approx(32.2, abs=0.05)
 
 
-def test_hargreaves_equals_the_public_wrapper(shared: Path) -> None:
+def test_hargreaves_equals_the_public_wrapper(parity: Path) -> None:
     """PET of each calendar day from the hours' least, largest and mean temperature equals the reference."""
-    case = dhbv2_case(shared)
+    case = dhbv2_case(parity)
     hours = torch.from_numpy(case.hourly[:, 1].reshape(-1, 24))
     dates = np.datetime64("2000-01-01") + np.arange(len(hours))
     day_of_year = torch.from_numpy((dates - dates.astype("datetime64[Y]").astype("datetime64[D]")).astype(np.float64) + 1.0)

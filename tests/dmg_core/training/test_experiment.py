@@ -49,6 +49,25 @@ def test_paths_are_relative_to_the_file_and_changes_to_the_working_directory(tmp
     assert experiment.seed == 7
 
 
+def test_options_with_exponents_are_numbers(tmp_path: Path) -> None:
+    """What YAML 1.1 reads as text, such as 1e-3, is a number among options too; other text stays."""
+    optimizer = {"name": "adam", "learning_rate": "1e-3", "other": "e-3"}
+    assert experiment_of(make_document(optimizer=optimizer), "").optimizer.options == {"learning_rate": 0.001, "other": "e-3"}
+
+
+def test_modules_are_looked_for_where_the_experiment_came_from(tmp_path: Path) -> None:
+    """The folder of the file is written down with the experiment, and is that of the copy where it is gone."""
+    (tmp_path / "first").mkdir()
+    (tmp_path / "copy").mkdir()
+    experiment = read_experiment(write_yaml(tmp_path / "first", make_document()))
+    assert experiment.plugin_folder == tmp_path / "first"
+    write_experiment(tmp_path / "copy" / "experiment.yaml", experiment)
+    assert read_experiment(tmp_path / "copy" / "experiment.yaml").plugin_folder == tmp_path / "first"
+    (tmp_path / "first").rename(tmp_path / "second")
+    assert read_experiment(tmp_path / "copy" / "experiment.yaml").plugin_folder == tmp_path / "copy"
+    assert read_experiment(write_yaml(tmp_path, make_document(plugins=[]))).plugin_folder is None
+
+
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     """An experiment with options, dates, lists and paths survives its file."""
     data = {"reader": "synthetic", "file": "/made", "basins": ["01", "02"], "years": 5}

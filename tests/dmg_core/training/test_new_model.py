@@ -26,6 +26,21 @@ def test_new_models_run_and_can_learn(physics: str) -> None:
     assert all(weight.grad is not None and torch.isfinite(weight.grad).all() for weight in model.parameters())
 
 
+@pytest.mark.parametrize("physics", ["Hbv_1_1p", "Hbv_2"])
+def test_what_never_varies_in_training_never_counts(physics: str) -> None:
+    """Other values of an attribute that was constant in training give the same flow, bit by bit; of one that was not they do not."""
+    settings = make_settings(physics)
+    constant = settings.attributes[1]
+    model = new_model(settings, {**STATISTICS, constant: (20.1, 20.1, 20.1, 0.0, 20.1, 20.1)}, 0)
+    forcing, attributes = torch.rand(20, 3, 3) * 10, torch.rand(3, len(settings.attributes))
+    places = torch.full((3,), 50.0), torch.full((3,), 500.0)
+    flow = model.streamflow(forcing, attributes, *places)
+    for column, same in ((1, True), (0, False)):
+        other = attributes.clone()
+        other[:, column] += 7.0
+        assert torch.equal(model.streamflow(forcing, other, *places), flow) == same
+
+
 def test_the_seed_decides_the_weights() -> None:
     """The same seed gives the same weights whatever was drawn before, another one others; the global generator is left alone."""
     settings = make_settings("Hbv_2")
