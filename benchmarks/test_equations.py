@@ -38,7 +38,7 @@ def compiled_flow(model: ProcessModel, given: dict[str, Tensor], routed: tuple[s
 
 
 def torch_flow(model: ProcessModel, given: dict[str, Tensor], routed: tuple[str, ...]) -> Tensor:
-    """The same, operation by operation."""
+    """Give the same, operation by operation."""
     s = SimpleNamespace(**{store.name: column for store, column in zip(model.stores, given["stores"].unbind(-1), strict=True)})
     p = SimpleNamespace(**{each.symbol: column for each, column in zip(model.parameters, given["parameters"].unbind(-1), strict=True)})
     fixed = {name: given["site"][:, j, None] for j, name in enumerate(site_names(model))}
