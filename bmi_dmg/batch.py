@@ -31,11 +31,12 @@ from bmi_dmg.daily import (
 from bmi_dmg.stepper import Stepper
 from bmi_dmg.weather import ALL_POSSIBLE, Array, compiled_hour_of
 from dmg_core.compilation import compile_kernel, compiled, digest_of, rebind
+from dmg_core.equations import primitives
 from dmg_core.errors import CatchmentError
-from dmg_core.physics import operations, pet, scalars
+from dmg_core.physics import pet
 
 #: Of the modules the compiled code is made of.
-_DIGEST = digest_of(sys.modules[__name__], daily, weather, operations, pet, scalars)
+_DIGEST = digest_of(sys.modules[__name__], daily, weather, pet, primitives)
 
 
 class HoursToSteps:

@@ -14,17 +14,17 @@ import numpy.typing as npt
 
 import bmi_dmg.weather as weather_kernels
 from bmi_dmg import row as rows
+from bmi_dmg.engine_layout import ENGINE_OUTPUTS
 from bmi_dmg.row import ACCEPTED, CLOCK, DAY, HOUR, INPUTS, SUMS, WIDTH
 from bmi_dmg.stepper import Stepper
 from bmi_dmg.weather import ALL_POSSIBLE, Array, Weather, compiled_hour_of
 from dmg_core import Catchment
 from dmg_core.compilation import compile_kernel, digest_of
-from dmg_core.physics import operations, pet, scalars
-from dmg_core.physics.hbv import OUTPUTS
-from dmg_core.physics.scalars import COMPILED
+from dmg_core.equations import compile_scalar, primitives
+from dmg_core.physics import pet
 
 #: Of the modules the compiled code is made of.
-_DIGEST = digest_of(sys.modules[__name__], weather_kernels, rows, operations, pet, scalars)
+_DIGEST = digest_of(sys.modules[__name__], weather_kernels, rows, pet, primitives)
 
 #: Places in the array that holds an unfinished day: sums over its hours, extremes, and their number.
 PRECIPITATION, TEMPERATURE, PET, LOWEST, HIGHEST, HOURS = range(6)
@@ -37,7 +37,7 @@ FLOW, NOT_SIMULATED = range(2)
 UNSEEN: Final = 1e9
 
 HOURS_PER_DAY: Final = 24
-STREAMFLOW: Final = OUTPUTS.index("streamflow")
+STREAMFLOW: Final = ENGINE_OUTPUTS.index("streamflow")
 
 
 class DailyStepper(Stepper):
@@ -196,4 +196,5 @@ def compiled_add_hour_of_row() -> Callable[..., int]:
 @cache
 def compiled_hargreaves_day() -> Callable[..., float]:
     """Machine code of :func:`hargreaves_day`."""
-    return compile_kernel(hargreaves_day, "float64", _DIGEST, hargreaves=pet.hargreaves_equation(COMPILED))
+    hargreaves = compile_scalar(pet.hargreaves)
+    return compile_kernel(hargreaves_day, hargreaves.py_func.__qualname__, _DIGEST, hargreaves=hargreaves)

@@ -98,7 +98,7 @@ class MassBalance:
         with engine.lock:
             engine.catch_up(rows)
             rain, exchange, evaporated, runoff, leaked, increments = engine.arrays.budget[row].tolist()
-            change = float(engine.arrays.storage(rows)[0] - engine.arrays.initial_storage[row])
+            change = float(engine.arrays.storage(engine.model, rows)[0] - engine.arrays.initial_storage[row])
             reanchored = float(engine.reanchored(rows)[0])
         unfinished, unreported, never_simulated = self._stepper.held()
         return WaterBudget(

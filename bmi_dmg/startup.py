@@ -15,7 +15,7 @@ from bmi_dmg.variables import INPUTS
 from bmi_dmg.weather import Weather
 from dmg_core import Catchment, Engine
 from dmg_core.errors import ConfigError, StateError
-from dmg_core.parameters import Variant
+from dmg_core.models import ProcessModel
 from dmg_core.sharing import shared_engine
 
 _log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def start(config: BmiConfig) -> Stepper:
     """
     tell_other_start(config)
     engine = _engine_of(config)
-    check_time_step(config, engine.model.physics.variant)
+    check_time_step(config, engine.model.physics.process)
     attributes = config.attributes(engine.attribute_names)
     (catchment,) = engine.add({name: [value] for name, value in attributes.items()}, [config.catchment_id], repeated=True)
     try:
@@ -109,7 +109,7 @@ def _warm_start(config: BmiConfig, stepper: Stepper) -> None:
     stepper.set_clock(config.start_time, 0)
 
 
-def check_time_step(config: BmiConfig, variant: Variant) -> None:
+def check_time_step(config: BmiConfig, process: ProcessModel) -> None:
     """Refuse a model that does not step as the configuration says.
 
     Raises
@@ -117,10 +117,10 @@ def check_time_step(config: BmiConfig, variant: Variant) -> None:
     ConfigError
         If the time steps differ, or an hourly model is to use a daily equation.
     """
-    if variant.steps_per_day != config.steps_per_day:
+    if process.steps_per_day != config.steps_per_day:
         raise ConfigError(
-            f"{config.path}: time_step is {_TIME_STEP_OF[config.steps_per_day]!r}, but {config.model_dir} holds {variant.name}, "
-            f"a model of {_TIME_STEP_OF[variant.steps_per_day]!r}"
+            f"{config.path}: time_step is {_TIME_STEP_OF[config.steps_per_day]!r}, but {config.model_dir} holds {process.name}, "
+            f"a model of {_TIME_STEP_OF[process.steps_per_day]!r}"
         )
     if config.steps_per_day > 1 and config.pet_method == "hargreaves":
-        raise ConfigError(f"{config.path}: pet_method 'hargreaves' is daily; the hourly model {variant.name} needs 'penman_monteith'")
+        raise ConfigError(f"{config.path}: pet_method 'hargreaves' is daily; the hourly model {process.name} needs 'penman_monteith'")

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from bmi_dmg.engine_layout import ENGINE_OUTPUTS
 from bmi_dmg.row import CLOCK, REPORTED
 from bmi_dmg.variables import OUTPUTS
 from bmi_dmg.weather import ALL_POSSIBLE, Weather
 from dmg_core import Catchment
-from dmg_core.physics.hbv import OUTPUTS as ENGINE_OUTPUTS
 from dmg_core.remembered import described, require_unchanged
 from dmg_core.state import require_like
 
@@ -81,7 +81,7 @@ class Stepper(ABC):
         self._block, self._start = weather.row
         self._low, self._high = weather.limits
         self.reported = weather.row.part(REPORTED, len(OUTPUTS))
-        self.factors = _factors(catchment.engine.model.physics.variant.steps_per_day)
+        self.factors = _factors(catchment.engine.model.physics.process.steps_per_day)
 
     @property
     def catchment_id(self) -> str:

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from bmi_dmg.protocols import ReadOnly, Settable, Unpublished
 from bmi_dmg.stepper import Stepper
 from dmg_core import Catchment
-from dmg_core.assimilation import NETWORK, read_state, set_state, store_names
+from dmg_core.assimilation import network_parts, read_state, set_state, stores_by_name
 
 #: Prefix of the variables that are the state of a catchment.
 STATE: Final = "state::"
@@ -38,9 +38,10 @@ def state_variables(stepper: Stepper) -> dict[str, Unpublished]:
     """Give stores (mm) and network state as variables to read and set, and the counts of missing forcing."""
     catchment = stepper.catchment
     variables: dict[str, Unpublished] = {}
-    stores, precision = store_names(catchment.engine.model.physics.variant), str(catchment.engine.arrays.h.dtype)
-    for name in (*stores, *NETWORK):
-        units, dtype = ("mm", "float64") if name in stores else ("1", precision)
+    model = catchment.engine.model
+    stores, precision = stores_by_name(model.physics.process), str(model.dtype).removeprefix("torch.")
+    for name in (*stores, *network_parts(model)):
+        units, dtype = (stores[name].unit, "float64") if name in stores else ("1", precision)
         variables[STATE + name] = Settable(units, dtype, partial(read_state, catchment, name), partial(set_state, catchment, name))
     variables[MISSING_HOURS] = ReadOnly("h", "float64", lambda: stepper.weather.missing_hours)
     return variables
@@ -78,7 +79,8 @@ def no_such(catchment: Catchment, name: str) -> str | None:
     if name.startswith(MULTIPLIER):
         kind, known = "multipliers", [MULTIPLIER + parameter for parameter in parameters]
     elif name.startswith(STATE):
-        states = (*store_names(catchment.engine.model.physics.variant), *NETWORK)
+        model = catchment.engine.model
+        states = (*stores_by_name(model.physics.process), *network_parts(model))
         kind, known = "variables of the state", [STATE + state for state in states]
     elif _PARAMETER.match(name) or _nearest(name, parameters, _SIMILAR):
         kind, known = "HBV parameters", parameters

@@ -45,7 +45,7 @@ class OutputVariable:
     units : str
         Units of the values.
     source : str
-        One of :data:`dmg_core.physics.hbv.OUTPUTS`.
+        One of the outputs of the process model.
     meaning : str
         What it is.
     """

@@ -16,9 +16,9 @@ from bmi_dmg import row as rows
 from bmi_dmg.row import ACCEPTED, BEFORE, HOUR, INPUTS, MISSING, WIDTH, new_row
 from bmi_dmg.variables import InputVariable
 from dmg_core.compilation import compile_kernel, digest_of
+from dmg_core.equations import compile_scalar, primitives
 from dmg_core.errors import ForcingError
-from dmg_core.physics import operations, pet, scalars
-from dmg_core.physics.scalars import COMPILED
+from dmg_core.physics import pet
 
 Array = npt.NDArray[np.float64]
 
@@ -35,7 +35,7 @@ _REMEDIES: Final = (
 )
 
 #: Of the modules the compiled code is made of.
-_DIGEST = digest_of(sys.modules[__name__], rows, operations, pet, scalars)
+_DIGEST = digest_of(sys.modules[__name__], rows, pet, primitives)
 
 
 class Weather:
@@ -194,4 +194,5 @@ def compiled_hour_of_row() -> Callable[..., int]:
 @cache
 def compiled_hour_of() -> Callable[..., int]:
     """Machine code of :func:`hour_of`."""
-    return compile_kernel(hour_of, "float64", _DIGEST, penman_monteith=pet.penman_monteith_equation(COMPILED))
+    penman_monteith = compile_scalar(pet.penman_monteith)
+    return compile_kernel(hour_of, penman_monteith.py_func.__qualname__, _DIGEST, penman_monteith=penman_monteith)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,21 +17,22 @@ import torch
 
 from dmg_core.model import DeltaModel
 from dmg_core.networks.kernels import input_layer_of
-from dmg_core.physics.equations import INITIAL_STORE, stores_of
-from dmg_core.physics.hbv import ROUTED
-from dmg_core.physics.kernels import SITE_DTYPE, STEP_BUDGET, parameter_columns, stores_dtype
 
 Array = npt.NDArray[Any]
 
+#: Sum of what was put into the stores from outside, the last one of a budget.
+INCREMENTS = "increments"
 
-#: Running sums of the water budget: what the steps add up, and what was put into the stores from outside.
-BUDGET = (*STEP_BUDGET, "increments")
-
-#: Arrays whose rows are the state of a catchment.
-STATE_FIELDS = ("h", "c", "stores", "in_transit", "budget", "initial_storage")
+#: Arrays whose rows are, besides those of the network, the state of a catchment.
+STATE_FIELDS = ("stores", "in_transit", "budget", "initial_storage")
 
 #: Arrays that belong to the state of a catchment whose static parameters come from a series.
 SERIES_FIELDS = ("parameters", "hydrograph")
+
+
+def budget_columns(model: DeltaModel) -> tuple[str, ...]:
+    """Name the running sums of the balance: what the steps add up, and what was put into the stores from outside."""
+    return (*model.physics.layout.budget, INCREMENTS)
 
 
 @dataclass
@@ -39,34 +41,34 @@ class CatchmentArrays:
 
     Attributes
     ----------
-    h, c : ndarray, shape (N, H)
-        Hidden and cell state of the LSTM, of the network's precision.
+    network : dict of str to ndarray, shape (N, ·)
+        State of the network by the names it gives its parts, of its precision.
     stores : ndarray of float64, shape (N, nmul, S)
-        SP, MW, SM, SUZ, SLZ and what more the member of the family has, mm.
-    in_transit : ndarray of float64, shape (N, 3, L - 1)
-        Routed water by step of arrival, mm.
-    budget : ndarray of float64, shape (N, 6)
-        Running sums of :data:`BUDGET`, mm.
+        Contents of the stores, in declared order.
+    in_transit : ndarray of float64, shape (N, R, L - 1)
+        Routed fluxes by step of arrival.
+    budget : ndarray of float64, shape (N, B)
+        Running sums of :func:`budget_columns`.
     initial_storage : ndarray of float64, shape (N,)
-        Water held when the sums were zero, mm.
+        What was held when the sums were zero.
     parameters : ndarray of float64, shape (N, nmul, P)
-        Physical parameters; columns of dynamic ones hold those of the last step.
+        Physical parameters, in declared order; columns of dynamic ones hold those of the last step.
     dynamic_change : ndarray of float64, shape (N, n_dynamic, 2)
         Factor and offset by which dynamic parameters are changed (:mod:`dmg_core.calibration`).
     hydrograph : ndarray of float64, shape (N, L)
-        Unit hydrograph.
+        Weights of the routing.
     fixed : ndarray, shape (N, I)
-        Part of the LSTM's input layer, ``I`` wide, that the attributes give, of the network's precision.
+        Part of the LSTM's input layer, ``I`` wide, that the attributes give, of the network's precision; no columns where the network is
+        of another kind.
     attributes : ndarray of float64, shape (N, A)
         In the order of the model's settings.
-    site : structured ndarray, shape (N,)
-        Upstream area and what follows from it and the elevation.
+    site : ndarray of float64, shape (N, ·)
+        What the equations read of a catchment (:meth:`dmg_core.models.ProcessModel.site`).
     settled : ndarray of bool, shape (N,)
         Whether static parameters are known.
     """
 
-    h: Array
-    c: Array
+    network: dict[str, Array]
     stores: Array
     in_transit: Array
     budget: Array
@@ -82,22 +84,21 @@ class CatchmentArrays:
     @classmethod
     def allocate(cls, model: DeltaModel, capacity: int) -> CatchmentArrays:
         """Arrays for ``capacity`` catchments that start from nothing."""
-        physics, hidden = model.physics, model.lstm.cell.hidden
-        length, nmul, stores = physics.hydrograph_steps, physics.nmul, len(stores_of(physics.variant)._fields)
+        physics, layout, form = model.physics, model.physics.layout, model.stepped.lstm_form
         precision = np.dtype(str(model.dtype).removeprefix("torch."))
+        constants = [1.0 if one.constant is None else one.constant for one in physics.process.parameters]
         return cls(
-            h=np.zeros((capacity, hidden), precision),
-            c=np.zeros((capacity, hidden), precision),
-            stores=np.full((capacity, nmul, stores), INITIAL_STORE),
-            in_transit=np.zeros((capacity, len(ROUTED), length - 1)),
-            budget=np.zeros((capacity, len(BUDGET))),
-            initial_storage=np.full(capacity, INITIAL_STORE * stores),
-            parameters=np.ones((capacity, nmul, len(parameter_columns(physics.variant)))),
+            network={name: np.zeros((capacity, size), precision) for name, size in model.stepped.state_sizes.items()},
+            stores=np.tile(layout.initial, (capacity, physics.nmul, 1)),
+            in_transit=np.zeros((capacity, len(layout.routed), physics.routing.steps - 1)),
+            budget=np.zeros((capacity, len(budget_columns(model)))),
+            initial_storage=np.full(capacity, layout.initial[layout.balanced].sum()),
+            parameters=np.tile(np.array(constants, np.float64), (capacity, physics.nmul, 1)),
             dynamic_change=np.tile((1.0, 0.0), (capacity, len(physics.dynamic_parameters), 1)),
-            hydrograph=np.zeros((capacity, length)),
-            fixed=np.zeros((capacity, model.lstm.cell.w_ih.shape[1]), precision),
+            hydrograph=np.zeros((capacity, physics.routing.steps)),
+            fixed=np.zeros((capacity, 0 if form is None else form.cell.w_ih.shape[1]), precision),
             attributes=np.zeros((capacity, len(model.settings.attributes))),
-            site=np.zeros(capacity, SITE_DTYPE),
+            site=np.zeros((capacity, len(layout.site))),
             settled=np.zeros(capacity, np.bool_),
         )
 
@@ -106,13 +107,28 @@ class CatchmentArrays:
         """Number of rows."""
         return len(self.stores)
 
+    @property
+    def named(self) -> dict[str, Array]:
+        """All arrays by name, those of the network among them."""
+        return {**self.network, **{name: array for name, array in vars(self).items() if name != "network"}}
+
+    def state(self, *, with_parameters: bool) -> dict[str, Array]:
+        """Arrays whose rows are the state of a catchment, by name; with parameters where these come from a series."""
+        names = (*STATE_FIELDS, *SERIES_FIELDS) if with_parameters else STATE_FIELDS
+        return {**self.network, **{name: getattr(self, name) for name in names}}
+
     def grow(self, model: DeltaModel, capacity: int) -> None:
         """Make room for ``capacity`` catchments, keeping the present ones."""
         larger = CatchmentArrays.allocate(model, capacity)
-        present = self.capacity
-        for name, array in vars(larger).items():
-            array[:present] = getattr(self, name)
-            setattr(self, name, array)
+        for name, array in self.named.items():
+            larger.named[name][: self.capacity] = array
+        vars(self).update(vars(larger))
+
+    def clear(self, model: DeltaModel, row: int) -> None:
+        """Let a row be that of a catchment that starts from nothing."""
+        fresh = CatchmentArrays.allocate(model, 1).named
+        for name, array in self.named.items():
+            array[row] = fresh[name][0]
 
     def place(self, model: DeltaModel, rows: slice, attributes: Mapping[str, npt.NDArray[np.float64]]) -> None:
         """Note what network and equations need to know of catchments besides their parameters.
@@ -126,26 +142,26 @@ class CatchmentArrays:
         attributes : mapping of str to ndarray (N,)
             All that the model needs.
         """
-        values = np.stack([attributes[name] for name in model.settings.attributes], axis=-1)
-        traits = model.normalize_attributes(torch.from_numpy(values)).to(model.dtype)
-        self.attributes[rows], self.fixed[rows] = values, input_layer_of(model.lstm, traits.numpy())
-        if model.static_from_series:
-            return
-        area, height = (torch.from_numpy(attributes[name]) for name in (model.settings.upstream_area, model.settings.elevation))
-        site = model.physics.site(len(area), torch.empty(0, dtype=torch.float64), area, height)
-        for name, column in site._asdict().items():
-            self.site[name][rows] = column[:, 0].numpy()
+        settings, process = model.settings, model.physics.process
+        count = rows.stop - rows.start
+        values = np.stack([attributes[name] for name in settings.attributes], axis=-1) if settings.attributes else np.empty((count, 0))
+        self.attributes[rows] = values
+        if model.stepped.lstm_form is not None:
+            traits = model.normalize_attributes(torch.from_numpy(values)).to(model.dtype)
+            self.fixed[rows] = input_layer_of(model.lstm, traits.numpy())
+        if process.attributes:
+            known = {one.name: torch.from_numpy(attributes[settings.attribute_of(one.name)]) for one in process.attributes}
+            for place, column in enumerate(process.site(SimpleNamespace(**known)).values()):
+                self.site[rows, place] = column.numpy()
 
-    def named_stores(self, model: DeltaModel) -> Array:
-        """Structured view (N, nmul) of the stores."""
-        return self.stores.view(stores_dtype(model.physics.variant))[..., 0]
-
-    def storage(self, rows: slice) -> npt.NDArray[np.float64]:
-        """Water held by each of ``rows``, under way included, mm."""
-        held: npt.NDArray[np.float64] = self.stores[rows].sum(-1).mean(-1) + self.in_transit[rows].sum((1, 2))
+    def storage(self, model: DeltaModel, rows: slice) -> npt.NDArray[np.float64]:
+        """Give what each of ``rows`` holds that counts in the balance, in transit included."""
+        balanced, stores = model.physics.layout.balanced, self.stores[rows]
+        counted = stores if balanced.all() else stores[..., balanced]
+        held: npt.NDArray[np.float64] = counted.sum(-1).mean(-1) + self.in_transit[rows].sum((1, 2))
         return held
 
-    def water(self, rows: slice) -> dict[str, npt.NDArray[np.float64]]:
-        """Give the running sums of the budget of each of ``rows``, and the change of storage since they were zero, mm."""
-        sums = dict(zip(BUDGET, self.budget[rows].T.copy(), strict=True))
-        return {**sums, "storage_change": self.storage(rows) - self.initial_storage[rows]}
+    def balance(self, model: DeltaModel, rows: slice) -> dict[str, npt.NDArray[np.float64]]:
+        """Give the running sums of the budget of each of ``rows``, and the change of storage since they were zero."""
+        sums = dict(zip(budget_columns(model), self.budget[rows].T.copy(), strict=True))
+        return {**sums, "storage_change": self.storage(model, rows) - self.initial_storage[rows]}

@@ -10,35 +10,26 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from dmg_core.arrays import BUDGET
+from dmg_core.arrays import INCREMENTS, budget_columns
 from dmg_core.catchment import Catchment
-from dmg_core.parameters import Variant
-from dmg_core.physics.equations import stores_of
-from dmg_core.remembered import ROUNDING
+from dmg_core.model import DeltaModel
+from dmg_core.models import ProcessModel, Store
+from dmg_core.models.process_model import ROUNDING
 
 Array = npt.NDArray[Any]
 
-_INCREMENTS: Final = BUDGET.index("increments")
-
-#: Stores by their names here -> their symbols in the equations; mm, one value per component. Not every model has the last two.
-STORES: Final = {
-    "snowpack": "SP",
-    "meltwater": "MW",
-    "soil_moisture": "SM",
-    "upper_zone": "SUZ",
-    "lower_zone": "SLZ",
-    "excess_store_1": "SIE1",
-    "excess_store_2": "SIE2",
-}
-
-#: State of the network by its names here -> names of its arrays; one value per hidden unit.
-NETWORK: Final = {"network_hidden": "h", "network_cell": "c"}
+#: Parts of a network's state that are known by other names than ``network_`` and their own.
+_NETWORK: Final = {"h": "network_hidden", "c": "network_cell"}
 
 
-def store_names(variant: Variant) -> tuple[str, ...]:
-    """Give the names of the stores that a member of the family has, of those in :data:`STORES`."""
-    present = stores_of(variant)._fields
-    return tuple(name for name, symbol in STORES.items() if symbol in present)
+def stores_by_name(process: ProcessModel | type[ProcessModel]) -> dict[str, Store]:
+    """Give the stores of a process model by the names by which they are set from outside; one value per component each."""
+    return {store.state_name: store for store in process.stores}
+
+
+def network_parts(model: DeltaModel) -> dict[str, str]:
+    """Give the parts of the state of a model's network, arrays of an engine, by the names by which they are set from outside."""
+    return {_NETWORK.get(part, f"network_{part}"): part for part in model.stepped.state_sizes}
 
 
 def read_state(catchment: Catchment, name: str) -> Array:
@@ -47,7 +38,7 @@ def read_state(catchment: Catchment, name: str) -> Array:
     Raises
     ------
     KeyError
-        If ``name`` is neither one of :func:`store_names` nor in :data:`NETWORK`.
+        If ``name`` is neither one of :func:`stores_by_name` nor of :func:`network_parts`.
     """
     with catchment.engine.lock:
         return _view(catchment, name).copy()
@@ -63,32 +54,37 @@ def set_state(catchment: Catchment, name: str, values: Array) -> None:
     name : str
         See :func:`read_state`.
     values : ndarray
-        Of the same shape as the present ones; stores not negative. What is below 0 by rounding alone, to 1e-12 mm, is set to 0.
+        Of the same shape as the present ones; stores within their bounds. What is beyond them by rounding alone, to 1e-12, is set to
+        the bound.
 
     Raises
     ------
     ValueError
-        If a value is not finite or a store would be negative, or the shape is another; nothing is changed then.
+        If a value is not finite or a store would be out of its bounds, or the shape is another; nothing is changed then.
     """
     with catchment.engine.lock:
         present = _view(catchment, name)
-        values = _accepted(catchment, name, values, present)
-        if name in STORES:
-            catchment.engine.arrays.budget[catchment.row, _INCREMENTS] += float((values - present).mean())
+        store = stores_by_name(catchment.engine.model.physics.process).get(name)
+        values = _accepted(catchment, name, store, values, present)
+        if store is not None and store.balance:
+            column = budget_columns(catchment.engine.model).index(INCREMENTS)
+            catchment.engine.arrays.budget[catchment.row, column] += float((values - present).mean())
         present[...] = values
 
 
-def _accepted(catchment: Catchment, name: str, values: Array, present: Array) -> Array:
+def _accepted(catchment: Catchment, name: str, store: Store | None, values: Array, present: Array) -> Array:
     """Give values that may take the place of the present ones, in their precision."""
     with np.errstate(over="ignore"):  # what is too large for the precision becomes infinite, and is refused as such
         values = np.asarray(values).astype(present.dtype)
     if values.shape != present.shape:
         raise ValueError(f"catchment {catchment.id}: {name} has {present.shape[0]} values, {values.shape} were given")
-    if not np.isfinite(values).all() or (name in STORES and (values < -ROUNDING).any()):
-        wanted = "numbers not below 0 mm" if name in STORES else "finite numbers"
+    if not np.isfinite(values).all() or (store is not None and not store.holds(values, ROUNDING).all()):
+        wanted = "finite numbers" if store is None else store.bounds
         raise ValueError(f"catchment {catchment.id}: {name} cannot be set to {values.tolist()}, expected {wanted}")
-    if name in STORES:  # rounding below 0 is 0, unless a step has left it there: setting what is there changes nothing
-        values[(values < 0.0) & (values != present)] = 0.0
+    if store is not None:  # rounding beyond a bound is the bound, unless a step has left it there: setting what is there changes nothing
+        low = -np.inf if store.least is None else store.least
+        high = np.inf if store.largest is None else store.largest
+        values = np.where(values == present, values, np.clip(values, low, high))
     return values
 
 
@@ -96,10 +92,11 @@ def _view(catchment: Catchment, name: str) -> Array:
     catchment.require_present()
     arrays, model = catchment.engine.arrays, catchment.engine.model
     catchment.engine.catch_up(slice(catchment.row, catchment.row + 1))
-    if name in NETWORK:
-        view: Array = getattr(arrays, NETWORK[name])[catchment.row]
-        return view
-    if name not in store_names(model.physics.variant):
+    parts, stores = network_parts(model), stores_by_name(model.physics.process)
+    if name in parts:
+        part: Array = arrays.network[parts[name]][catchment.row]
+        return part
+    if name not in stores:
         raise KeyError(name)
-    store: Array = arrays.named_stores(model)[STORES[name]][catchment.row]
-    return store
+    view: Array = arrays.stores[catchment.row, :, list(stores).index(name)]
+    return view

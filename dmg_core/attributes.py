@@ -18,10 +18,8 @@ FloatArray = npt.NDArray[np.float64]
 
 def needed_attributes(model: DeltaModel) -> tuple[str, ...]:
     """Names of the attributes a catchment must have: the network's, then what the equations need besides."""
-    names = list(model.settings.attributes)
-    if not model.static_from_series:
-        names += [name for name in (model.settings.upstream_area, model.settings.elevation) if name not in names]
-    return tuple(names)
+    named = [model.settings.attribute_of(attribute.name) for attribute in model.physics.process.attributes]
+    return tuple(dict.fromkeys([*model.settings.attributes, *named]))
 
 
 def attribute_table(attributes: Mapping[str, Any], names: Sequence[str]) -> FloatArray:

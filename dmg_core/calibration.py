@@ -12,10 +12,8 @@ import numpy.typing as npt
 
 from dmg_core.arrays import CatchmentArrays
 from dmg_core.errors import ConfigError
-from dmg_core.parameters import Parameter
-from dmg_core.physics.hbv import Hbv
-from dmg_core.physics.kernels import parameter_columns
-from dmg_core.physics.members import SequenceHbv
+from dmg_core.model import DeltaModel
+from dmg_core.models import Parameter
 from dmg_core.turns import in_turn
 
 Rows = npt.NDArray[np.int64]
@@ -64,18 +62,19 @@ class Calibration:
 
     Parameters
     ----------
-    physics : Hbv
+    model : DeltaModel
         Whose parameters there are.
     lock : RLock, optional
         That of the engine, held while its arrays are changed.
     """
 
-    def __init__(self, physics: Hbv, lock: Any = None) -> None:
+    def __init__(self, model: DeltaModel, lock: Any = None) -> None:
         self.lock = RLock() if lock is None else lock
-        self._columns = parameter_columns(physics.variant)
+        physics = model.physics
+        self._columns = [parameter.symbol for parameter in physics.process.parameters]
         self._parameters = {parameter.name: parameter for parameter in physics.table}
         self._dynamic = [parameter.name for parameter in physics.dynamic_parameters]
-        self._static_from_series = isinstance(physics, SequenceHbv)
+        self._static_from_series = model.static_from_series
         self._changes: dict[int, dict[str, Change]] = {}
         self._of_network: dict[int, dict[str, npt.NDArray[np.float64]]] = {}
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from dmg_core.errors import CatchmentError
+from dmg_core.errors import CatchmentError, ForcingError
 from dmg_core.forcing import require_step
-from dmg_core.physics.hbv import OUTPUTS
 from dmg_core.rows import checked_row
 
 if TYPE_CHECKING:
@@ -60,28 +59,33 @@ class Catchment:
         self.require_present()
         return self.engine._ids[self.row]  # ``ids`` copies them all
 
-    def step(self, precipitation: float, temperature: float, pet: float) -> dict[str, float]:
+    def step(self, *weather: float, **by_name: float) -> dict[str, float]:
         """Advance by one step.
 
         Parameters
         ----------
-        precipitation, pet : float
-            mm per step.
-        temperature : float
-            °C.
+        *weather, **by_name : float
+            One value of each forcing: in declared order, by name, or the first ones in order and the others by name; of HBV
+            ``precipitation`` (mm per step), ``temperature`` (°C) and ``pet`` (mm per step).
 
         Returns
         -------
         dict of str to float
-            All of :data:`dmg_core.physics.hbv.OUTPUTS`: depths in mm per step, stores in mm.
+            All outputs of the engine: fluxes per step, stores at its end.
 
         Raises
         ------
         ForcingError
-            If a value is not finite, or a depth below 0.
+            If a value is missing, of an unknown name, not finite, or less than it can be.
         StateError
             If static parameters are not known yet and no series has been run to give them.
         """
-        weather = precipitation, temperature, pet
-        require_step(weather, self.id)
-        return dict(zip(OUTPUTS, self.engine.advance(self.row, *weather).tolist(), strict=True))
+        forcings = self.engine.model.physics.process.forcings
+        names = [forcing.label for forcing in forcings]
+        left = names[len(weather) :]
+        if len(weather) > len(names) or by_name.keys() != set(left):
+            given = ", ".join([*map(str, weather), *(f"{name}={value}" for name, value in by_name.items())]) or "nothing"
+            raise ForcingError(f"catchment {self.id}: expected one value each of {', '.join(names)}; found {given}")
+        values = (*weather, *(by_name[name] for name in left))
+        require_step(values, self.id, forcings)
+        return dict(zip(self.engine.outputs, self.engine.advance(self.row, *values).tolist(), strict=True))

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dmg_core.arrays import SERIES_FIELDS, STATE_FIELDS, CatchmentArrays
+from dmg_core.arrays import CatchmentArrays
 from dmg_core.attributes import attribute_table, needed_attributes, require_finite
 from dmg_core.calibration import Calibration
 from dmg_core.errors import AttributeTableError, CatchmentError
@@ -54,7 +54,7 @@ class Catchments(ABC):
         self.lock = RLock()
         self.model = model
         self._static_parameters = StaticParameters(model, reload)
-        self.calibration = Calibration(model.physics, self.lock)
+        self.calibration = Calibration(model, self.lock)
         self.attribute_names = needed_attributes(model)
         self._ids: list[str] = []
         self._names: Counter[str] = Counter()
@@ -111,9 +111,7 @@ class Catchments(ABC):
         row = len(self)
         self._restored.pop(row, None)
         self.calibration.forget(row)
-        fresh = CatchmentArrays.allocate(self.model, 1)
-        for name, array in vars(self.arrays).items():
-            array[row] = getattr(fresh, name)[0]
+        self.arrays.clear(self.model, row)
 
     def catch_up(self, rows: slice) -> None:
         """Do what is due before the state of some catchments is looked at or changed: nothing but in multi-timescale runs."""
@@ -121,8 +119,7 @@ class Catchments(ABC):
 
     def state_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Arrays, a row for each catchment, that are its state (:class:`dmg_core.arrays.CatchmentArrays`)."""
-        names = (*STATE_FIELDS, *SERIES_FIELDS) if self.model.static_from_series else STATE_FIELDS
-        return {name: getattr(self.arrays, name) for name in names}
+        return self.arrays.state(with_parameters=self.model.static_from_series)
 
     @cached_property
     def identity(self) -> Identity:
@@ -181,7 +178,7 @@ class Catchments(ABC):
         row, arrays = checked_row(row, len(self)), self.state_arrays()
         for name, array in arrays.items():
             require_like(name, state, array[row], where)
-        require_stores(self.model.physics.variant, state, where, self._ids[row])
+        require_stores(self.model.physics.process, state, where, self._ids[row])
         attributes = described(state, ATTRIBUTES, (len(self.attribute_names),), where)
         calibration = described(state, CALIBRATION, (len(self.calibration.parameters), 3), where)
         if attributes is not None:
@@ -230,7 +227,7 @@ class Catchments(ABC):
         ----------
         rows : slice
             Catchments, N of them.
-        series : ndarray, shape (T, N, 3)
+        series : ndarray, shape (T, N, F)
             See :meth:`run_rows`.
 
         Raises
@@ -241,7 +238,7 @@ class Catchments(ABC):
             If it has the wrong shape or is impossible.
         """
         rows, series = checked_rows(rows, len(self)), np.ascontiguousarray(series, np.float64)
-        require_series(series, self._ids[rows])
+        require_series(series, self._ids[rows], self.model.physics.process.forcings)
         self._settle_from_series(rows, series)
 
     def _settle_from_series(self, rows: slice, series: FloatArray) -> None:

@@ -95,6 +95,14 @@ def _content_of(value: Any) -> str:
     return f"{type(value).__name__} {getattr(value, '__name__', '')}"
 
 
+def cache_folder(function: Callable[..., Any]) -> Path | None:
+    """Folder in which numba keeps the compiled code of a function; None where it can keep none."""
+    try:
+        return Path(CodeCache(function).cache_path)
+    except RuntimeError:
+        return None
+
+
 def rebind(template: Callable[..., Any], **bindings: Any) -> Callable[..., Any]:
     """Copy ``template`` with some global names meaning something else."""
     return FunctionType(template.__code__, {**template.__globals__, **bindings}, template.__name__, template.__defaults__)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -82,6 +83,27 @@ def build_logarithm() -> Any:
         return n * ln2_high + (s * taylor(s * s) + n * ln2_low)
 
     return compiled(logarithm, fuse=True, inline=True)
+
+
+def build_tanh() -> Any:
+    """Compile the hyperbolic tangent for float64: ``1 - 2 / (exp 2x + 1)``, and near 0, where that loses digits, its Taylor polynomial."""
+    exponential, taylor = build_exponential(FLOAT64), _polynomial(_tanh_coefficients(12))
+    near = 0.25
+
+    def tanh(x: Any) -> Any:
+        far = 1.0 - 2.0 / (exponential(2.0 * x) + 1.0)
+        return x * taylor(x * x) if abs(x) < near else far
+
+    return compiled(tanh, inline=True)
+
+
+def _tanh_coefficients(count: int) -> list[float]:
+    """Coefficients of ``x, x³, x⁵ …`` of the hyperbolic tangent, which ``tanh' = 1 - tanh²`` gives one after the other."""
+    found = [Fraction(1)]
+    while len(found) < count:
+        n = len(found)
+        found.append(-sum((found[i] * found[n - 1 - i] for i in range(n)), Fraction(0)) / (2 * n + 1))
+    return [float(each) for each in found]
 
 
 def _polynomial(coefficients: list[Any]) -> Any:

@@ -10,27 +10,28 @@ that catchments which each belong to one thread get the numbers they would get i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from struct import Struct
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
+from dmg_core.arrays import INCREMENTS
 from dmg_core.backends import make_backend
 from dmg_core.catchment import Catchment
 from dmg_core.catchments import Catchments
 from dmg_core.errors import CatchmentError
 from dmg_core.forcing import require_series
 from dmg_core.model import DeltaModel, load_model, model_reader
-from dmg_core.physics.hbv import OUTPUTS, output_places
 from dmg_core.rows import checked_row, checked_rows
 from dmg_core.turns import in_turn
 
 FloatArray = npt.NDArray[np.float64]
 
-#: Selections of outputs.
-ALL_OUTPUTS = np.arange(len(OUTPUTS))
+#: Selection of no outputs.
 _NO_OUTPUTS = np.empty(0, np.int64)
 
 
@@ -53,6 +54,8 @@ class Engine(Catchments):
 
     Attributes
     ----------
+    outputs : tuple of str
+        All outputs of the process model.
     attribute_names : tuple of str
         Attributes a catchment must have.
     arrays : CatchmentArrays
@@ -79,8 +82,12 @@ class Engine(Catchments):
         super().__init__(model.eval(), reload)
         self._backend = make_backend(model, device, backend, threads)
         self._bind()
-        self._one_forcing = np.empty((1, 1, 3))
-        self._one_result = np.empty((len(OUTPUTS), 1, 1))
+        self.outputs = model.physics.layout.outputs
+        self._all_outputs = np.arange(len(self.outputs))
+        count = len(model.physics.process.forcings)
+        self._one_forcing = np.empty((1, 1, count))
+        self._set_weather = partial(Struct(f"{count}d").pack_into, self._one_forcing.reshape(-1).data, 0)
+        self._one_result = np.empty((len(self.outputs), 1, 1))
 
     def _bind(self) -> None:
         self._backend.bind(self.arrays)
@@ -160,13 +167,14 @@ class Engine(Catchments):
 
         Parameters
         ----------
-        forcing : array-like, shape (N, 3)
-            Precipitation (mm per step), temperature (°C) and potential evapotranspiration (mm per step).
+        forcing : array-like, shape (N, F)
+            Forcings of the process model in declared order; of HBV precipitation (mm per step), temperature (°C) and potential
+            evapotranspiration (mm per step).
 
         Returns
         -------
         dict of str to ndarray (N,)
-            All of :data:`dmg_core.physics.hbv.OUTPUTS`.
+            All of :attr:`outputs`.
 
         Raises
         ------
@@ -176,35 +184,35 @@ class Engine(Catchments):
             If static parameters are not known yet and no series has been run to give them.
         """
         series = np.ascontiguousarray(forcing, np.float64)[None]
-        require_series(series, self._ids)
+        require_series(series, self._ids, self.model.physics.process.forcings)
         self._settle(slice(0, len(self)))
-        return {name: values[0] for name, values in self._advance(0, len(self), series, ALL_OUTPUTS).items()}
+        return {name: values[0] for name, values in self._advance(0, len(self), series, self._all_outputs).items()}
 
     @in_turn
-    def run(self, forcing: npt.ArrayLike, outputs: Sequence[str] = OUTPUTS) -> dict[str, FloatArray]:
+    def run(self, forcing: npt.ArrayLike, outputs: Sequence[str] | None = None) -> dict[str, FloatArray]:
         """Advance all catchments through a series, going on from their current state; see :meth:`run_rows`."""
         return self.run_rows(slice(0, len(self)), forcing, outputs)
 
     @in_turn
-    def run_rows(self, rows: slice, forcing: npt.ArrayLike, outputs: Sequence[str] = OUTPUTS) -> dict[str, FloatArray]:
+    def run_rows(self, rows: slice, forcing: npt.ArrayLike, outputs: Sequence[str] | None = None) -> dict[str, FloatArray]:
         """Advance some catchments through a series, going on from their current state.
 
-        The first series that catchments of a 1.0 or 1.1p model are run through also fixes their static parameters; see
-        :meth:`settle_from_series`.
+        The first series that catchments are run through also fixes their static parameters where these come from a series (HBV 1.0 and
+        1.1p); see :meth:`settle_from_series`.
 
         Parameters
         ----------
         rows : slice
             The catchments, N of them, one after the other: start and stop from 0 to ``len(engine)``.
-        forcing : array-like, shape (T, N, 3)
-            Precipitation (mm per step), temperature (°C) and potential evapotranspiration (mm per step).
-        outputs : sequence of str
-            Which outputs are wanted; fewer need less memory.
+        forcing : array-like, shape (T, N, F)
+            See :meth:`step`.
+        outputs : sequence of str, optional
+            Which outputs are wanted, by default all; fewer need less memory.
 
         Returns
         -------
         dict of str to ndarray (T, N)
-            Depths in mm per step, stores in mm at the end of the step.
+            Fluxes per step, stores at the end of the step, in the units of the process model.
 
         Raises
         ------
@@ -217,22 +225,29 @@ class Engine(Catchments):
         """
         rows = checked_rows(rows, len(self))
         series = np.ascontiguousarray(forcing, np.float64)
-        require_series(series, self._ids[rows])
-        selection = output_places(outputs)
+        require_series(series, self._ids[rows], self.model.physics.process.forcings)
+        selection = self._all_outputs if outputs is None else self.model.physics.layout.places(outputs)
         if self.model.static_from_series:
             self._settle_from_series(rows, series)
         else:
             self._settle(rows, more_to_come=rows != slice(0, len(self)))
         return self._advance(rows.start, rows.stop, series, selection)
 
-    def advance(self, row: int, precipitation: float, temperature: float, pet: float) -> FloatArray:
+    def advance(self, row: int, *weather: float) -> FloatArray:
         """Advance one catchment by one step; the fast path under :meth:`Catchment.step`.
 
         Whoever calls it has made sure that the weather is possible, as :meth:`Catchment.step` does.
 
+        Parameters
+        ----------
+        row : int
+            Which catchment.
+        *weather : float
+            One value of each forcing, in declared order.
+
         Returns
         -------
-        ndarray, shape (len(OUTPUTS),)
+        ndarray, shape (len(outputs),)
             The outputs.
 
         Raises
@@ -245,28 +260,31 @@ class Engine(Catchments):
                 checked_row(row, len(self))
             if self._unsettled:
                 self._settle(slice(row, row + 1))
-            weather = self._one_forcing[0, 0]
-            weather[0], weather[1], weather[2] = precipitation, temperature, pet
+            self._set_weather(*weather)
             self._advance_one(row)
             return self._one_result.ravel().copy()
 
     @in_turn
     def budget(self) -> dict[str, FloatArray]:
-        """Water budget of each catchment since it started, or since :meth:`reset_budget`.
+        """Balance of each catchment since it started, or since :meth:`reset_budget`.
 
         Returns
         -------
         dict of str to ndarray (N,)
-            Sums of precipitation, regional exchange (positive: gained), aet, streamflow, leakage through numerical clamps (negative:
-            created), increments (:meth:`set_state`) and re-anchoring (:meth:`reanchored`), the change of storage (stores, and water under
-            way), and the residual, which is rounding alone; mm.
+            Sums of what the process model declares to count (of HBV precipitation, regional exchange, positive: gained, aet, streamflow
+            and leakage by bounds of stores, negative: created, mm), increments (:func:`dmg_core.assimilation.set_state`) and re-anchoring
+            (:meth:`reanchored`), the change of storage (stores, and what is in transit), and the residual, which is rounding alone.
         """
         rows = slice(0, len(self))
         self.catch_up(rows)
-        budget = self.arrays.water(rows)
+        budget = self.arrays.balance(self.model, rows)
         budget["reanchoring"] = self.reanchored(rows)
-        gained = budget["precipitation"] + budget["regional_exchange"] + budget["increments"] + budget["reanchoring"]
-        budget["residual"] = gained - budget["aet"] - budget["streamflow"] - budget["leaked"] - budget["storage_change"]
+        signs = self.model.physics.layout.budget
+        gained, lost = ([budget[name] for name, sign in signs.items() if sign == wanted] for wanted in (1.0, -1.0))
+        residual = sum([*gained, budget[INCREMENTS], budget["reanchoring"]], np.zeros(len(self)))
+        for term in (*lost, budget["storage_change"]):
+            residual = residual - term
+        budget["residual"] = residual
         return budget
 
     @in_turn
@@ -275,7 +293,7 @@ class Engine(Catchments):
         rows = checked_rows(slice(None) if rows is None else rows, len(self))
         self.catch_up(rows)
         self.arrays.budget[rows] = 0.0
-        self.arrays.initial_storage[rows] = self.arrays.storage(rows)
+        self.arrays.initial_storage[rows] = self.arrays.storage(self.model, rows)
 
     def reanchored(self, rows: slice) -> FloatArray:
         """Water put into the stores of some catchments by starting anew from another model, mm: none but in multi-timescale runs."""
@@ -286,7 +304,7 @@ class Engine(Catchments):
         results = np.empty((len(selection), len(series), last - first))
         if len(series) and last > first:
             self._advance_rows(first, last, series, selection, results)
-        return {OUTPUTS[place]: values for place, values in zip(selection, results, strict=True)}
+        return {self.outputs[place]: values for place, values in zip(selection, results, strict=True)}
 
     def _advance_rows(self, first: int, last: int, series: FloatArray, selection: npt.NDArray[np.int64], results: FloatArray) -> None:
         """Advance rows whose static parameters are known; see :meth:`dmg_core.backends.Backend.advance`."""
@@ -294,7 +312,7 @@ class Engine(Catchments):
 
     def _advance_one(self, row: int) -> None:
         """Advance a row through the one step of weather that is set, with all outputs."""
-        self._backend.advance(row, row + 1, self._one_forcing, ALL_OUTPUTS, self._one_result)
+        self._backend.advance(row, row + 1, self._one_forcing, self._all_outputs, self._one_result)
 
     def _run_through(self, first: int, last: int, series: FloatArray) -> None:
         """Advance rows through a series without looking at outputs."""

@@ -55,17 +55,19 @@ def identity_of(model: DeltaModel) -> Identity:
         "physics": settings.physics,
         "network": settings.network,
         "nmul": physics.nmul,
-        "routing": physics.routing,
-        "nearzero": physics.nearzero,
-        "elevation_threshold": physics.elevation_threshold,
+        "routing": physics.routing.steps > 1,
+        **{name: value for name, value in vars(physics.process).items() if not name.startswith("_")},
         "dynamic": [parameter.name for parameter in physics.dynamic_parameters],
         "forcings": list(settings.forcings),
         "attributes": list(settings.attributes),
         "upstream_area": settings.upstream_area,
         "elevation": settings.elevation,
+        **{attribute.name: settings.attribute_of(attribute.name) for attribute in physics.process.attributes},
         "hidden_size": settings.hidden_size,
         "dtype": str(model.dtype).removeprefix("torch."),
     }
+    if settings.tape is not None:
+        description["equations"] = settings.tape
     digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
     for normalizer in (model.normalize_forcing, model.normalize_attributes):
         for statistic in (normalizer.mean, normalizer.std, normalizer.log):

@@ -10,42 +10,38 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from dmg_core.attributes import attribute_table
 from dmg_core.checkpoint import Checkpoint, ModelSettings, read_checkpoint, stamp_of
-from dmg_core.errors import AttributeTableError, CheckpointError
-from dmg_core.networks import AnnModel, LstmMlpModel, LstmModel, LstmNetwork, LstmState
+from dmg_core.equations.models import digest_of_equations
+from dmg_core.errors import AttributeTableError, CheckpointError, ConfigError
+from dmg_core.models import ProcessModel
+from dmg_core.models.layout import TOTAL
+from dmg_core.networks import NETWORKS, LstmNetwork, Network, NetworkState, ParameterNetwork
 from dmg_core.normalization import Normalizer
-from dmg_core.physics.equations import Site
-from dmg_core.physics.hbv import Fractions, HbvState
-from dmg_core.physics.members import PHYSICS, Hbv20, SequenceHbv
+from dmg_core.physics import Fractions, Physics, PhysicsState
+from dmg_core.physics.making import make_physics
 
 FloatArray = NDArray[np.float32] | NDArray[np.float64]
 
 
 class DeltaModel(nn.Module):
-    """A δHBV model: a network gives the parameters of HBV, both differentiable.
+    """A network gives the parameters of a process model, both differentiable.
 
     Parameters
     ----------
     settings : ModelSettings
         What the model is made of.
-    network : LstmModel or LstmMlpModel
+    network : ParameterNetwork
         Gives the parameters.
-    physics : SequenceHbv or Hbv20
+    physics : Physics
         Turns weather and parameters into fluxes.
     forcings, attributes : Normalizer
         Turn weather and catchment attributes into network inputs.
     """
 
     def __init__(
-        self,
-        settings: ModelSettings,
-        network: LstmModel | LstmMlpModel,
-        physics: SequenceHbv | Hbv20,
-        forcings: Normalizer,
-        attributes: Normalizer,
+        self, settings: ModelSettings, network: ParameterNetwork, physics: Physics, forcings: Normalizer, attributes: Normalizer
     ) -> None:
         super().__init__()
         self.settings = settings
@@ -55,90 +51,110 @@ class DeltaModel(nn.Module):
         self.normalize_attributes = attributes
 
     @property
-    def lstm(self) -> LstmNetwork:
+    def stepped(self) -> Network:
         """The part of the network that is stepped through time."""
-        return self.network.lstminv if isinstance(self.network, LstmMlpModel) else self.network
+        return self.network.stepped
+
+    @property
+    def lstm(self) -> LstmNetwork:
+        """The LSTM that is stepped through time.
+
+        Raises
+        ------
+        ConfigError
+            If the network is of another kind, which only torch can step.
+        """
+        form = self.stepped.lstm_form
+        if form is None:
+            raise ConfigError(f"the network {self.settings.network} is no LSTM: it has no compiled form, use the backend 'torch' or 'auto'")
+        return form
 
     @property
     def dtype(self) -> torch.dtype:
         """Precision of the network."""
-        return self.lstm.linear_out.weight.dtype
+        return next(self.stepped.parameters()).dtype
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return next(self.stepped.parameters()).device
 
     @property
     def static_from_series(self) -> bool:
         """Whether static parameters are the last output of a series (1.0, 1.1p) instead of a function of attributes (2.0)."""
-        return isinstance(self.physics, SequenceHbv)
+        return self.network.static_from_series
 
     def network_inputs(self, forcing: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor]:
         """Normalise in float64 and convert to the network's precision.
 
         Parameters
         ----------
-        forcing : Tensor, shape (T, B, 3)
-            Precipitation (mm per step), temperature (°C), potential evapotranspiration (mm per step).
+        forcing : Tensor, shape (T, B, F)
+            Forcings of the process model.
         attributes : Tensor, shape (B, A)
             In the order of ``settings.attributes``.
 
         Returns
         -------
-        Tensor, shape (T, B, 3 + A)
-            Input of the LSTM.
+        Tensor, shape (T, B, F + A)
+            Input of the part that is stepped.
         Tensor, shape (B, A)
-            Input of the MLP.
+            Input of the part for static parameters.
         """
         weather = self.normalize_forcing(forcing.double()).to(self.dtype)
         traits = self.normalize_attributes(attributes.double()).to(self.dtype)
         return torch.cat([weather, traits.expand(weather.shape[0], -1, -1)], dim=-1), traits
 
-    def dynamic_fractions(self, x: Tensor, state: LstmState) -> tuple[Tensor, LstmState]:
-        """Dynamic parameters (T, B, n_dynamic, nmul) in [0, 1] for LSTM inputs (T, B, ·), going on from ``state``."""
-        raw, state = self.lstm.advance(x, state)
-        return self.physics.dynamic_fractions(raw), state
+    def dynamic_fractions(self, x: Tensor, state: NetworkState) -> tuple[Tensor, NetworkState]:
+        """Dynamic parameters (T, B, n_dynamic, nmul) in [0, 1] for network inputs (T, B, ·), going on from ``state``."""
+        values, state = self.network.dynamic(x, state, self.physics.columns)
+        return values.unflatten(-1, (len(self.physics.dynamic_parameters), self.physics.nmul)), state
 
-    def static_fractions(self, attributes: Tensor, x: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Give static (B, n_static, nmul) and routing parameters (B, 2) in [0, 1].
+    def static_fractions(self, attributes: Tensor, x: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Give static (B, n_static, nmul) and routing parameters (B, n) in [0, 1].
 
         Parameters
         ----------
         attributes : Tensor, shape (B, A)
             Normalised attributes.
-        x : Tensor, shape (T, B, 3 + A), optional
-            LSTM inputs of a series, needed where :attr:`static_from_series`.
+        x : Tensor, shape (T, B, F + A), optional
+            Network inputs of a series, needed where :attr:`static_from_series`.
+
+        Raises
+        ------
+        ValueError
+            If it is needed and not given.
         """
-        physics, network = self.physics, self.network
-        if isinstance(physics, Hbv20) and isinstance(network, LstmMlpModel):
-            return physics.static_fractions(network.ann(attributes))
-        if isinstance(physics, SequenceHbv) and x is not None:
-            fractions = self._series_fractions(x, self.dtype)
-            return fractions.static, fractions.routing
-        raise ValueError(f"{self.settings.physics}: static parameters come from the network's last output, so they need a series")
+        if self.static_from_series and x is None:
+            raise ValueError(f"{self.settings.physics}: static parameters come from the network's last output, so they need a series")
+        return self.physics.static_fractions(self.network.static(attributes, x, self.physics.columns))
 
     def forward(
         self,
         forcing: Tensor | FloatArray,
         attributes: Tensor | FloatArray | Mapping[str, Any],
-        upstream_area: Tensor | FloatArray | None = None,
-        elevation: Tensor | FloatArray | None = None,
-        state: HbvState | None = None,
-    ) -> tuple[dict[str, Tensor], HbvState]:
-        """Run a series from the network's zero state.
+        *places: Tensor | FloatArray | None,
+        state: PhysicsState | None = None,
+        **site: Tensor | FloatArray,
+    ) -> tuple[dict[str, Tensor], PhysicsState]:
+        """Run a series from the network's initial state.
 
         Parameters
         ----------
-        forcing : Tensor or ndarray, shape (T, B, 3)
-            Precipitation (mm per step), temperature (°C), potential evapotranspiration (mm per step); its dtype is that of the physics.
+        forcing : Tensor or ndarray, shape (T, B, F)
+            Forcings of the process model in declared order, per step; its dtype is that of the physics.
         attributes : Tensor or ndarray, shape (B, A), or table or mapping of str to array_like (B,)
             In the order of ``settings.attributes``, or by name.
-        upstream_area, elevation : Tensor or ndarray, shape (B,), optional
-            km² and m; by default the attributes of that name.
-        state : HbvState, optional
+        *places, **site : Tensor or ndarray, shape (B,)
+            What the equations read of the catchments, in declared order or by symbol; by default the attributes that the settings name.
+        state : PhysicsState, optional
             Where the stores start.
 
         Returns
         -------
         dict of str to Tensor (T, B)
-            All of :data:`dmg_core.physics.hbv.OUTPUTS`, mm per step and mm.
-        HbvState
+            All outputs of the process model, per step, and stores at its end.
+        PhysicsState
             Where the stores end.
 
         Raises
@@ -146,144 +162,138 @@ class DeltaModel(nn.Module):
         AttributeTableError
             If attributes are missing; all are named.
         """
-        given = self._as_tensors(forcing, attributes, upstream_area, elevation)
-        (dynamic, static, routing), site = self._fractions_and_site(*given)
-        return self.physics.simulate(given[0], dynamic, *self.physics.constants(static, routing), site, state)
+        weather, traits, given = self._as_tensors(forcing, attributes, self._named(places, site))
+        (dynamic, static, routing), constants = self._fractions_and_site(weather, traits, given)
+        return self.physics.simulate(weather, dynamic, *self.physics.constants(static, routing), constants, state)
 
     def go_on(
-        self,
-        forcing: Tensor,
-        attributes: Tensor,
-        network_state: LstmState,
-        state: HbvState,
-        upstream_area: Tensor | None = None,
-        elevation: Tensor | None = None,
-    ) -> tuple[dict[str, Tensor], HbvState, LstmState]:
+        self, forcing: Tensor, attributes: Tensor, network_state: NetworkState, state: PhysicsState, *places: Tensor | None, **site: Tensor
+    ) -> tuple[dict[str, Tensor], PhysicsState, NetworkState]:
         """Run a series from where the network and the stores stand (models whose static parameters come from the attributes).
 
         Parameters
         ----------
-        forcing, attributes, upstream_area, elevation
+        forcing, attributes, *places, **site
             See :meth:`forward`.
-        network_state : tuple of Tensor (B, H)
-            Hidden and cell state of the LSTM.
-        state : HbvState
+        network_state : tuple of Tensor (B, ·)
+            State of the network.
+        state : PhysicsState
             Where the stores start.
 
         Returns
         -------
-        dict of str to Tensor (T, B), HbvState, tuple of Tensor (B, H)
+        dict of str to Tensor (T, B), PhysicsState, tuple of Tensor (B, ·)
             Outputs, and where stores and network end.
         """
         x, traits = self.network_inputs(forcing, attributes)
         dynamic, network_state = self.dynamic_fractions(x, network_state)
-        static, routing = self.static_fractions(traits)
-        area = self._attribute(self.settings.upstream_area, attributes, upstream_area, required=True)
-        height = self._attribute(self.settings.elevation, attributes, elevation)
-        site = self.physics.site(forcing.shape[1], forcing, area, height)
-        constants = self.physics.constants(static.to(forcing.dtype), None if routing is None else routing.to(forcing.dtype))
-        return (*self.physics.simulate(forcing, dynamic.to(forcing.dtype), *constants, site, state), network_state)
+        static, routing = (part.to(forcing.dtype) for part in self.static_fractions(traits))
+        constants = self.physics.site(forcing.shape[1], forcing, self._site(attributes, self._named(places, site)))
+        parameters = self.physics.constants(static, routing)
+        return (*self.physics.simulate(forcing, dynamic.to(forcing.dtype), *parameters, constants, state), network_state)
 
     def streamflow(
         self,
         forcing: Tensor | FloatArray,
         attributes: Tensor | FloatArray | Mapping[str, Any],
-        upstream_area: Tensor | FloatArray | None = None,
-        elevation: Tensor | FloatArray | None = None,
-        *,
+        *places: Tensor | FloatArray | None,
         warm_up: int = 0,
+        **site: Tensor | FloatArray,
     ) -> Tensor:
-        """Run a series for its routed flow alone: what learning needs, and on CPU much faster than all outputs.
+        """Run a series for its routed flow alone; see :meth:`series`."""
+        return self.series(TOTAL, forcing, attributes, *places, warm_up=warm_up, **site)
+
+    def series(
+        self,
+        output: str,
+        forcing: Tensor | FloatArray,
+        attributes: Tensor | FloatArray | Mapping[str, Any],
+        *places: Tensor | FloatArray | None,
+        warm_up: int = 0,
+        **site: Tensor | FloatArray,
+    ) -> Tensor:
+        """Run a series for one output: what learning needs, and on CPU much faster than all outputs.
 
         Parameters
         ----------
-        forcing, attributes, upstream_area, elevation
-            See :meth:`forward`. On CPU no gradient flows to the forcing.
+        output : str
+            One of the process model's.
+        forcing, attributes, *places, **site
+            See :meth:`forward`.
         warm_up : int
             Steps at the beginning that only fill the stores: no gradient flows through the process equations there.
 
         Returns
         -------
         Tensor, shape (T - warm_up, B)
-            mm per step.
+            Per step.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such output.
         """
-        given = self._as_tensors(forcing, attributes, upstream_area, elevation)
-        (dynamic, static, routing), site = self._fractions_and_site(*given)
-        return self.physics.streamflow(given[0], dynamic, *self.physics.constants(static, routing), site, warm_up=warm_up)
+        weather, traits, given = self._as_tensors(forcing, attributes, self._named(places, site))
+        (dynamic, static, routing), constants = self._fractions_and_site(weather, traits, given)
+        return self.physics.series(output, weather, dynamic, *self.physics.constants(static, routing), constants, warm_up=warm_up)
 
     @torch.no_grad()
-    def mean_parameters(
-        self, forcing: Tensor, attributes: Tensor, upstream_area: Tensor | None = None, elevation: Tensor | None = None
-    ) -> dict[str, Tensor]:
+    def mean_parameters(self, forcing: Tensor, attributes: Tensor, *places: Tensor | None, **site: Tensor) -> dict[str, Tensor]:
         """Physical values of all parameters, as means over the components and, of dynamic ones, over the series.
 
         Parameters
         ----------
-        forcing, attributes, upstream_area, elevation
+        forcing, attributes, *places, **site
             See :meth:`forward`.
 
         Returns
         -------
         dict of str to Tensor (B,)
-            By the names and in the units of :mod:`dmg_core.parameters`; with routing, ``route_a`` and ``route_b`` come last.
+            By the names and in the units of the process model; those of the routing come last.
         """
-        (dynamic, static, routing), _ = self._fractions_and_site(forcing, attributes, upstream_area, elevation)
+        (dynamic, static, routing), _ = self._fractions_and_site(forcing, attributes, self._named(places, site))
         physics = self.physics
         means = dict(zip((one.name for one in physics.dynamic_parameters), dynamic.mean(dim=(0, 3)).unbind(1), strict=True))
         means |= dict(zip((one.name for one in physics.static_parameters), static.mean(dim=2).unbind(1), strict=True))
         values = {parameter.name: parameter.scale(means[parameter.name]) for parameter in physics.table}
-        if routing is not None:
-            routes = (physics.variant.route_a, physics.variant.route_b)
-            values |= {route.name: route.scale(column) for route, column in zip(routes, routing.unbind(1), strict=True)}
-        return values
+        return values | {one.name: one.scale(column) for one, column in zip(physics.routing.parameters, routing.unbind(1), strict=True)}
 
-    def _as_tensors(
-        self, forcing: Any, attributes: Any, upstream_area: Any, elevation: Any
-    ) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-        """Take arrays for tensors, and columns of a table for attributes, upstream area and elevation; see :meth:`forward`."""
+    def _named(self, places: tuple[Any, ...], site: Mapping[str, Any]) -> dict[str, Any]:
+        """Name what is given in declared order; None stands for what is not given."""
+        ordered = zip((attribute.name for attribute in self.physics.process.attributes), places, strict=False)
+        return {name: values for name, values in (*ordered, *site.items()) if values is not None}
+
+    def _as_tensors(self, forcing: Any, attributes: Any, site: Mapping[str, Any]) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
+        """Take arrays for tensors, and columns of a table for attributes and what the equations read; see :meth:`forward`."""
+        places = dict(site)
         if not isinstance(attributes, Tensor | np.ndarray):
-            places = {self.settings.upstream_area: upstream_area, self.settings.elevation: elevation}
-            upstream_area, elevation = (attributes[name] if one is None and name in attributes else one for name, one in places.items())
+            for attribute in self.physics.process.attributes:
+                name = self.settings.attribute_of(attribute.name)
+                if attribute.name not in places and name in attributes:
+                    places[attribute.name] = attributes[name]
             attributes = attribute_table(attributes, self.settings.attributes)
         weather = _as_tensor(forcing)
-        return (
-            weather,
-            _as_tensor(attributes),
-            None if upstream_area is None else _as_tensor(upstream_area).to(weather.dtype),
-            None if elevation is None else _as_tensor(elevation).to(weather.dtype),
-        )
+        return weather, _as_tensor(attributes), {name: _as_tensor(values).to(weather.dtype) for name, values in places.items()}
 
-    def _fractions_and_site(
-        self, forcing: Tensor, attributes: Tensor, upstream_area: Tensor | None, elevation: Tensor | None
-    ) -> tuple[Fractions, Site]:
-        """Give the parameters of a series, from the network's zero state, and what the physics needs to know of the catchments."""
+    def _fractions_and_site(self, forcing: Tensor, attributes: Tensor, site: Mapping[str, Tensor]) -> tuple[Fractions, Tensor]:
+        """Give the parameters of a series, from the network's initial state, and what the equations read of the catchments."""
         x, traits = self.network_inputs(forcing, attributes)
-        physics, network = self.physics, self.network
-        if isinstance(physics, Hbv20) and isinstance(network, LstmMlpModel):
-            dynamic, static = network(x, traits)
-            area = self._attribute(self.settings.upstream_area, attributes, upstream_area, required=True)
-            height = self._attribute(self.settings.elevation, attributes, elevation)
-            fractions = physics.fractions(dynamic.to(forcing.dtype), static.to(forcing.dtype))
-            return fractions, physics.site(forcing.shape[1], forcing, area, height)
-        return self._series_fractions(x, forcing.dtype), physics.site(forcing.shape[1], forcing)
+        dynamic, static = self.network.series(x, traits, self.physics.columns)
+        fractions = self.physics.fractions(dynamic.to(forcing.dtype), static.to(forcing.dtype))
+        return fractions, self.physics.site(forcing.shape[1], forcing, self._site(attributes, site))
 
-    def _series_fractions(self, x: Tensor, dtype: torch.dtype) -> Fractions:
-        """Parameters that all come from the LSTM: most of its outputs are needed for the last step only, and computed for that alone."""
-        if not isinstance(self.physics, SequenceHbv):
-            raise ValueError(f"{self.settings.physics}: static parameters come from the attributes, not from a series")
-        hidden, _ = self.lstm.hidden_series(x, self.lstm.initial_state(x.shape[1]))
-        out, columns = self.lstm.linear_out, self.physics.dynamic_columns
-        dynamic = functional.linear(hidden, out.weight[columns], out.bias[columns])
-        return self.physics.fractions_of(dynamic.to(dtype), out(hidden[-1]).to(dtype))
-
-    def _attribute(self, name: str, attributes: Tensor, given: Tensor | None, *, required: bool = False) -> Tensor | None:
-        if given is not None:
-            return given
-        if name in self.settings.attributes:
-            return attributes[:, self.settings.attributes.index(name)]
-        if required:
-            raise AttributeTableError(f"{self.settings.physics} needs {name!r}, which is no input of the network: pass it separately")
-        return None
+    def _site(self, attributes: Tensor, given: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Find what the equations read of the catchments, as far as it is known, by symbol."""
+        found = dict(given)
+        for attribute in self.physics.process.attributes:
+            name = self.settings.attribute_of(attribute.name)
+            if attribute.name in found:
+                continue
+            if name in self.settings.attributes:
+                found[attribute.name] = attributes[:, self.settings.attributes.index(name)]
+            elif attribute.required:
+                raise AttributeTableError(f"{self.settings.physics} needs {name!r}, which is no input of the network: pass it separately")
+        return found
 
 
 def build_model(checkpoint: Checkpoint, dtype: str | torch.dtype = "float32") -> DeltaModel:
@@ -297,13 +307,41 @@ def build_model(checkpoint: Checkpoint, dtype: str | torch.dtype = "float32") ->
         Precision of the network: float32 or float64.
     """
     settings = checkpoint.settings
-    physics = PHYSICS[settings.physics](nmul=settings.nmul, dynamic=settings.dynamic, routing=settings.routing, nearzero=settings.nearzero)
+    physics = make_physics(settings)
     forcings = Normalizer.from_statistics(checkpoint.statistics, settings.forcings, settings.log_norm)
     attributes = Normalizer.from_statistics(checkpoint.statistics, settings.attributes, settings.log_norm)
+    _require_same_equations(checkpoint, physics.process)
     with torch.device("meta"):  # the weights are assigned, not copied: sizes are all that is needed here
-        network = _build_network(settings, physics)
+        network = NETWORKS[settings.network](settings, physics, 0.0)
+    _require_fit(checkpoint, network)
     network.load_state_dict(checkpoint.weights, assign=True)
     return DeltaModel(settings, network.to(torch_dtype(dtype)), physics, forcings, attributes).eval()
+
+
+def _require_same_equations(checkpoint: Checkpoint, process: ProcessModel) -> None:
+    """Refuse weights that were trained with other equations than those there are now, as far as the folder says with which."""
+    then = checkpoint.settings.tape
+    if then is None or not process.compiled:
+        return
+    now = digest_of_equations(process)
+    if now != then:
+        raise CheckpointError(
+            f"{checkpoint.folder}: the equations of {process.name} have changed since the weights were trained (their digest is {now}, it "
+            f"was {then}): bring back the code of then, or train anew"
+        )
+
+
+def _require_fit(checkpoint: Checkpoint, network: nn.Module) -> None:
+    """Refuse weights of another network."""
+    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
+    found = {name: tuple(tensor.shape) for name, tensor in checkpoint.weights.items()}
+    problems = [f"missing {name}" for name in expected if name not in found]
+    problems += [f"surplus {name}" for name in found if name not in expected]
+    problems += [f"{name} is {found[name]}, expected {shape}" for name, shape in expected.items() if found.get(name, shape) != shape]
+    if problems:
+        raise CheckpointError(
+            f"{checkpoint.folder}: the weights do not fit the network {checkpoint.settings.network}: {'; '.join(problems)}"
+        )
 
 
 def load_model(folder: str | Path, dtype: str | torch.dtype = "float32") -> DeltaModel:
@@ -337,17 +375,6 @@ def model_reader(folder: str | Path, dtype: str | torch.dtype = "float32") -> Ca
         return load_model(folder, dtype)
 
     return read
-
-
-def _build_network(settings: ModelSettings, physics: SequenceHbv | Hbv20) -> LstmModel | LstmMlpModel:
-    inputs = len(settings.forcings) + len(settings.attributes)
-    routing = 2 * settings.routing
-    if settings.mlp_hidden_size is None:
-        return LstmModel(inputs, len(physics.table) * settings.nmul + routing, settings.hidden_size)
-    return LstmMlpModel(
-        LstmModel(inputs, len(physics.dynamic_parameters) * settings.nmul, settings.hidden_size),
-        AnnModel(len(settings.attributes), len(physics.static_parameters) * settings.nmul + routing, settings.mlp_hidden_size),
-    )
 
 
 def _as_tensor(values: Any) -> Tensor:

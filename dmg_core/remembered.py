@@ -15,8 +15,7 @@ import numpy.typing as npt
 
 from dmg_core.calibration import Calibration
 from dmg_core.errors import StateError
-from dmg_core.parameters import Variant
-from dmg_core.physics.equations import PROCESSES, stores_of
+from dmg_core.models import ProcessModel
 
 Array = npt.NDArray[Any]
 
@@ -25,9 +24,6 @@ _log = logging.getLogger(__name__)
 #: Names of the arrays in a state.
 ATTRIBUTES: Final = "catchment_attributes"
 CALIBRATION: Final = "calibration"
-
-#: What passes for rounding in a store, mm.
-ROUNDING: Final = 1e-12
 
 #: Changes that most catchments of a run have in common are told once.
 _told: set[str] = set()
@@ -93,29 +89,21 @@ def tell_changed_calibration(calibration: Calibration, row: int, before: Array, 
         )  # fmt: skip
 
 
-def least_store(variant: Variant) -> float:
-    """Give the least that a store may hold, mm.
-
-    Hourly models empty a store to the rounding of what it held, and lift it to 0 with the next step; daily ones would take the logarithm
-    of a number below 0.
-    """
-    return -ROUNDING if PROCESSES.get(variant.name, {}).get("hourly") else 0.0
-
-
-def require_stores(variant: Variant, state: Mapping[str, Array], where: str, catchment: str) -> None:
-    """Refuse the state of a catchment whose stores hold less than nothing.
+def require_stores(process: ProcessModel, state: Mapping[str, Array], where: str, catchment: str) -> None:
+    """Refuse the state of a catchment whose stores are out of their bounds.
 
     Raises
     ------
     StateError
         Naming catchment, store, component and value of the first.
     """
-    symbols = stores_of(variant)._fields
-    for component, place in np.argwhere(state["stores"] < least_store(variant)):
-        raise StateError(
-            f"{where}: the state of {catchment} has {state['stores'][component, place]:g} mm in store {symbols[place]}, component "
-            f"{component + 1}, expected numbers not below 0 mm"
-        )
+    for place, store in enumerate(process.stores):
+        values = state["stores"][:, place]
+        for component in np.flatnonzero(~store.holds(values, store.slack)):
+            raise StateError(
+                f"{where}: the state of {catchment} has {values[component]:g} {store.unit} in store {store.name}, component "
+                f"{component + 1}, expected {store.bounds}"
+            )
 
 
 def described(state: Mapping[str, Array], name: str, shape: tuple[int, ...], where: str) -> Array | None:

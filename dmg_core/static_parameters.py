@@ -18,8 +18,6 @@ import torch
 from dmg_core.arrays import CatchmentArrays
 from dmg_core.errors import StateError
 from dmg_core.model import DeltaModel
-from dmg_core.networks import LstmMlpModel
-from dmg_core.physics.kernels import parameter_columns
 
 Rows = npt.NDArray[np.int64]
 
@@ -58,16 +56,21 @@ class StaticParameters:
 
     def _compute_block(self, arrays: CatchmentArrays, rows: Rows, forcing: npt.NDArray[np.float64] | None = None) -> None:
         count, steps = len(rows), 0 if forcing is None else len(forcing)
-        attributes, weather = np.zeros((BLOCK, arrays.attributes.shape[1])), np.zeros((steps, BLOCK, 3))
+        attributes, weather = (
+            np.zeros((BLOCK, arrays.attributes.shape[1])),
+            np.zeros((steps, BLOCK, len(self._model.physics.process.forcings))),
+        )
         attributes[:count] = arrays.attributes[rows]
         if forcing is not None:
             weather[:, :count] = forcing
-        x, traits = self._model.network_inputs(torch.from_numpy(weather).to(self._device), torch.from_numpy(attributes).to(self._device))
+        x, traits = self._model.network_inputs(
+            torch.from_numpy(weather).to(self._model.device), torch.from_numpy(attributes).to(self._model.device)
+        )
         static, routing = self._model.static_fractions(traits, x)
-        self._write(arrays, rows, static[:count], None if routing is None else routing[:count])
+        self._write(arrays, rows, static[:count], routing[:count])
 
     def from_series(self, arrays: CatchmentArrays, rows: Rows, forcing: npt.NDArray[np.float64]) -> None:
-        """Take the parameters of the N ``rows`` from the end of their series, ``forcing`` (T, N, 3).
+        """Take the parameters of the N ``rows`` from the end of their series, ``forcing`` (T, N, F).
 
         Raises
         ------
@@ -95,13 +98,11 @@ class StaticParameters:
                 f"run a spin-up series first (Engine.run); waiting: {', '.join(waiting[:5])}{' …' if len(waiting) > 5 else ''}"
             )
 
-    def _write(self, arrays: CatchmentArrays, rows: Rows, static: torch.Tensor, routing: torch.Tensor | None) -> None:
+    def _write(self, arrays: CatchmentArrays, rows: Rows, static: torch.Tensor, routing: torch.Tensor) -> None:
         physics = self._model.physics
-        values, hydrograph = physics.constants(static.cpu().double(), None if routing is None else routing.cpu().double())
-        symbols = parameter_columns(physics.variant)
-        for symbol, value in values.items():
-            arrays.parameters[rows, :, symbols.index(symbol)] = value.numpy()
-        arrays.hydrograph[rows] = hydrograph.numpy()
+        values, weights = physics.constants(static.cpu().double(), routing.cpu().double())
+        arrays.parameters[rows] = values.numpy()
+        arrays.hydrograph[rows] = weights.numpy()
         arrays.settled[rows] = True
 
     def whole_model(self) -> DeltaModel:
@@ -110,22 +111,18 @@ class StaticParameters:
 
     @property
     def _is_gone(self) -> bool:
-        network = self._model.network
-        return isinstance(network, LstmMlpModel) and next(network.ann.parameters()).device.type == "meta"
+        part = self._model.network.static_part
+        return part is not None and next(part.parameters()).device.type == "meta"
 
     def _let_go_of_network(self) -> None:
-        network = self._model.network
-        if self._reload is not None and isinstance(network, LstmMlpModel) and not self._is_gone:
-            network.ann.to("meta")
+        part = self._model.network.static_part
+        if self._reload is not None and part is not None and not self._is_gone:
+            part.to("meta")
 
     def _bring_back_network(self) -> None:
-        network, whole = self._model.network, self.whole_model().network
-        if isinstance(network, LstmMlpModel) and isinstance(whole, LstmMlpModel):
-            network.ann = whole.ann.to(self._device)
-
-    @property
-    def _device(self) -> torch.device:
-        return self._model.lstm.linear_out.weight.device
+        part = self.whole_model().network.static_part
+        if part is not None:
+            self._model.network.replace_static_part(part.to(self._model.device))
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from bmi_dmg.run_folder.writing import BMI_CONFIGS, Period, write_bmi_config
 from bmi_dmg.variables import PENMAN_MONTEITH_INPUTS
 from dmg_core.checkpoint.spellings import MULTI_TIMESCALE
 from dmg_core.errors import ConfigError
-from dmg_core.parameters import HBV_20, HBV_20_HOURLY
+from dmg_core.models.hbv import Hbv20, Hbv20Hourly
 
 SEED: Final = 11
 START: Final = datetime(2000, 1, 1)
@@ -30,8 +30,8 @@ PERIOD: Final = Period(START, START + timedelta(days=3653, hours=-1))
 #: The models: the physics of each, and its time step in BMI configs.
 COUPLED: Final = "multi-timescale"
 MODELS: Final = {
-    "daily": (HBV_20.name, "1 day"),
-    "hourly": (HBV_20_HOURLY.name, "1 hour"),
+    "daily": (Hbv20.name, "1 day"),
+    "hourly": (Hbv20Hourly.name, "1 hour"),
     COUPLED: (MULTI_TIMESCALE, "1 hour"),
 }
 

@@ -97,7 +97,7 @@ class _Inspection:
             facts = self._facts(config.model_dir)
             if facts is None or self._has_no_start(config, facts, catchment):
                 return None
-            check_time_step(config, facts.variant)
+            check_time_step(config, facts.process)
             self._check_pet(config, facts, catchment)
             complete = self._check_attributes(config, facts, catchment)
         except DmgError as error:
@@ -126,7 +126,7 @@ class _Inspection:
         if not facts.needs_series or config.initial_state is not None or config.spinup is not None:
             return False
         text = (
-            f"{{path}}: the static parameters of {facts.variant.name} ({facts.folder}) are the network's outputs at the end of a series; "
+            f"{{path}}: the static parameters of {facts.process.name} ({facts.folder}) are the network's outputs at the end of a series; "
             "without a spin-up such a model cannot be stepped through the BMI"
         )
         self._note(Severity.ERROR, "model", text, "run 'bmi-dmg spinup' with --use, or use a model of the 2.0 family", None, catchment)

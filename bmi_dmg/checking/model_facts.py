@@ -11,8 +11,8 @@ from dmg_core.attribute_ranges import TrainingRange, training_ranges
 from dmg_core.attributes import needed_attributes
 from dmg_core.checkpoint import is_multi_timescale_folder, read_checkpoint, read_multi_timescale
 from dmg_core.model import build_model
+from dmg_core.models import ProcessModel
 from dmg_core.multi_timescale import build_multi_timescale_model
-from dmg_core.parameters import Variant
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class ModelFacts:
     ----------
     folder : Path
         Where it is.
-    variant : Variant
+    process : ProcessModel
         The member of the δHBV family.
     attributes : tuple of str
         Attributes a catchment must have.
@@ -38,7 +38,7 @@ class ModelFacts:
     """
 
     folder: Path
-    variant: Variant
+    process: ProcessModel
     attributes: tuple[str, ...]
     pet_method: str | None
     needs_series: bool
@@ -64,8 +64,8 @@ def _facts(folder: Path) -> ModelFacts:
     checkpoint = read_checkpoint(folder)
     model = build_model(checkpoint)
     ranges = training_ranges(model.normalize_attributes)
-    variant, pet_method = model.physics.variant, checkpoint.settings.pet_method
-    return ModelFacts(folder, variant, needed_attributes(model), pet_method, model.static_from_series, ranges, ())
+    process, pet_method = model.physics.process, checkpoint.settings.pet_method
+    return ModelFacts(folder, process, needed_attributes(model), pet_method, model.static_from_series, ranges, ())
 
 
 def _facts_of_both(folder: Path) -> ModelFacts:
@@ -73,4 +73,4 @@ def _facts_of_both(folder: Path) -> ModelFacts:
     checkpoint = read_multi_timescale(folder)
     model = build_multi_timescale_model(checkpoint)
     ranges = training_ranges(model.hourly.normalize_attributes)
-    return ModelFacts(folder, model.hourly.physics.variant, model.attribute_names, None, False, ranges, ())
+    return ModelFacts(folder, model.hourly.physics.process, model.attribute_names, None, False, ranges, ())

@@ -19,8 +19,9 @@ from bmi_dmg.demo.synthetic_catchments import ATTRIBUTES
 from dmg_core.checkpoint import ModelSettings, write_checkpoint
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
+from dmg_core.models import PROCESS_MODELS, Parameter
+from dmg_core.models.hbv import Hbv20
 from dmg_core.networks import AnnModel, LstmMlpModel, LstmModel
-from dmg_core.parameters import HBV_20, VARIANTS, Parameter
 
 Array = NDArray[np.float64]
 
@@ -63,7 +64,7 @@ COMPONENT_SPREAD, INPUT_SPREAD = 0.5, 0.6
 
 #: A small daily model.
 SETTINGS: Final = ModelSettings(
-    physics=HBV_20.name,
+    physics=Hbv20.name,
     network="LstmMlpModel",
     nmul=4,
     routing=True,
@@ -95,7 +96,7 @@ def write_example_model(folder: Path, seed: int, settings: ModelSettings = SETTI
     settings : ModelSettings
         Of an ``LstmMlpModel`` with routing.
     """
-    weather = FORCINGS[VARIANTS[settings.physics].steps_per_day]
+    weather = FORCINGS[PROCESS_MODELS[settings.physics].steps_per_day]
     attributes = {name: (mean - TO_P90 * std, mean + TO_P90 * std, mean, std) for name, (mean, std) in ATTRIBUTES.items()}
     write_checkpoint(folder, settings, {**weather, **attributes}, example_weights(seed, settings), epoch=0)
     with written_whole(folder / "README.txt") as stream:
@@ -118,11 +119,11 @@ def example_weights(seed: int, settings: ModelSettings = SETTINGS) -> dict[str, 
         float32, by δMG's names.
     """
     rng = np.random.default_rng(seed)
-    variant = VARIANTS[settings.physics]
-    dynamic, static = variant.split(settings.dynamic)
+    process = PROCESS_MODELS[settings.physics]
+    dynamic, static = process.split(settings.dynamic)
     offsets = {
         "lstminv.linear_out.bias": output_bias(rng, dynamic, settings.nmul),
-        "ann.h2o.bias": np.concatenate([output_bias(rng, static, settings.nmul), _fractions([variant.route_a, variant.route_b])]),
+        "ann.h2o.bias": np.concatenate([output_bias(rng, static, settings.nmul), _fractions([process.route_a, process.route_b])]),
     }
     shapes = {name: tuple(tensor.shape) for name, tensor in _network(settings).state_dict().items()}
     return {
@@ -142,7 +143,7 @@ def _network(settings: ModelSettings) -> LstmMlpModel:
     if settings.mlp_hidden_size is None or not settings.routing:
         raise ConfigError(f"the example is an LstmMlpModel with routing, not {settings.network} with routing {settings.routing}")
     weather, traits, nmul = len(settings.forcings), len(settings.attributes), settings.nmul
-    dynamic, static = VARIANTS[settings.physics].split(settings.dynamic)
+    dynamic, static = PROCESS_MODELS[settings.physics].split(settings.dynamic)
     with torch.device("meta"):
         lstm = LstmModel(weather + traits, len(dynamic) * nmul, settings.hidden_size)
         return LstmMlpModel(lstm, AnnModel(traits, len(static) * nmul + 2, settings.mlp_hidden_size))

@@ -14,8 +14,9 @@ from bmi_dmg.demo.example_model import FORCINGS, LABEL, SETTINGS, output_bias, r
 from bmi_dmg.demo.synthetic_catchments import ATTRIBUTES
 from dmg_core.checkpoint import Moments, MultiTimescaleSettings, MultiTimescaleStatistics, write_multi_timescale
 from dmg_core.files import written_whole
+from dmg_core.models import PROCESS_MODELS
+from dmg_core.models.hbv import Hbv20Hourly
 from dmg_core.multi_timescale.model import build_stacked_network
-from dmg_core.parameters import HBV_20_HOURLY, VARIANTS
 
 #: Mean and standard deviation of the attributes that this model takes besides those of the other one.
 FURTHER_ATTRIBUTES: Final = {"catchsize": (10.0, 3.0), "lengthkm": (4.0, 1.0)}
@@ -35,7 +36,7 @@ def multi_timescale_settings(hidden: int = 32, mlp_hidden: int = 64) -> MultiTim
     daily = replace(SETTINGS, nmul=1, routing=False, attributes=_ATTRIBUTES, hidden_size=hidden, mlp_hidden_size=mlp_hidden)
     return MultiTimescaleSettings(
         daily=daily,
-        hourly=replace(daily, physics=HBV_20_HOURLY.name, network="LstmMlp2Model"),
+        hourly=replace(daily, physics=Hbv20Hourly.name, network="LstmMlp2Model"),
         routing_attributes=("aridity", "meanslope", "catchsize", "lengthkm"),
         routing_hidden_size=mlp_hidden,
     )
@@ -73,7 +74,7 @@ def _weights(seed: int, settings: MultiTimescaleSettings) -> dict[str, torch.Ten
     rng = np.random.default_rng(seed)
     offsets = {}
     for half, network, mlp in ((settings.daily, "lstm_mlp", "ann"), (settings.hourly, "lstm_mlp2", "ann1")):
-        dynamic, static = VARIANTS[half.physics].split(half.dynamic)
+        dynamic, static = PROCESS_MODELS[half.physics].split(half.dynamic)
         offsets[f"{network}.linear_out.bias"] = output_bias(rng, dynamic, half.nmul)
         offsets[f"{network}.{mlp}.9.bias"] = output_bias(rng, static, half.nmul)
     with torch.device("meta"):

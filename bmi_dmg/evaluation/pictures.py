@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmi_dmg.plots.style import GRID, QUIET_TEXT, TEXT, concise_dates, new_figure, save, tidy
-from dmg_core.parameters import VARIANTS
+from dmg_core.models import PROCESS_MODELS
 from dmg_core.training.evaluation import Evaluation
 
 FloatArray = NDArray[np.float64]
@@ -77,7 +77,7 @@ def draw_score_map(path: Path, evaluation: Evaluation, title: str) -> None:
 
 def draw_parameters(path: Path, evaluation: Evaluation, title: str) -> None:
     """Draw each parameter, as its mean over components and days, where the gauges lie."""
-    units = {parameter.name: parameter.unit for variant in VARIANTS.values() for parameter in variant.parameters}
+    units = {parameter.name: parameter.unit for name in PROCESS_MODELS for parameter in PROCESS_MODELS[name].parameters}
     names = list(evaluation.parameters)
     columns = 5
     rows = math.ceil(len(names) / columns)

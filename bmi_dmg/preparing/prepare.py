@@ -183,7 +183,7 @@ def prepare(
     )
     notes += _write_configs(folder, facts, catchments, period, method, found, earlier)
     place, kept = _write_realization(folder, content, earlier)
-    return Prepared(folder, place, kept, catchments.ids, period, facts.variant.name, method, found, tuple(notes))
+    return Prepared(folder, place, kept, catchments.ids, period, facts.process.name, method, found, tuple(notes))
 
 
 def _earlier_realization(folder: Path) -> Earlier | None:
@@ -219,7 +219,7 @@ def _bring_into_layout(kind: NgenKind, geopackage: Path, forcing: ForcingSetting
 def _usable_model(folder: Path) -> ModelFacts:
     facts = read_model_facts(folder)
     if facts.needs_series:
-        raise ConfigError(f"{folder}: {facts.variant.name} takes its static parameters from a series, so ngen cannot step it")
+        raise ConfigError(f"{folder}: {facts.process.name} takes its static parameters from a series, so ngen cannot step it")
     return facts
 
 
@@ -251,12 +251,12 @@ def _pet_method(wanted: str | None, facts: ModelFacts, forcing: ForcingReader, c
     missing = {
         method: [variable.name for variable in variables if variable.name not in forcing.units] for method, variables in INPUTS.items()
     }
-    only_hargreaves = bool(missing["penman_monteith"]) and facts.variant.steps_per_day == 1
+    only_hargreaves = bool(missing["penman_monteith"]) and facts.process.steps_per_day == 1
     method = wanted or facts.pet_method or ("hargreaves" if only_hargreaves else "penman_monteith")
     if missing[method]:
         raise ForcingError(f"{forcing.source}: {method} needs {', '.join(missing[method])}; the forcing has {', '.join(forcing.units)}")
-    if method == "hargreaves" and facts.variant.steps_per_day > 1:
-        raise ConfigError(f"hargreaves is daily; the hourly model {facts.variant.name} needs penman_monteith")
+    if method == "hargreaves" and facts.process.steps_per_day > 1:
+        raise ConfigError(f"hargreaves is daily; the hourly model {facts.process.name} needs penman_monteith")
     if method == "hargreaves" and (catchments.latitude is None or np.isnan(catchments.latitude).any()):
         raise ConfigError(
             "hargreaves needs latitudes, but the hydrofabric's divides have no coordinate system, or no geometry; mend it, or take "
@@ -336,7 +336,7 @@ def _write_configs(
     """Write the BMI configs, with the choices of those that are there; say what was replaced in them."""
     model = facts.folder.resolve()
     model_dir = f"./{model.relative_to(folder).as_posix()}" if model.is_relative_to(folder) else str(model)
-    time_step = next(text for text, steps in TIME_STEPS.items() if steps == facts.variant.steps_per_day)
+    time_step = next(text for text, steps in TIME_STEPS.items() if steps == facts.process.steps_per_day)
     contents, replaced = {}, []
     for i, catchment in enumerate(catchments.ids):
         values: Mapping[str, float] = {name: float(column[i]) for name, column in found.values.items()}

@@ -22,7 +22,7 @@ PRECIPITATION: Final = "precipitation"
 RUNOFF: Final = "streamflow"
 OBSERVED: Final = "observed"
 
-#: Role -> short name. A role is what a quantity is in the water cycle: one of :data:`dmg_core.physics.hbv.OUTPUTS`, or precipitation.
+#: Role -> short name. A role is what a quantity is in the water cycle: one of the outputs of the process model, or precipitation.
 LABELS: Final = {
     PRECIPITATION: "Precipitation",
     RUNOFF: "Runoff",

@@ -18,13 +18,12 @@ import numpy.typing as npt
 from bmi_dmg.batch import HoursToSteps
 from bmi_dmg.config import BmiConfig, SpinUpSettings
 from bmi_dmg.daily import FLOW, HOURS_PER_DAY, NOT_SIMULATED, STREAMFLOW
+from bmi_dmg.engine_layout import ENGINE_BUDGET
 from bmi_dmg.run_folder.forcings import STEP
 from bmi_dmg.stepper import Stepper
 from bmi_dmg.warm_states.stretches import HourlyWeather, Stretch, days_before
 from bmi_dmg.warm_states.weather_process import RemoteWeather
-from dmg_core.arrays import BUDGET
 from dmg_core.errors import ConfigError, ForcingError
-from dmg_core.physics.hbv import OUTPUTS
 
 Array = npt.NDArray[np.float64]
 
@@ -97,13 +96,13 @@ class SpinUp:
             if len(steps):
                 self._engine.run_rows(self._rows, steps[:-1], ())
                 last = self._engine.run_rows(self._rows, steps[-1:])
-                self._last = np.stack([last[name][0] for name in OUTPUTS], axis=-1)
+                self._last = np.stack([last[name][0] for name in self._engine.outputs], axis=-1)
         return self._storage() - before
 
     def _storage(self) -> Array:
         with self._engine.lock:
             self._engine.catch_up(self._rows)
-            return self._engine.arrays.storage(self._rows)
+            return self._engine.arrays.storage(self._engine.model, self._rows)
 
     def finish(self, time: datetime) -> None:
         """Leave the catchments as they are to start a run.
@@ -142,8 +141,8 @@ def _count_anew(stepper: Stepper, streamflow: float) -> None:
     engine, row = stepper.catchment.engine, stepper.catchment.row
     with engine.lock:
         arrays = engine.arrays
-        arrays.budget[row, BUDGET.index("precipitation")] = -unfinished
-        arrays.budget[row, BUDGET.index("streamflow")] = unreported
+        arrays.budget[row, ENGINE_BUDGET.index("precipitation")] = -unfinished
+        arrays.budget[row, ENGINE_BUDGET.index("streamflow")] = unreported
         arrays.initial_storage[row] += unfinished + unreported
 
 

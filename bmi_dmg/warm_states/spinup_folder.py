@@ -217,7 +217,7 @@ def _join(configs: Sequence[BmiConfig], realization: Realization) -> list[Steppe
     """Put all catchments into an engine of their own, with the parameters that the realization sets."""
     first = configs[0]
     engine = open_engine(first.model_dir, first.dtype, first.device, first.backend, os.cpu_count() or 1, first.coupling)
-    check_time_step(first, engine.model.physics.variant)
+    check_time_step(first, engine.model.physics.process)
     rows = [config.attributes(engine.attribute_names) for config in configs]
     table = {name: [row[name] for row in rows] for name in engine.attribute_names}
     catchments = engine.add(table, [config.catchment_id for config in configs])

@@ -13,15 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from bmi_dmg.daily import FLOW, HIGHEST, HOURS, HOURS_PER_DAY, LOWEST, NOT_SIMULATED, PET, PRECIPITATION, TEMPERATURE
+from bmi_dmg.engine_layout import ENGINE_BUDGET
 from bmi_dmg.variables import INPUTS, OUTPUTS, InputVariable
-from dmg_core.arrays import BUDGET
-from dmg_core.assimilation import STORES, store_names
 from dmg_core.errors import ConfigError, StateError, WriteError
 from dmg_core.files import path_written_whole
-from dmg_core.parameters import VARIANTS, Variant
-from dmg_core.physics.equations import stores_of
-from dmg_core.physics.hbv import ROUTED
-from dmg_core.physics.kernels import parameter_columns
+from dmg_core.models import PROCESS_MODELS, ProcessModel
 from dmg_core.remembered import ATTRIBUTES, CALIBRATION
 from dmg_core.state import States
 
@@ -136,18 +132,18 @@ def stores_in(states: States) -> dict[str, Array]:
     StateError
         If the model is not known, or has other stores.
     """
-    values, variant = array_of(states, "stores"), _variant_of(states)
-    symbols = stores_of(variant)._fields
-    if values.shape[-1] != len(symbols):
-        raise StateError(f"the states have {values.shape[-1]} stores, expected {len(symbols)}: {', '.join(symbols)}")
-    return {name: values[..., symbols.index(STORES[name])] for name in store_names(variant)}
+    values, stores = array_of(states, "stores"), _process_of(states).stores
+    if values.shape[-1] != len(stores):
+        names = ", ".join(store.name for store in stores)
+        raise StateError(f"the states have {values.shape[-1]} stores, expected {len(stores)}: {names}")
+    return {store.state_name: values[..., place] for place, store in enumerate(stores)}
 
 
-def _variant_of(states: States) -> Variant:
+def _process_of(states: States) -> type[ProcessModel]:
     name = states.identity.description.get("physics", "")
-    if name not in VARIANTS:
+    if name not in PROCESS_MODELS:
         raise StateError(f"the states are of a model {name!r}, which this software does not know")
-    return VARIANTS[name]
+    return PROCESS_MODELS[name]
 
 
 def storage_of(states: States) -> Array:
@@ -207,7 +203,7 @@ def _write(dataset: Any, states: States, variables: Sequence[_Variable]) -> None
     attributes = {"standard_name": "time", "long_name": "start of the next hour", "calendar": "standard"}
     time.setncatts({**attributes, "units": "hours since 1970-01-01 00:00:00"})
     time[:] = [int((_time(text) - datetime(1970, 1, 1)).total_seconds()) // 3600 for text in states.times]
-    _label(dataset, "flow_path", list(ROUTED))
+    _label(dataset, "flow_path", [flux.routed_name for flux in _process_of(states).fluxes if flux.routed])
     for each in variables:
         _write_variable(dataset, each)
 
@@ -244,7 +240,7 @@ def _variables(states: States) -> Iterator[_Variable]:
     )
     yield _Variable("network_hidden", ("hidden_unit",), "1", "hidden state of the network", array_of(states, "h"))
     yield _Variable("network_cell", ("hidden_unit",), "1", "cell state of the network", array_of(states, "c"))
-    for name, values in zip(BUDGET, array_of(states, "budget").T, strict=True):
+    for name, values in zip(ENGINE_BUDGET, array_of(states, "budget").T, strict=True):
         yield _Variable(f"sum_of_{name}", (), "mm", f"water budget: sum of {name.replace('_', ' ')}", values)
     yield _Variable("initial_storage", (), "mm", "water budget: water held when the sums were zero", array_of(states, "initial_storage"))
     yield _Variable("hours", (), "h", "hours on the clock of the BMI", array_of(states, "hours")[:, 0])
@@ -325,10 +321,9 @@ def _where_hours(day: Array, values: Array) -> Array:
 
 
 def _static_parameters(states: States) -> Iterator[_Variable]:
-    variant = _variant_of(states)
-    units = {parameter.symbol: parameter.unit for parameter in variant.parameters}
-    for symbol, values in zip(parameter_columns(variant), np.moveaxis(array_of(states, "parameters"), -1, 0), strict=True):
-        yield _Variable(f"parameter_{symbol}", ("component",), units.get(symbol, "1"), f"parameter {symbol}", values)
+    table = _process_of(states).parameters
+    for parameter, values in zip(table, np.moveaxis(array_of(states, "parameters"), -1, 0), strict=True):
+        yield _Variable(f"parameter_{parameter.symbol}", ("component",), parameter.unit, f"parameter {parameter.symbol}", values)
     yield _Variable("hydrograph", ("lag",), "1", "unit hydrograph", array_of(states, "hydrograph"))
 
 

@@ -17,7 +17,7 @@ from dmg_core.model import DeltaModel
 
 __all__ = ["BACKENDS", "Backend", "CompiledBackend", "TorchBackend", "make_backend"]
 
-#: ``compiled`` works on CPU only; ``auto`` takes it there, and torch elsewhere.
+#: ``compiled`` works on CPU only; ``auto`` takes it there for models that have a compiled form, and torch otherwise.
 BACKENDS: Final = ("auto", "compiled", "torch")
 
 
@@ -40,9 +40,19 @@ def make_backend(model: DeltaModel, device: str, backend: str, threads: int) -> 
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise ConfigError(f"threads is {threads!r}, expected a whole number from 1")
     _require_there(place)
-    if backend == "torch" or place.type != "cpu":
+    obstacle = _no_compiled_form(model)
+    if backend == "compiled" and obstacle:
+        raise ConfigError(f"backend 'compiled' cannot step this model: {obstacle}; use 'torch' or 'auto'")
+    if backend == "torch" or place.type != "cpu" or obstacle:
         return TorchBackend(model, place)
     return CompiledBackend(model, threads)
+
+
+def _no_compiled_form(model: DeltaModel) -> str:
+    """Say why compiled code cannot step a model; nothing if it can."""
+    if model.stepped.lstm_form is None:
+        return f"its network {model.settings.network} is no LSTM"
+    return "" if model.physics.process.compiled else f"its process model {model.physics.process.name} says that it cannot be traced"
 
 
 def _require_there(device: torch.device) -> None:

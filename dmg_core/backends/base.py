@@ -22,10 +22,10 @@ class Backend(Protocol):
 
         Parameters
         ----------
-        forcing : ndarray of float64, shape (T, last - first, 3)
-            Precipitation, temperature, potential evapotranspiration.
+        forcing : ndarray of float64, shape (T, last - first, F)
+            Forcings of the process model, in declared order.
         selection : ndarray of int64, shape (K,)
-            Which of :data:`~dmg_core.physics.hbv.OUTPUTS` are wanted.
+            Places of the outputs that are wanted, among those of the layout.
         results : ndarray of float64, shape (K, T, last - first)
             Where they go.
         """

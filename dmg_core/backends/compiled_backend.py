@@ -12,69 +12,41 @@ import numpy as np
 from numba import types
 from numba.experimental import structref
 
-from dmg_core import calibration, compilation, elementary, memory, normalization, parameters
+from dmg_core import calibration, memory, normalization
 from dmg_core.arrays import CatchmentArrays
 from dmg_core.backends.base import Array
 from dmg_core.calibration import FACTOR, OFFSET
 from dmg_core.compilation import compile_kernel, compiled, digest_of
+from dmg_core.equations import stepping
+from dmg_core.equations.groups import LANES, step_dtype
+from dmg_core.equations.models import tape_of
+from dmg_core.equations.stepping import (
+    CatchmentRows,
+    OutputPlaces,
+    bound_steps,
+    enter_groups,
+    finish_step,
+    leave_groups,
+    mark_needed,
+    output_places,
+)
+from dmg_core.equations.tape import StepTape
 from dmg_core.model import DeltaModel
 from dmg_core.networks import activations, tiles
 from dmg_core.networks import kernels as network_kernels
 from dmg_core.networks.kernels import LstmWeights, Workspace, advance_lstm, lstm_weights, make_workspace
 from dmg_core.normalization import LOG_OFFSET
-from dmg_core.parameters import Variant
-from dmg_core.physics import adjoint, columns, equations, hbv, operations, scalars
-from dmg_core.physics import kernels as physics_kernels
-from dmg_core.physics.columns import LANES
-from dmg_core.physics.hbv import OUTPUTS
-from dmg_core.physics.kernels import (
-    CatchmentRows,
-    bound_steps,
-    enter_groups,
-    finish_step,
-    group_dtype,
-    leave_groups,
-    mark_needed,
-    parameter_columns,
-    parameter_places,
-)
-from dmg_core.physics.processes import groundwater, overland, reverse, snow, soil
 
 #: Catchments advanced together through all steps, so that they share the network's weights in the cache: whole tiles.
 BLOCK = 4 * tiles.ROWS
 
-_N_OUTPUTS = len(OUTPUTS)
-
-#: Modules whose code and constants a kernel is made of.
-MADE_OF = (
-    sys.modules[__name__],
-    activations,
-    adjoint,
-    calibration,
-    columns,
-    compilation,
-    elementary,
-    equations,
-    groundwater,
-    hbv,
-    memory,
-    network_kernels,
-    normalization,
-    operations,
-    overland,
-    parameters,
-    physics_kernels,
-    reverse,
-    scalars,
-    snow,
-    soil,
-    tiles,
-)
+#: Modules whose code and constants a kernel is made of, besides the equations of its process model.
+MADE_OF = (sys.modules[__name__], *stepping.MADE_OF, activations, calibration, memory, network_kernels, normalization, tiles)
 _DIGEST = digest_of(*MADE_OF)
 
 
 class _Inputs(NamedTuple):
-    """How the network sees the forcings: log-transform where ``log``, then ``(x - mean) / divisor``; each of shape (3,)."""
+    """How the network sees the forcings: log-transform where ``log``, then ``(x - mean) / divisor``; each of shape (F,)."""
 
     mean: Array
     divisor: Array
@@ -101,11 +73,11 @@ class _Room(NamedTuple):
     """Room for one step of a block of ``b`` catchments, made once: making it takes as long as a step of one catchment."""
 
     x: Array
-    """What the network sees of the weather, (b, 3)."""
+    """What the network sees of the weather, (b, F)."""
     network: Workspace
     """For the network."""
     groups: Array
-    """All components, of :func:`~dmg_core.physics.kernels.group_dtype`."""
+    """All components, of :func:`~dmg_core.equations.groups.step_dtype`."""
     outputs: Array
     """All outputs of one catchment."""
     needed: Array
@@ -114,7 +86,7 @@ class _Room(NamedTuple):
 
 @compiled
 def _normalize(weather: Array, inputs: _Inputs, x: Array) -> None:
-    """Turn the weather of a block of catchments (b, 3) into network inputs ``x`` (b, 3)."""
+    """Turn the weather of a block of catchments (b, F) into network inputs ``x`` (b, F)."""
     for i in range(weather.shape[0]):
         for j in range(weather.shape[1]):
             value = weather[i, j]
@@ -156,9 +128,7 @@ class _Bound(structref.StructRefProxy):
     weights: LstmWeights
     inputs: _Inputs
     dynamic: _Dynamic
-    places: Array
-    dt: float
-    nz: float
+    places: OutputPlaces
 
 
 structref.define_proxy(_Bound, _BoundType, list(_Bound.__annotations__))  # type: ignore[no-untyped-call]  # numba has no types here
@@ -171,36 +141,32 @@ def _bind(*parts: Any) -> _Bound:
 def advance(bound: _Bound, first: int, last: int, origin: int, forcing: Array, selection: Array, results: Array) -> None:
     """Advance rows through a series, of which ``origin`` is the first row; ``step_groups`` is bound when this is compiled."""
     room, network, catchments, dynamic_change = bound.room, bound.network, bound.catchments, bound.dynamic_change
-    weights, inputs, dynamic, places, dt, nz = bound.weights, bound.inputs, bound.dynamic, bound.places, bound.dt, bound.nz
+    weights, inputs, dynamic, places = bound.weights, bound.inputs, bound.dynamic, bound.places
     components, x, groups = catchments.stores.shape[1], room.x, room.groups
-    mark_needed(selection, room.needed)
+    mark_needed(selection, places, room.needed)
     for start in range(first, last, BLOCK):
         stop = min(start + BLOCK, last)
         n, rows = stop - start, slice(start, stop)
-        enter_groups(catchments, start, stop, places, groups)
+        enter_groups(catchments, start, stop, groups)
         for t in range(forcing.shape[0]):
             weather = forcing[t, start - origin : stop - origin]
             _normalize(weather, inputs, x)
             advance_lstm(x[:n], network.fixed[rows], network.h[rows], network.c[rows], weights, room.network)
             _set_dynamic(room.network.fractions, dynamic, dynamic_change[rows], components, groups)
-            step_groups(weather, components, dt, nz, groups)  # type: ignore[name-defined]  # noqa: F821
+            step_groups(weather, components, groups)  # type: ignore[name-defined]  # noqa: F821
             for i in range(n):
-                finish_step(start + i, weather[i], i * components, groups, room.needed, catchments, room.outputs)
+                finish_step(start + i, weather[i], i * components, groups, room.needed, places, catchments, room.outputs)
                 for s in range(selection.shape[0]):
                     results[s, t, start + i - origin] = room.outputs[selection[s]]
-        leave_groups(catchments, start, stop, places, groups)
+        leave_groups(catchments, start, stop, groups)
 
 
 @cache
-def _compiled_advance(variant: Variant, dtype: str) -> Callable[..., None]:
-    """Build the kernel for a member of the family and a precision, one per process."""
-    return compile_kernel(advance, f"{variant.name}_{dtype}", _DIGEST, step_groups=bound_steps(variant))
-
-
-@cache
-def _compiled_bind(variant: Variant, dtype: str) -> Callable[..., _Bound]:
-    """Build what makes the object that the kernel works on, for the same."""
-    return compile_kernel(_bind, f"{variant.name}_{dtype}", _DIGEST)
+def _compiled_for(tape: StepTape, dtype: str) -> tuple[Callable[..., None], Callable[..., _Bound]]:
+    """Build the kernel for a process model and a precision, and what makes the object that it works on; one per process."""
+    steps: Any = bound_steps(tape)
+    name = f"{tape.tape.name}_{dtype}_{steps.py_func.__qualname__}"
+    return compile_kernel(advance, name, _DIGEST, step_groups=steps), compile_kernel(_bind, name, _DIGEST)
 
 
 class CompiledBackend:
@@ -212,32 +178,35 @@ class CompiledBackend:
         The model.
     threads : int
         Threads that :meth:`advance` may use for long work.
+
+    Raises
+    ------
+    ConfigError
+        If its process model cannot be traced, or its network is no LSTM.
     """
 
     def __init__(self, model: DeltaModel, threads: int = 1) -> None:
         physics = model.physics
         self._model = model
         self._threads = threads
-        self._weights = lstm_weights(model.lstm, 3, physics.dynamic_columns)
+        self._tape = tape_of(physics.process)
+        self._weights = lstm_weights(model.lstm, len(physics.process.forcings), model.network.dynamic_columns(physics.columns))
         normalizer = model.normalize_forcing
         self._inputs = _Inputs(normalizer.mean, normalizer.divisor, normalizer.log)
-        self._places = parameter_places(physics.variant)
-        symbols = parameter_columns(physics.variant)
+        self._places = output_places(physics.process, physics.layout)
+        table = physics.process.parameters
         self._dynamic = _Dynamic(
-            self._places[[symbols.index(parameter.symbol) for parameter in physics.dynamic_parameters]],
+            np.array([table.index(parameter) for parameter in physics.dynamic_parameters], np.int64),
             np.array([parameter.low for parameter in physics.dynamic_parameters], np.float64),
             np.array([parameter.high for parameter in physics.dynamic_parameters], np.float64),
         )
-        self._dt, self._nz = 1.0 / physics.variant.steps_per_day, physics.nearzero
-        self._kernel = _compiled_advance(physics.variant, str(self._weights.out.dtype))
-        self._bind = _compiled_bind(physics.variant, str(self._weights.out.dtype))
+        self._kernel, self._bind = _compiled_for(self._tape, str(self._weights.out.dtype))
 
     def bind(self, arrays: CatchmentArrays) -> None:
         """Take the arrays anew, after they were allocated or have grown."""
-        network = _NetworkRows(arrays.h, arrays.c, arrays.fixed)
+        network = _NetworkRows(arrays.network["h"], arrays.network["c"], arrays.fixed)
         catchments = CatchmentRows(arrays.stores, arrays.parameters, arrays.site, arrays.hydrograph, arrays.in_transit, arrays.budget)
-        constants = (self._weights, self._inputs, self._dynamic, self._places, self._dt, self._nz)
-        self._arguments = (network, catchments, arrays.dynamic_change, *constants)
+        self._arguments = (network, catchments, arrays.dynamic_change, self._weights, self._inputs, self._dynamic, self._places)
         self._bound = self._bind(self._make_room(), *self._arguments)
 
     def advance(self, first: int, last: int, forcing: Array, selection: Array, results: Array) -> None:
@@ -256,6 +225,7 @@ class CompiledBackend:
 
     def _make_room(self) -> _Room:
         physics, precision = self._model.physics, self._weights.out.dtype
-        groups = np.zeros(-(-BLOCK * physics.nmul // LANES), group_dtype(physics.variant))
-        outputs, needed = np.zeros(_N_OUTPUTS), np.zeros(_N_OUTPUTS, np.bool_)
-        return _Room(np.zeros((BLOCK, 3), precision), make_workspace(BLOCK, self._weights), groups, outputs, needed)
+        groups = np.zeros(-(-BLOCK * physics.nmul // LANES), step_dtype(self._tape))
+        outputs = np.zeros(len(physics.layout.outputs))
+        x = np.zeros((BLOCK, len(physics.process.forcings)), precision)
+        return _Room(x, make_workspace(BLOCK, self._weights), groups, outputs, np.zeros(len(outputs), np.bool_))

@@ -9,9 +9,7 @@ from dmg_core.arrays import CatchmentArrays
 from dmg_core.backends.base import Array
 from dmg_core.calibration import UNCHANGED
 from dmg_core.model import DeltaModel
-from dmg_core.physics.equations import Site, stores_of
-from dmg_core.physics.hbv import OUTPUTS, HbvState
-from dmg_core.physics.kernels import STEP_BUDGET, parameter_columns
+from dmg_core.physics import PhysicsState
 
 
 class TorchBackend:
@@ -28,6 +26,9 @@ class TorchBackend:
     def __init__(self, model: DeltaModel, device: torch.device) -> None:
         self._model = model.to(device)
         self._device = device
+        layout = model.physics.layout
+        entering = {one.label: place for place, one in enumerate(model.physics.process.forcings) if one.enters}
+        self._sums = [(place, name, entering.get(name)) for place, name in enumerate(layout.budget)]
 
     def bind(self, arrays: CatchmentArrays) -> None:
         """Take the arrays anew, after they were allocated or have grown."""
@@ -39,24 +40,27 @@ class TorchBackend:
         model, arrays, rows = self._model, self._arrays, slice(first, last)
         weather = self._tensor(forcing)
         x, _ = model.network_inputs(weather, self._tensor(arrays.attributes[rows]))
-        dynamic, (h, c) = model.dynamic_fractions(x, (self._tensor(arrays.h[rows]), self._tensor(arrays.c[rows])))
+        held = tuple(self._tensor(part[rows]) for part in arrays.network.values())
+        dynamic, held = model.dynamic_fractions(x, held)
         outputs, state = model.physics.simulate(
             weather,
             self._changed(dynamic.double(), rows),
-            self._static(rows),
+            self._tensor(arrays.parameters[rows]),
             self._tensor(arrays.hydrograph[rows]),
-            self._site(rows),
-            self._state(rows),
+            self._tensor(arrays.site[rows]),
+            PhysicsState(self._tensor(arrays.stores[rows]), self._tensor(arrays.in_transit[rows])),
         )
 
+        names = model.physics.layout.outputs
         for place, index in enumerate(selection):
-            results[place] = outputs[OUTPUTS[index]].cpu().numpy()
-        arrays.h[rows], arrays.c[rows] = h.cpu().numpy(), c.cpu().numpy()
-        arrays.stores[rows] = torch.stack(list(state.stores), dim=-1).cpu().numpy()
-        arrays.in_transit[rows] = state.in_transit.permute(2, 0, 1).cpu().numpy()
-        arrays.budget[rows, 0] += forcing[..., 0].sum(0)
-        for place, name in enumerate(STEP_BUDGET[1:], start=1):
-            arrays.budget[rows, place] += outputs[name].sum(0).cpu().numpy()
+            results[place] = outputs[names[index]].cpu().numpy()
+        for part, values in zip(arrays.network.values(), held, strict=True):
+            part[rows] = values.cpu().numpy()
+        arrays.stores[rows] = state.stores.cpu().numpy()
+        arrays.in_transit[rows] = state.in_transit.cpu().numpy()
+        for place, name, column in self._sums:
+            series = outputs[name].cpu().numpy() if column is None else forcing[..., column]
+            arrays.budget[rows, place] += series.sum(0)
 
     def _tensor(self, array: Array) -> torch.Tensor:
         return torch.from_numpy(array).to(self._device)
@@ -72,15 +76,3 @@ class TorchBackend:
         low, high = self._tensor(bounds)[..., None].unbind(1)
         values = factor * (low + fractions * (high - low)) + offset
         return ((values - low) / (high - low)).clamp(0.0, 1.0)
-
-    def _static(self, rows: slice) -> dict[str, torch.Tensor]:
-        symbols = parameter_columns(self._model.physics.variant)
-        return dict(zip(symbols, self._tensor(self._arrays.parameters[rows]).unbind(-1), strict=True))
-
-    def _site(self, rows: slice) -> Site:
-        site = self._arrays.site[rows]
-        return Site(*(self._tensor(site[name][:, None].copy()) for name in Site._fields))
-
-    def _state(self, rows: slice) -> HbvState:
-        stores = stores_of(self._model.physics.variant)(*self._tensor(self._arrays.stores[rows]).unbind(-1))
-        return HbvState(stores, self._tensor(self._arrays.in_transit[rows]).permute(1, 2, 0))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,7 @@ from dmg_core.checkpoint.spellings import (
     physics_key,
 )
 from dmg_core.errors import CheckpointError, ConfigError
-from dmg_core.parameters import VARIANTS
+from dmg_core.models import PROCESS_MODELS
 
 CONFIG_NAME: Final = "config.yaml"
 DEFAULT_NEARZERO: Final = 1e-5
@@ -35,25 +35,25 @@ class ModelSettings:
     Parameters
     ----------
     physics : str
-        Key of :data:`dmg_core.parameters.VARIANTS`.
+        Name of the process model in :data:`dmg_core.models.PROCESS_MODELS`.
     network : str
-        ``LstmModel`` or ``LstmMlpModel``; in the hourly half of a multi-timescale model ``LstmMlp2Model``.
+        Name in :data:`dmg_core.networks.NETWORKS`; in the hourly half of a multi-timescale model ``LstmMlp2Model``.
     nmul : int
-        Number of HBV components run side by side.
+        Number of components run side by side.
     routing : bool
         Whether the network gives the parameters of a unit hydrograph.
     nearzero : float
-        Least content of the stores that divide, mm.
+        Least content of the stores that divide, mm, in process models that have such.
     dynamic : tuple of str
         Parameters that vary in time, in the order of the parameter table.
     forcings : tuple of str
-        Names of precipitation, temperature and potential evapotranspiration in the statistics, in this order.
+        Names of the forcings in the statistics, in the order of the process model.
     attributes : tuple of str
         Catchment attributes, in the order of the network's inputs.
     log_norm : tuple of str
         Forcings and attributes that are log-normalised, named as in the statistics.
     hidden_size : int
-        Width of the LSTM.
+        Width of the part of the network that is stepped.
     mlp_hidden_size : int or None
         Width of the MLP that gives static parameters; None for an ``LstmModel``.
     upstream_area, elevation : str
@@ -62,6 +62,16 @@ class ModelSettings:
         One of :data:`PET_METHODS`: how the potential evapotranspiration of the training was computed, if known.
     epoch : int or None
         Epoch of training the weights come from, if known.
+    options : mapping of str to object
+        Options of the process model besides ``nearzero``.
+    site : mapping of str to str
+        Names of further attributes that the equations read, by their symbols; one that is not there goes by its symbol.
+    plugins : tuple of str
+        Modules that register parts of the model that are users' own.
+    tape : str or None
+        Digest of the equations of a user's own process model when it was trained.
+    target : str
+        Output of the process model that was compared with what was observed.
     """
 
     physics: str
@@ -70,7 +80,7 @@ class ModelSettings:
     routing: bool
     nearzero: float
     dynamic: tuple[str, ...]
-    forcings: tuple[str, str, str]
+    forcings: tuple[str, ...]
     attributes: tuple[str, ...]
     log_norm: tuple[str, ...]
     hidden_size: int
@@ -79,6 +89,15 @@ class ModelSettings:
     elevation: str = DEFAULT_ELEVATION
     pet_method: str | None = None
     epoch: int | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
+    site: Mapping[str, str] = field(default_factory=dict)
+    plugins: tuple[str, ...] = ()
+    tape: str | None = None
+    target: str = "streamflow"
+
+    def attribute_of(self, symbol: str) -> str:
+        """Name of the attribute that the equations read under a symbol."""
+        return {"upstream_area": self.upstream_area, "elevation": self.elevation, **self.site}.get(symbol, symbol)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,7 +246,7 @@ def _dynamic(node: Node, physics: str, network: str) -> tuple[str, ...]:
 def _in_table_order(dynamic: tuple[str, ...], physics: str, network: str) -> tuple[str, ...]:
     if network != "LstmModel" and not dynamic:
         raise ConfigError(f"{physics}: an {network} needs at least one dynamic parameter, found none")
-    return tuple(parameter.name for parameter in VARIANTS[physics].split(dynamic)[0])
+    return tuple(parameter.name for parameter in PROCESS_MODELS[physics].split(dynamic)[0])
 
 
 def _forcings(phy: Node, nn: Node) -> tuple[str, ...]:

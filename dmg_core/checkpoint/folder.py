@@ -12,6 +12,7 @@ import torch
 import yaml
 
 from dmg_core.checkpoint.config import CONFIG_NAME, ModelConfig, ModelSettings, check_settings, config_document, read_config
+from dmg_core.checkpoint.own import is_own_folder, is_published_form, read_own, write_own
 from dmg_core.checkpoint.spellings import forcing_index
 from dmg_core.checkpoint.statistics import STATISTICS_NAME, checked_rows, forcing_in_statistics, read_statistics
 from dmg_core.checkpoint.weights import PREFIX, Sizes, check_weights, find_weight_file, input_layer, read_weights, weight_file_name
@@ -64,6 +65,8 @@ def read_checkpoint(folder: str | Path) -> Checkpoint:
         If files are missing or damaged, or do not fit together; the message names file, key, what was expected and what was found.
     """
     folder = Path(folder)
+    if is_own_folder(folder):
+        return Checkpoint(folder, *read_own(folder))
     check_files(folder)
     config = read_config(folder / CONFIG_NAME)
     statistics_file = folder / STATISTICS_NAME
@@ -90,7 +93,7 @@ def write_checkpoint(
     *,
     epoch: int,
 ) -> None:
-    """Write a δMG model folder that :func:`read_checkpoint` reads back.
+    """Write a model folder that :func:`read_checkpoint` reads back: δMG's, or that of a model of a user's own.
 
     Each file is written whole or not at all; ``config.yaml``, which names the epoch, comes last. Weight files of other epochs stay.
 
@@ -113,6 +116,9 @@ def write_checkpoint(
         If the parts do not fit together; nothing is written then.
     """
     folder, settings = Path(folder), checkpoint_settings
+    if not is_published_form(settings):
+        write_own(folder, settings, statistics, weights, epoch=epoch)
+        return
     weight_file, statistics_file = folder / weight_file_name(settings.physics, epoch), folder / STATISTICS_NAME
     check_settings(settings)
     rows = checked_rows(statistics, (*settings.forcings, *settings.attributes), statistics_file)

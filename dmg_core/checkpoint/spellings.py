@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from dmg_core.parameters import VARIANTS
-
 #: The network each physical model is trained with: one output for all parameters, or dynamic and static ones apart.
 NETWORKS: Final = {
     "Hbv": "LstmModel",
@@ -31,7 +29,7 @@ def _reduced(name: str) -> str:
 
 
 _PHYSICS: Final = {
-    **{_reduced(name): name for name in VARIANTS},
+    **{_reduced(name): name for name in NETWORKS},
     "hbv10": "Hbv",
     "hbv20": "Hbv_2",
     "hbv20hourly": "Hbv_2_hourly",
@@ -46,7 +44,7 @@ _NETWORKS: Final = {
 
 
 def physics_key(name: str) -> str | None:
-    """Key of :data:`dmg_core.parameters.VARIANTS` that a spelling such as ``dHBV_2_0`` stands for, or None."""
+    """Name of the member of the HBV family that a spelling such as ``dHBV_2_0`` stands for, or None."""
     return _PHYSICS.get(_reduced(name))
 
 

@@ -11,7 +11,7 @@ import torch
 from dmg_core.checkpoint.config import ModelConfig, ModelSettings
 from dmg_core.checkpoint.weights import Sizes, check_finite, check_names, check_shapes, components_of, linear
 from dmg_core.errors import CheckpointError
-from dmg_core.parameters import VARIANTS
+from dmg_core.models import PROCESS_MODELS
 
 
 class Half(NamedTuple):
@@ -86,7 +86,7 @@ def check_stack(
         raise CheckpointError(f"{where}: {found}; expected the same, because stores are handed over")
     lengths = {"inputs": 3 + len(daily.attributes), "attributes": len(daily.attributes), "routing attributes": routing_attributes}
     for (half, model), of_half in zip(models, sizes, strict=True):
-        dynamic, static = VARIANTS[model.physics].split(model.dynamic)
+        dynamic, static = PROCESS_MODELS[model.physics].split(model.dynamic)
         lengths |= {f"{half.network} hidden": of_half.hidden_size, f"{half.network} gates": 4 * of_half.hidden_size}
         lengths |= {f"{half.network} outputs": of_half.nmul * len(dynamic), f"{half.mlp} outputs": of_half.nmul * len(static)}
     lengths["ann2 outputs"] = _ROUTING_OUTPUTS

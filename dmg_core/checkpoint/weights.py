@@ -15,7 +15,7 @@ import torch
 from dmg_core.checkpoint.config import ModelConfig, ModelSettings
 from dmg_core.checkpoint.spellings import FORCING_SPELLINGS, MULTI_TIMESCALE, model_key
 from dmg_core.errors import CheckpointError
-from dmg_core.parameters import VARIANTS
+from dmg_core.models import PROCESS_MODELS
 
 #: What δMG puts before the name of every tensor in the file.
 PREFIX: Final = "nn_model."
@@ -69,7 +69,7 @@ def find_weight_file(folder: Path, model: str, test_epoch: int | None) -> tuple[
     folder : Path
         Model folder.
     model : str
-        Key of :data:`dmg_core.parameters.VARIANTS`, or the multi-timescale model. It decides only where several files fit the epoch.
+        Key of :data:`dmg_core.models.PROCESS_MODELS`, or the multi-timescale model. It decides only where several files fit the epoch.
     test_epoch : int or None
         ``test.test_epoch`` of the config.
 
@@ -208,7 +208,7 @@ def _sizes(weights: Mapping[str, torch.Tensor], model: ModelConfig | ModelSettin
     prefix = _lstm_prefix(model.network)
     output = f"{prefix}linear_out.weight"
     outputs, hidden_size = weights[output].shape[0], weights[f"{prefix}lstm.w_hh"].shape[1]
-    dynamic, static = (len(part) for part in VARIANTS[model.physics].split(model.dynamic))
+    dynamic, static = (len(part) for part in PROCESS_MODELS[model.physics].split(model.dynamic))
     if model.network == "LstmModel":
         nmul, routing = _components(outputs, dynamic + static, f"{where}: {output}")
         return Sizes(nmul, routing, hidden_size, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,6 @@ from dmg_core.attributes import attribute_table, require_finite
 from dmg_core.data.gauges import rows_of
 from dmg_core.data.plausibility import require_plausible_flow, require_plausible_forcing
 from dmg_core.errors import AttributeTableError, ConfigError, ForcingError
-from dmg_core.forcing import FORCING
 
 FloatArray = NDArray[np.float64]
 
@@ -29,8 +28,8 @@ class BasinData:
         Gauges.
     dates : NDArray[np.datetime64], shape (T,)
         Days, without gaps.
-    forcing : NDArray[np.float64], shape (T, B, 3)
-        Precipitation (mm/d), mean temperature (°C), potential evapotranspiration (mm/d).
+    forcing : NDArray[np.float64], shape (T, B, F)
+        By ``forcing_names``.
     flow : NDArray[np.float64], shape (T, B)
         mm/d; NaN where it was not observed.
     attributes : NDArray[np.float64], shape (B, A)
@@ -45,6 +44,11 @@ class BasinData:
         Degrees north and east; longitude is NaN where it is not known.
     pet_method : str or None
         How potential evapotranspiration was computed, ``hargreaves`` or ``penman_monteith``, if known.
+    forcing_names : tuple of str
+        The F forcings by the symbols of process models: precipitation ``P`` (mm/d), mean temperature ``T`` (°C), potential
+        evapotranspiration ``PET`` (mm/d), and others.
+    observed_name : str
+        What stands in the place of flow where something else was observed.
 
     Raises
     ------
@@ -66,6 +70,8 @@ class BasinData:
     latitude: FloatArray
     longitude: FloatArray
     pet_method: str | None = None
+    forcing_names: tuple[str, ...] = ("P", "T", "PET")
+    observed_name: str = "flow"
 
     def __post_init__(self) -> None:
         """Check all of it."""
@@ -74,8 +80,9 @@ class BasinData:
         repeated = sorted({gauge for gauge in self.ids if self.ids.count(gauge) > 1})
         if repeated:
             raise ForcingError(f"basins stand in the data more than once: {', '.join(repeated)}")
-        require_plausible_forcing(self.forcing, self.ids, self.dates)
-        require_plausible_flow(self.flow, self.forcing[..., 0], self.ids, self.dates)
+        require_plausible_forcing(self.forcing, self.forcing_names, self.ids, self.dates)
+        if self.observed_name == "flow" and "P" in self.forcing_names:
+            require_plausible_flow(self.flow, self.forcing[..., self.forcing_names.index("P")], self.ids, self.dates)
         require_finite(self.attributes, self.ids, self.attribute_names)
         self._require_places()
 
@@ -97,6 +104,22 @@ class BasinData:
             raise ConfigError(f"the data have {self.dates[0]} to {self.dates[-1]}, not all of {first} to {last}")
         begin, stop = int((first - self.dates[0]) / DAY), int((last - self.dates[0]) / DAY) + 1
         return replace(self, dates=self.dates[begin:stop], forcing=self.forcing[begin:stop], flow=self.flow[begin:stop])
+
+    def forcings(self, names: Iterable[str]) -> FloatArray:
+        """Give some of the forcings, shape (T, B, n), in the order given.
+
+        Raises
+        ------
+        ConfigError
+            If the data do not have them all.
+        """
+        wanted = tuple(names)
+        missing = [name for name in wanted if name not in self.forcing_names]
+        if missing:
+            raise ConfigError(f"the data have no forcing {', '.join(missing)}; they have {', '.join(self.forcing_names)}")
+        if wanted == self.forcing_names:
+            return self.forcing
+        return np.ascontiguousarray(self.forcing[..., [self.forcing_names.index(name) for name in wanted]])
 
     def select(self, ids: Sequence[str]) -> BasinData:
         """Take some of the basins, in the order given.
@@ -147,7 +170,7 @@ class BasinData:
             raise AttributeTableError(
                 f"attributes have shape {self.attributes.shape}, expected ({count}, {len(self.attribute_names)}): basins, names"
             )
-        expected = {"forcing": (days, count, len(FORCING)), "flow": (days, count)}
+        expected = {"forcing": (days, count, len(self.forcing_names)), "flow": (days, count)}
         expected |= dict.fromkeys(("upstream_area", "elevation", "latitude", "longitude"), (count,))
         for name, shape in expected.items():
             if getattr(self, name).shape != shape:

@@ -40,6 +40,7 @@ class Limits:
         What values below ``lowest``, above ``highest``, or with a maximum under ``least_maximum`` probably are.
     """
 
+    name: str
     unit: str
     lowest: float
     highest: float
@@ -49,13 +50,14 @@ class Limits:
     too_small: str
 
 
-#: By the names of :data:`dmg_core.forcing.FORCING`, in its order.
+#: By the symbols of forcings that are known.
 FORCING_LIMITS: Final = {
-    "precipitation": Limits(
-        "mm/d", 0.0, 2000.0, 0.5, "a marker of missing values", "another unit than mm/d", "m/d or mm/s instead of mm/d"
+    "P": Limits(
+        "precipitation", "mm/d", 0.0, 2000.0, 0.5, "a marker of missing values", "another unit than mm/d", "m/d or mm/s instead of mm/d"
     ),
-    "temperature": Limits("degC", -90.0, 60.0, -np.inf, "a marker of missing values", "K or degF instead of degC", ""),
-    "potential evapotranspiration": Limits(
+    "T": Limits("temperature", "degC", -90.0, 60.0, -np.inf, "a marker of missing values", "K or degF instead of degC", ""),
+    "PET": Limits(
+        "potential evapotranspiration",
         "mm/d",
         0.0,
         50.0,
@@ -65,16 +67,18 @@ FORCING_LIMITS: Final = {
         "m/d or mm/s instead of mm/d",
     ),
 }
-FLOW_LIMITS: Final = Limits("mm/d", 0.0, 2000.0, -np.inf, "a marker of missing values", "cfs or m3/s instead of mm/d", "")
+FLOW_LIMITS: Final = Limits("flow", "mm/d", 0.0, 2000.0, -np.inf, "a marker of missing values", "cfs or m3/s instead of mm/d", "")
 
 
-def require_plausible_forcing(forcing: FloatArray, ids: Sequence[str], dates: Dates) -> None:
+def require_plausible_forcing(forcing: FloatArray, names: Sequence[str], ids: Sequence[str], dates: Dates) -> None:
     """Refuse weather with gaps or in other units.
 
     Parameters
     ----------
-    forcing : ndarray, shape (T, B, 3)
-        Precipitation (mm/d), mean temperature (°C), potential evapotranspiration (mm/d).
+    forcing : ndarray, shape (T, B, F)
+        Series of the F forcings.
+    names : sequence of str
+        Their symbols; of those that are not known gaps alone are looked for.
     ids : sequence of str
         The B basins.
     dates : ndarray of datetime64, shape (T,)
@@ -85,11 +89,13 @@ def require_plausible_forcing(forcing: FloatArray, ids: Sequence[str], dates: Da
     ForcingError
         Naming variable, basin, date, value and the probable mistake.
     """
-    for column, (name, limits) in enumerate(FORCING_LIMITS.items()):
-        values = forcing[..., column]
-        _require_none(~np.isfinite(values), values, name, limits.unit, ids, dates, "a value for every day is needed")
-        _require_within(values, name, limits, ids, dates)
-        _require_large_enough(values, name, limits, ids, dates)
+    for column, symbol in enumerate(names):
+        values, limits = forcing[..., column], FORCING_LIMITS.get(symbol)
+        name, unit = (symbol, "") if limits is None else (limits.name, limits.unit)
+        _require_none(~np.isfinite(values), values, name, unit, ids, dates, "a value for every day is needed")
+        if limits is not None:
+            _require_within(values, limits, ids, dates)
+            _require_large_enough(values, limits, ids, dates)
 
 
 def require_plausible_flow(flow: FloatArray, precipitation: FloatArray, ids: Sequence[str], dates: Dates) -> None:
@@ -110,7 +116,7 @@ def require_plausible_flow(flow: FloatArray, precipitation: FloatArray, ids: Seq
         Naming basin, date, value and the probable mistake.
     """
     _require_none(np.isinf(flow), flow, "flow", FLOW_LIMITS.unit, ids, dates, "NaN marks a day without observation")
-    _require_within(flow, "flow", FLOW_LIMITS, ids, dates)
+    _require_within(flow, FLOW_LIMITS, ids, dates)
     observed = np.isfinite(flow)
     runoff = np.where(observed, flow, 0.0).sum(axis=0)
     excessive = (observed.sum(axis=0) >= DAYS_THAT_TELL) & (
@@ -124,19 +130,19 @@ def require_plausible_flow(flow: FloatArray, precipitation: FloatArray, ids: Seq
         )
 
 
-def _require_within(values: FloatArray, name: str, limits: Limits, ids: Sequence[str], dates: Dates) -> None:
-    _require_none(values < limits.lowest, values, name, limits.unit, ids, dates, f"probably {limits.below}")
-    _require_none(values > limits.highest, values, name, limits.unit, ids, dates, f"probably {limits.above}")
+def _require_within(values: FloatArray, limits: Limits, ids: Sequence[str], dates: Dates) -> None:
+    _require_none(values < limits.lowest, values, limits.name, limits.unit, ids, dates, f"probably {limits.below}")
+    _require_none(values > limits.highest, values, limits.name, limits.unit, ids, dates, f"probably {limits.above}")
 
 
-def _require_large_enough(values: FloatArray, name: str, limits: Limits, ids: Sequence[str], dates: Dates) -> None:
+def _require_large_enough(values: FloatArray, limits: Limits, ids: Sequence[str], dates: Dates) -> None:
     if len(values) < DAYS_THAT_TELL:
         return
     largest = values.max(axis=0)
     for basin in np.flatnonzero((largest > 0.0) & (largest < limits.least_maximum)):
         day = dates[int(values[:, basin].argmax())]
         raise ForcingError(
-            f"basin {ids[basin]}: the largest {name} of {len(values)} days is {largest[basin]:g} {limits.unit} (on {day}); "
+            f"basin {ids[basin]}: the largest {limits.name} of {len(values)} days is {largest[basin]:g} {limits.unit} (on {day}); "
             f"probably {limits.too_small}"
         )
 

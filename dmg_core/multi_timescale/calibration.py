@@ -7,7 +7,7 @@ from typing import Any
 from dmg_core.arrays import CatchmentArrays
 from dmg_core.calibration import Calibration, Change
 from dmg_core.engine import Engine
-from dmg_core.physics.hbv import Hbv
+from dmg_core.model import DeltaModel
 
 
 class CoupledCalibration(Calibration):
@@ -17,7 +17,7 @@ class CoupledCalibration(Calibration):
 
     Parameters
     ----------
-    physics : Hbv
+    model : DeltaModel
         The hourly model.
     daily : Engine
         The daily model and its catchments.
@@ -25,8 +25,8 @@ class CoupledCalibration(Calibration):
         That of the engine of both.
     """
 
-    def __init__(self, physics: Hbv, daily: Engine, lock: Any) -> None:
-        super().__init__(physics, lock)
+    def __init__(self, model: DeltaModel, daily: Engine, lock: Any) -> None:
+        super().__init__(model, lock)
         self._daily = daily
 
     def forget(self, row: int) -> None:

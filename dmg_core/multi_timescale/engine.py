@@ -14,27 +14,21 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dmg_core.arrays import BUDGET
+from dmg_core.arrays import budget_columns
 from dmg_core.catchment import Catchment
 from dmg_core.checkpoint.spellings import MULTI_TIMESCALE
-from dmg_core.engine import ALL_OUTPUTS, Engine
+from dmg_core.engine import Engine
 from dmg_core.identity import Identity, identity_of
+from dmg_core.model import DeltaModel
 from dmg_core.multi_timescale.calibration import CoupledCalibration
 from dmg_core.multi_timescale.coupling import HOURS_PER_DAY, Coupling
-from dmg_core.multi_timescale.kernels import compiled_gather_days, compiled_transfer_states, transfer_weights
+from dmg_core.multi_timescale.kernels import AGGREGATES, compiled_gather_days, compiled_transfer_states, transfer_weights
 from dmg_core.multi_timescale.model import MultiTimescaleModel, load_multi_timescale_model
 from dmg_core.multi_timescale.windows import Windows
-from dmg_core.physics.equations import INITIAL_STORE
 from dmg_core.rows import checked_rows
 from dmg_core.turns import in_turn
 
 Array = npt.NDArray[Any]
-
-#: Arrays of the daily model's catchments that are its state; its water is none of the budget's.
-_DAILY_STATE = ("h", "c", "stores")
-
-#: Sums of the budget to which rain goes that is not simulated.
-_NOT_SIMULATED = [BUDGET.index("precipitation"), BUDGET.index("leaked")]
 
 
 class MultiTimescaleEngine(Engine):
@@ -74,14 +68,18 @@ class MultiTimescaleEngine(Engine):
         super().__init__(model.hourly, device, backend, threads)
         self.daily = Engine(model.daily, device, backend, threads)
         self.coupling = coupling.with_windows_of(model.settings)
-        self.windows = Windows.allocate(self.coupling, self.arrays.h.dtype, 0)
+        hourly, daily = model.hourly.physics.process, model.daily.physics.process
+        self._precision = np.dtype(str(model.hourly.dtype).removeprefix("torch."))
+        self.windows = Windows.allocate(self.coupling, len(hourly.forcings), self._precision, 0)
+        self._not_simulated = _sums_of_what_is_not_simulated(model.hourly)
         self._stands_still_until = self.coupling.first if self.coupling.lead_in == "zero" else 0
-        self.calibration = CoupledCalibration(model.hourly.physics, self.daily, self.lock)
+        self.calibration = CoupledCalibration(model.hourly, self.daily, self.lock)
         self.attribute_names = model.attribute_names
         self._pair = model
         self._transfer_weights = transfer_weights(model.network)
-        self._transfer = compiled_transfer_states(self.arrays.h.dtype)
-        self._gather_days = compiled_gather_days(self.arrays.h.dtype)
+        self._transfer = compiled_transfer_states(self._precision)
+        self._gather_days = compiled_gather_days(self._precision)
+        self._aggregates = np.array([AGGREGATES.index(forcing.aggregate) for forcing in daily.forcings], np.int64)
 
     @classmethod
     def of_folder(
@@ -110,7 +108,7 @@ class MultiTimescaleEngine(Engine):
         """Take back the catchment that was added last; see :meth:`dmg_core.Engine.withdraw`."""
         super().withdraw(catchment)
         self.daily.withdraw(Catchment(self.daily, catchment.row))
-        fresh = Windows.allocate(self.coupling, self.arrays.h.dtype, 1)
+        fresh = Windows.allocate(self.coupling, self.windows.hour_window.shape[2], self._precision, 1)
         for name, array in vars(self.windows).items():
             array[catchment.row] = getattr(fresh, name)[0]
 
@@ -153,7 +151,9 @@ class MultiTimescaleEngine(Engine):
 
     def state_arrays(self) -> dict[str, Array]:
         """Arrays, a row for each catchment, that are its state."""
-        going_on = {} if self.coupling.starts_afresh else {f"daily_{name}": getattr(self.daily.arrays, name) for name in _DAILY_STATE}
+        # The water of the daily model is none of the budget's.
+        daily = {} if self.coupling.starts_afresh else {**self.daily.arrays.network, "stores": self.daily.arrays.stores}
+        going_on = {f"daily_{name}": array for name, array in daily.items()}
         return {**super().state_arrays(), **vars(self.windows), **going_on}
 
     def _settle(self, rows: slice, *, more_to_come: bool = False) -> None:
@@ -165,7 +165,7 @@ class MultiTimescaleEngine(Engine):
         windows = self.windows
         now = windows.hours_seen.item(row)
         if now % HOURS_PER_DAY == 0 or now < self._stands_still_until:
-            self._advance_alike(row, row + 1, self._one_forcing, ALL_OUTPUTS, self._one_result)
+            self._advance_alike(row, row + 1, self._one_forcing, self._all_outputs, self._one_result)
             return
         super()._advance_one(row)
         windows.hour_window[row, now % windows.hour_window.shape[1]] = self._one_forcing[0, 0]
@@ -204,7 +204,8 @@ class MultiTimescaleEngine(Engine):
         if now < self._stands_still_until:
             results[...] = 0.0
             for hour in hours:  # one by one, so that the sums are those of any cutting
-                self.arrays.budget[first:last, _NOT_SIMULATED] += hour[:, :1]
+                for place, forcing in self._not_simulated:
+                    self.arrays.budget[first:last, place] += hour[:, forcing]
             return
         self._backend.advance(first, last, hours, selection, results)
 
@@ -234,9 +235,10 @@ class MultiTimescaleEngine(Engine):
 
     def _pass_day_on(self, first: int, last: int, days_passed: int) -> None:
         """Give the day that leaves the window of hours, day ``days_passed - 1``, to the daily model or to the window of days."""
-        windows, day = self.windows, np.empty((1, last - first, 3))
+        windows = self.windows
+        day = np.empty((1, last - first, windows.hour_window.shape[2]))
         place = HOURS_PER_DAY * (days_passed - 1) % windows.hour_window.shape[1]
-        self._gather_days(first, last, place, windows.hour_window, day[0])
+        self._gather_days(first, last, place, windows.hour_window, self._aggregates, day[0])
         if self.coupling.starts_afresh:
             windows.day_window[first:last, (days_passed - 1) % self.coupling.days] = day[0]
         else:
@@ -245,19 +247,31 @@ class MultiTimescaleEngine(Engine):
     def _reanchor(self, first: int, last: int, now: int, days_passed: int) -> None:
         """Let the hourly model go on from the daily one, and run it through the hours since."""
         rows, arrays, daily = slice(first, last), self.arrays, self.daily.arrays
-        before, budget = arrays.storage(rows), arrays.budget[rows].copy()
+        before, budget = arrays.storage(self.model, rows), arrays.budget[rows].copy()
         if self.coupling.starts_afresh:
-            daily.h[rows], daily.c[rows], daily.stores[rows] = 0.0, 0.0, INITIAL_STORE
+            for part in daily.network.values():
+                part[rows] = 0.0
+            daily.stores[rows] = self.daily.model.physics.layout.initial
             self.daily._run_through(first, last, self.windows.last_days(rows, days_passed))
-        arrays.stores[rows] = INITIAL_STORE
-        stores, daily_stores = arrays.named_stores(self.model), daily.named_stores(self.daily.model)
-        for name in daily_stores.dtype.names or ():
-            stores[name][rows] = daily_stores[name][rows]
+        arrays.stores[rows] = self.model.physics.layout.initial
+        daily_stores = [store.name for store in self.daily.model.physics.process.stores]
+        for place, store in enumerate(self.model.physics.process.stores):
+            if store.name in daily_stores:
+                arrays.stores[rows, :, place] = daily.stores[rows, :, daily_stores.index(store.name)]
         arrays.in_transit[rows] = 0.0
-        self._transfer(first, last, daily.h, daily.c, arrays.h, arrays.c, self._transfer_weights)
+        states = (daily.network["h"], daily.network["c"], arrays.network["h"], arrays.network["c"])
+        self._transfer(first, last, *states, self._transfer_weights)
         self._run_through(first, last, self.windows.last_hours(rows, now, self.coupling.hours))
         arrays.budget[rows] = budget
-        self.windows.reanchored[rows] += arrays.storage(rows) - before
+        self.windows.reanchored[rows] += arrays.storage(self.model, rows) - before
+
+
+def _sums_of_what_is_not_simulated(model: DeltaModel) -> list[tuple[int, int]]:
+    """Places of the sums of the budget to which forcing goes that is not simulated, with that of the forcing: it enters and is cut off."""
+    columns, process = budget_columns(model), model.physics.process
+    clipped = [columns.index(flux.name) for flux in process.fluxes if flux.balance == "clipping"][:1]
+    entering = [(columns.index(one.label), place) for place, one in enumerate(process.forcings) if one.enters]
+    return [*entering, *((place, forcing) for place in clipped for _, forcing in entering)]
 
 
 def _alike(values: Array, first: int, last: int) -> list[tuple[int, int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -62,14 +62,24 @@ def transfer_states(first: int, last: int, daily_h: Array, daily_c: Array, h: Ar
     _transfer(daily_c[first:last], weights.c, weights.c_bias, c[first:last])
 
 
-def gather_days(first: int, last: int, place: int, hour_window: Array, day: Array) -> None:
-    """Write the day (last - first, 3) whose first hour is at ``place`` of the windows of hours: depths summed, temperature averaged."""
+#: How the hours of a day become one value, as :func:`gather_days` knows it.
+AGGREGATES: Final = ("sum", "mean", "min", "max")
+
+
+def gather_days(first: int, last: int, place: int, hour_window: Array, aggregates: Array, day: Array) -> None:
+    """Write the day (last - first, F) whose first hour is at ``place`` of the windows of hours (N, ·, F).
+
+    ``aggregates`` (F,) are places in :data:`AGGREGATES`.
+    """
     for i in range(first, last):
-        for j in range(3):
-            total = 0.0
+        for j in range(day.shape[1]):
+            hours = hour_window[i, place : place + HOURS_PER_DAY, j]
+            total, least, largest = 0.0, np.float64(hours[0]), np.float64(hours[0])
             for hour in range(HOURS_PER_DAY):
-                total += hour_window[i, place + hour, j]
-            day[i - first, j] = total / HOURS_PER_DAY if j == 1 else total
+                total += hours[hour]
+                least, largest = min(least, np.float64(hours[hour])), max(largest, np.float64(hours[hour]))
+            how = aggregates[j]
+            day[i - first, j] = total if how == 0 else total / HOURS_PER_DAY if how == 1 else least if how == 2 else largest
 
 
 @cache

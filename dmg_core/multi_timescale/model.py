@@ -12,11 +12,11 @@ from dmg_core.attributes import needed_attributes
 from dmg_core.checkpoint import Moments, MultiTimescaleCheckpoint, MultiTimescaleSettings, read_multi_timescale
 from dmg_core.checkpoint.config import ModelSettings
 from dmg_core.model import DeltaModel, torch_dtype
+from dmg_core.models import PROCESS_MODELS
 from dmg_core.networks import DailyHalf, HourlyHalf, LstmMlpModel, MlpModel, StackLstmMlpModel
 from dmg_core.normalization import Normalizer
-from dmg_core.parameters import VARIANTS
-from dmg_core.physics.hbv import HbvState
-from dmg_core.physics.members import PHYSICS
+from dmg_core.physics import PhysicsState
+from dmg_core.physics.making import make_physics
 
 
 class MultiTimescaleModel(nn.Module):
@@ -62,40 +62,41 @@ class MultiTimescaleModel(nn.Module):
         days: Tensor,
         hours: Tensor,
         attributes: Tensor,
-        upstream_area: Tensor | None = None,
-        elevation: Tensor | None = None,
-    ) -> tuple[dict[str, Tensor], HbvState]:
+        *places: Tensor | None,
+        **site: Tensor,
+    ) -> tuple[dict[str, Tensor], PhysicsState]:
         """Run days from nothing, then the hours that follow.
 
         Parameters
         ----------
-        days : Tensor, shape (D, B, 3)
-            Precipitation (mm/d), temperature (°C), potential evapotranspiration (mm/d); its dtype is that of the physics.
-        hours : Tensor, shape (T, B, 3)
-            Precipitation (mm/h), temperature (°C), potential evapotranspiration (mm/h) of the hours after the last day.
+        days : Tensor, shape (D, B, F)
+            Forcings of days; its dtype is that of the physics.
+        hours : Tensor, shape (T, B, F)
+            Forcings of the hours after the last day.
         attributes : Tensor, shape (B, A)
             In the order of the settings' attributes.
-        upstream_area, elevation : Tensor, shape (B,), optional
-            km² and m; by default the attributes of that name.
+        *places, **site : Tensor, shape (B,)
+            What the equations read of the catchments, in declared order or by symbol; by default the attributes that the settings name.
 
         Returns
         -------
         dict of str to Tensor (T, B)
-            All of :data:`dmg_core.physics.hbv.OUTPUTS` of the hourly model, mm/h and mm.
-        HbvState
+            All outputs of the hourly model.
+        PhysicsState
             Where its stores end.
         """
         catchments = days.shape[1]
-        network_state, state = self.daily.lstm.initial_state(catchments), self.daily.physics.initial_state(catchments, days)
-        _, state, network_state = self.daily.go_on(days, attributes, network_state, state, upstream_area, elevation)
-        first = self.network.transfer(network_state), self.first_hourly_state(state)
-        outputs, state, _ = self.hourly.go_on(hours, attributes, *first, upstream_area, elevation)
+        network_state, state = self.daily.stepped.initial_state(catchments), self.daily.physics.initial_state(catchments, days)
+        _, state, network_state = self.daily.go_on(days, attributes, network_state, state, *places, **site)
+        network_state, state = self.network.transfer(network_state), self.first_hourly_state(state)
+        outputs, state, _ = self.hourly.go_on(hours, attributes, network_state, state, *places, **site)
         return outputs, state
 
-    def first_hourly_state(self, state: HbvState) -> HbvState:
+    def first_hourly_state(self, state: PhysicsState) -> PhysicsState:
         """Turn the daily model's last stores into the hourly model's first ones; stores that it alone has start from nothing."""
-        physics, stores = self.hourly.physics, self.hourly.physics.stores_from(state.stores)
-        return physics.initial_state(stores.SP.shape[0], stores.SP)._replace(stores=stores)
+        physics = self.hourly.physics
+        stores = physics.stores_from(self.daily.physics, state.stores)
+        return physics.initial_state(len(stores), stores)._replace(stores=stores)
 
 
 def build_multi_timescale_model(checkpoint: MultiTimescaleCheckpoint, dtype: str | torch.dtype = "float32") -> MultiTimescaleModel:
@@ -134,7 +135,7 @@ def build_stacked_network(settings: MultiTimescaleSettings, dropout: float = 0.0
     """Make a network of the sizes that the settings say, with weights as torch draws them."""
     daily, hourly = settings.daily, settings.hourly
     inputs, attributes, use_in_proj = len(daily.forcings) + len(daily.attributes), len(daily.attributes), settings.use_in_proj
-    (dynamic, static), (_, hourly_static) = (VARIANTS[half.physics].split(half.dynamic) for half in (daily, hourly))
+    (dynamic, static), (_, hourly_static) = (PROCESS_MODELS[half.physics].split(half.dynamic) for half in (daily, hourly))
     ann = _mlp(attributes, len(static) * daily.nmul, daily, dropout)
     ann1 = _mlp(attributes, len(hourly_static) * hourly.nmul, hourly, dropout)
     ann2 = MlpModel(len(settings.routing_attributes), 3, settings.routing_hidden_size, dropout)
@@ -153,7 +154,7 @@ def _mlp(attributes: int, outputs: int, half: ModelSettings, dropout: float) -> 
 
 
 def _half(settings: ModelSettings, network: LstmMlpModel, forcings: Moments, attributes: Normalizer) -> DeltaModel:
-    physics = PHYSICS[settings.physics](nmul=settings.nmul, dynamic=settings.dynamic, routing=False, nearzero=settings.nearzero)
+    physics = make_physics(settings, routing=False)
     return DeltaModel(settings, network, physics, _normalizer(settings.forcings, forcings), attributes)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from dmg_core.forcing import FORCING
 from dmg_core.multi_timescale.coupling import HOURS_PER_DAY, Coupling
 
 Array = npt.NDArray[Any]
@@ -23,10 +22,10 @@ class Windows:
 
     Attributes
     ----------
-    hour_window : ndarray, shape (N, hours + 24, 3)
-        Precipitation (mm), temperature (°C), potential evapotranspiration (mm): the hours that the hourly model runs through, and the
+    hour_window : ndarray, shape (N, hours + 24, F)
+        Forcings of the hourly model: the hours that the hourly model runs through, and the
         present day.
-    day_window : ndarray, shape (N, days, 3)
+    day_window : ndarray, shape (N, days, F)
         The same of the days before them; no days where the daily model goes on from its own state.
     hours_seen : ndarray of int64, shape (N,)
         Hours taken in.
@@ -43,12 +42,12 @@ class Windows:
     reanchored: Array
 
     @classmethod
-    def allocate(cls, coupling: Coupling, precision: np.dtype[Any], capacity: int) -> Windows:
-        """Windows of ``capacity`` catchments that have seen nothing."""
+    def allocate(cls, coupling: Coupling, forcings: int, precision: np.dtype[Any], capacity: int) -> Windows:
+        """Windows of ``capacity`` catchments that have seen nothing of so many forcings."""
         days = coupling.days if coupling.starts_afresh else 0
         return cls(
-            hour_window=np.zeros((capacity, coupling.hours + HOURS_PER_DAY, len(FORCING)), precision),
-            day_window=np.zeros((capacity, days, len(FORCING)), precision),
+            hour_window=np.zeros((capacity, coupling.hours + HOURS_PER_DAY, forcings), precision),
+            day_window=np.zeros((capacity, days, forcings), precision),
             hours_seen=np.zeros(capacity, np.int64),
             day_begun=np.full(capacity, -1, np.int64),
             reanchored=np.zeros(capacity),
@@ -56,27 +55,28 @@ class Windows:
 
     def grow(self, coupling: Coupling, capacity: int) -> None:
         """Make room for ``capacity`` catchments, keeping the present ones."""
-        larger, present = Windows.allocate(coupling, self.hour_window.dtype, capacity), len(self.hours_seen)
+        _, _, forcings = self.hour_window.shape
+        larger, present = Windows.allocate(coupling, forcings, self.hour_window.dtype, capacity), len(self.hours_seen)
         for name, array in vars(larger).items():
             array[:present] = getattr(self, name)
             setattr(self, name, array)
 
     def take_hours(self, rows: slice, now: int, series: Array) -> None:
-        """Take in hours (T, n, 3) of one day, which begin when ``now`` hours have been seen."""
+        """Take in hours (T, n, F) of one day, which begin when ``now`` hours have been seen."""
         place = now % self.hour_window.shape[1]
         self.hour_window[rows, place : place + len(series)] = series.transpose(1, 0, 2)
         self.hours_seen[rows] += len(series)
 
     def last_hours(self, rows: slice, now: int, count: int) -> Array:
-        """Give the last ``count`` hours before ``now``, (count, n, 3)."""
+        """Give the last ``count`` hours before ``now``, (count, n, F)."""
         return _in_order(self.hour_window[rows], now, count)
 
     def last_days(self, rows: slice, days_passed: int) -> Array:
-        """Give all days of the window (days, n, 3), the last one being day ``days_passed - 1``."""
+        """Give all days of the window (days, n, F), the last one being day ``days_passed - 1``."""
         return _in_order(self.day_window[rows], days_passed, self.day_window.shape[1])
 
 
 def _in_order(ring: Array, end: int, count: int) -> Array:
-    """Give the last ``count`` items before ``end`` of rings (n, length, 3), as (count, n, 3)."""
+    """Give the last ``count`` items before ``end`` of rings (n, length, F), as (count, n, F)."""
     places = np.arange(end - count, end) % max(ring.shape[1], 1)
     return np.ascontiguousarray(ring[:, places].transpose(1, 0, 2), np.float64)

@@ -1,12 +1,16 @@
 """Networks that give the parameters of the process equations, with δMG's parameter names."""
 
+from dmg_core.networks.base import Columns, Network, NetworkState, ParameterNetwork, SeriesNetwork, SplitNetwork
 from dmg_core.networks.lstm import LstmModel, LstmNetwork, LstmState
 from dmg_core.networks.lstm_mlp import LstmMlpModel
 from dmg_core.networks.mlp import AnnModel, MlpModel
+from dmg_core.networks.registry import NETWORKS
 from dmg_core.networks.stacked import DailyHalf, HourlyHalf, StackedLstm, StackLstmMlpModel
 
 __all__ = [
+    "NETWORKS",
     "AnnModel",
+    "Columns",
     "DailyHalf",
     "HourlyHalf",
     "LstmMlpModel",
@@ -14,6 +18,11 @@ __all__ = [
     "LstmNetwork",
     "LstmState",
     "MlpModel",
+    "Network",
+    "NetworkState",
+    "ParameterNetwork",
+    "SeriesNetwork",
+    "SplitNetwork",
     "StackLstmMlpModel",
     "StackedLstm",
 ]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from dmg_core.networks.base import Columns, NetworkState, SeriesNetwork
 from dmg_core.networks.linear import Linear, missing_columns
 
 #: Hidden and cell state, each (B, H).
@@ -51,7 +53,7 @@ class Lstm(nn.Module):
         return series[..., own], (h[:, own], c[:, own])
 
 
-class LstmNetwork(nn.Module):
+class LstmNetwork(SeriesNetwork):
     """An input layer, one LSTM layer and an output layer ``linear_out``; subclasses name the first two."""
 
     #: Whether the LSTM reads the input layer through a ReLU.
@@ -70,20 +72,40 @@ class LstmNetwork(nn.Module):
         """The LSTM layer."""
         raise NotImplementedError
 
-    def initial_state(self, catchments: int) -> LstmState:
-        """Zero state for ``catchments`` rows."""
-        zeros = self.linear_out.weight.new_zeros(catchments, self.cell.hidden)
-        return zeros, zeros
+    @property
+    def state_sizes(self) -> Mapping[str, int]:
+        """Hidden and cell state."""
+        return {"h": self.cell.hidden, "c": self.cell.hidden}
 
-    def advance(self, x: Tensor, state: LstmState) -> tuple[Tensor, LstmState]:
+    @property
+    def lstm_form(self) -> LstmNetwork | None:
+        """The network itself, unless a subclass runs otherwise."""
+        runs_as_written = type(self).hidden_series is LstmNetwork.hidden_series and isinstance(self.cell, Lstm)
+        return self if runs_as_written else None
+
+    @torch.no_grad()
+    def ignore_inputs(self, constant: Tensor) -> None:
+        """Set the weights of some inputs to 0."""
+        if self.input_layer is not None:
+            self.input_layer.weight[:, constant] = 0.0
+
+    def advance(self, x: Tensor, state: NetworkState) -> tuple[Tensor, NetworkState]:
         """Run a series (T, B, inputs) from ``state``; returns outputs before any sigmoid (T, B, outputs) and the last state."""
         series, state = self.hidden_series(x, state)
         return self.linear_out(series), state
 
-    def hidden_series(self, x: Tensor, state: LstmState) -> tuple[Tensor, LstmState]:
+    def series(self, x: Tensor, attributes: Tensor, columns: Columns) -> tuple[Tensor, Tensor]:  # noqa: ARG002  # they are among the inputs
+        """Give both kinds of parameters; most outputs are needed for the last step only, and computed for that alone."""
+        hidden, _ = self.hidden_series(x, self.initial_state(x.shape[1]))
+        out, dynamic = self.linear_out, columns.dynamic
+        raw = functional.linear(hidden, out.weight[dynamic], out.bias[dynamic])
+        return torch.sigmoid(raw), torch.sigmoid(out(hidden[-1])[:, columns.static])
+
+    def hidden_series(self, x: Tensor, state: NetworkState) -> tuple[Tensor, NetworkState]:
         """Run a series (T, B, inputs) from ``state``; returns what the last layer reads (T, B, H) and the last state."""
         layer = x if self.input_layer is None else self.input_layer(x)
-        series, state = self.cell(torch.relu(layer) if self.rectified else layer, state)
+        h, c = state
+        series, state = self.cell(torch.relu(layer) if self.rectified else layer, (h, c))
         return self.dropout(series), state
 
     def forward(self, x: Tensor) -> Tensor:

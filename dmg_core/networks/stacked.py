@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from dmg_core.networks.base import NetworkState
 from dmg_core.networks.linear import Linear
-from dmg_core.networks.lstm import Lstm, LstmNetwork, LstmState
+from dmg_core.networks.lstm import Lstm, LstmNetwork
 from dmg_core.networks.lstm_mlp import LstmMlpModel
 from dmg_core.networks.mlp import MlpModel
 
@@ -131,7 +132,7 @@ class StackLstmMlpModel(nn.Module):
         self.h_transfer = Linear(*sizes) if use_transfer else None
         self.c_transfer = Linear(*sizes) if use_transfer else None
 
-    def transfer(self, state: LstmState) -> LstmState:
+    def transfer(self, state: NetworkState) -> NetworkState:
         """Turn the daily LSTM's last state into the hourly LSTM's first one."""
         if self.h_transfer is None or self.c_transfer is None:
             return self.lstm_mlp2.initial_state(state[0].shape[0])

@@ -143,15 +143,14 @@ def _run(model: DeltaModel, data: BasinData, days: slice, warm_up: int) -> tuple
     """Flow (D, B) after the warm-up and parameters (B,), block by block."""
     data = with_inputs(data, model.settings.attributes)
     _tell_far_attributes(model, data)
-    inputs = Inputs(**tensors_of(data, torch.float64))
+    inputs = Inputs(**tensors_of(data, model.physics.process, torch.float64))
     model.eval()
     flows, parameters = [], []
     for start in range(0, len(data.ids), BLOCK):
         block = slice(start, start + BLOCK)
         with torch.no_grad():
-            flows.append(inputs.streamflow(model, days, block, warm_up=warm_up).numpy())
-        places = (inputs.attributes[block], inputs.upstream_area[block], inputs.elevation[block])
-        parameters.append(model.mean_parameters(inputs.forcing[days, block], *places))
+            flows.append(inputs.run(model, model.settings.target, days, block, warm_up=warm_up).numpy())
+        parameters.append(model.mean_parameters(inputs.forcing[days, block], inputs.attributes[block], **inputs.site(block)))
     means = {name: np.concatenate([one[name].double().numpy() for one in parameters]) for name in parameters[0]}
     return np.concatenate(flows, axis=1), means
 

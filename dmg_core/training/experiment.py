@@ -131,6 +131,10 @@ class ModelOptions:
         Forcings and attributes that are log-normalised.
     network : str or None
         In the registry of networks; None takes the one the physics is paired with.
+    target : str or None
+        Output of the process model that is compared with what was observed; None takes the streamflow, or else the first flux.
+    options : dict
+        Options of the process model besides ``nearzero``.
     upstream_area, elevation : str
         Attributes that hold the upstream area (km²) and the mean elevation (m) where the model will be run.
     """
@@ -145,6 +149,8 @@ class ModelOptions:
     dropout: float = attrs.field(default=0.0, validator=_share)
     log_norm: tuple[str, ...] = ()
     network: str | None = None
+    target: str | None = None
+    options: dict[str, Any] = attrs.field(factory=dict)
     upstream_area: str = "uparea"
     elevation: str = "meanelevation"
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from dmg_core.data import READERS, BasinData, Split
 from dmg_core.errors import AttributeTableError, ConfigError
+from dmg_core.models import PROCESS_MODELS
 from dmg_core.training.components import require_options
 from dmg_core.training.experiment import Experiment
 from dmg_core.training.inputs import Inputs, tensors_of
@@ -91,7 +92,7 @@ def make_material(data: BasinData, experiment: Experiment) -> Material:
     return Material(
         ids=data.ids,
         dates=data.dates,
-        **tensors_of(data, dtype),
+        **tensors_of(data, PROCESS_MODELS[experiment.model.physics], dtype),
         learned=train[:, order[:learned_from]],
         judged=validation[:, order],
         statistics=statistics,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-import traceback
-from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from dmg_core.errors import ConfigError, DmgError
+from dmg_core.errors import ConfigError
+from dmg_core.plugins import imported
 from dmg_core.training.experiment import Experiment
 
 
@@ -28,29 +26,13 @@ def import_plugins(experiment: Experiment) -> None:
         If there is no such module, if it fails, or if another module has the name of the file beside the experiment.
     """
     folder = experiment.plugin_folder
-    if experiment.plugins and folder is not None and str(folder) not in sys.path:
-        sys.path.append(str(folder))
     for name in experiment.plugins:
-        module = _imported(name, folder)
+        module = imported(name, () if folder is None else (folder,))
         beside = None if folder is None else _file_of(name, folder)
         if beside is not None and not _is_of(module, beside):
             raise ConfigError(
                 f"plugins: {name} is the module {getattr(module, '__file__', 'of Python itself')}, not {beside}; rename the file"
             )
-
-
-def _imported(name: str, folder: Path | None) -> ModuleType:
-    try:
-        return import_module(name)
-    except DmgError as error:
-        raise ConfigError(f"plugins: {name}: {error}") from error
-    except ModuleNotFoundError as error:
-        where = "" if folder is None else f"; looked for among Python's modules and in {folder}"
-        raise ConfigError(f"plugins: {name} cannot be imported: {error}{where}") from error
-    except Exception as error:  # a module of a user may fail in any way
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        problem = f"{type(error).__name__}: {error}"
-        raise ConfigError(f"plugins: {name} fails when it is imported: {problem} ({place.filename}, line {place.lineno})") from error
 
 
 def _file_of(name: str, folder: Path) -> Path | None:

@@ -21,13 +21,11 @@ from dmg_core.files import written_whole
 from dmg_core.model import DeltaModel, load_model
 from dmg_core.training.experiment import Experiment
 from dmg_core.training.experiment_file import EXPERIMENT_NAME, document_of, read_experiment, write_experiment
-from dmg_core.training.new_model import is_published_form, model_settings, new_model
 from dmg_core.training.statistics import Row
 
 LOG_NAME: Final = "log.csv"
 LAST_NAME: Final = "last.pt"
 MODEL_NAME: Final = "model"
-OWN_WEIGHTS_NAME: Final = "weights.pt"
 VERSIONS_NAME: Final = "versions.json"
 SPLIT_NAME: Final = "split.json"
 #: What results depend on, besides the interpreter.
@@ -114,20 +112,16 @@ class RunFolder:
         return _load(self.last) if self.last.exists() else None
 
     def save_model(self, model: DeltaModel, statistics: dict[str, Row], epoch: int) -> None:
-        """Write the best weights: as a model folder, from which those that were best before go, or, of users' own parts, by themselves."""
-        if not is_published_form(model.settings):
-            self.model.mkdir(exist_ok=True)
-            with written_whole(self.model / OWN_WEIGHTS_NAME) as stream:
-                torch.save({"statistics": statistics, "network": model.network.state_dict()}, stream)
-            return
-        before = set(self.model.glob("*_ep*.pt"))
+        """Write the best weights as a model folder, from which those that were best before go."""
+        before = {file for pattern in ("*_ep*.pt", "*_ep*.safetensors") for file in self.model.glob(pattern)}
         write_checkpoint(self.model, model.settings, statistics, model.network.state_dict(), epoch=epoch)
-        for file in before - {self.model / f"{model.settings.physics.lower()}_ep{epoch}.pt"}:
-            file.unlink()
+        for file in before:
+            if file.stem != f"{model.settings.physics.lower()}_ep{epoch}":
+                file.unlink()
 
 
 def load_trained(folder: Path) -> DeltaModel:
-    """Read a trained model, of published or users' own parts, whose plugins must have been imported.
+    """Read a trained model, of published or users' own parts.
 
     Parameters
     ----------
@@ -139,14 +133,7 @@ def load_trained(folder: Path) -> DeltaModel:
     DmgError
         If there is no model yet, or its files are damaged.
     """
-    model = folder / MODEL_NAME if (folder / MODEL_NAME).is_dir() else folder
-    own = model / OWN_WEIGHTS_NAME
-    if not own.exists():
-        return load_model(model)
-    best, experiment = _load(own), read_experiment(model.parent / EXPERIMENT_NAME)
-    trained = new_model(model_settings(experiment), best["statistics"], experiment.seed)
-    trained.network.load_state_dict(best["network"])
-    return trained.eval()
+    return load_model(folder / MODEL_NAME if (folder / MODEL_NAME).is_dir() else folder)
 
 
 def log_of(folder: Path) -> Path | None:

@@ -14,10 +14,15 @@ from dmg_core.normalization import LOG_OFFSET, MEAN, STD, is_constant
 
 LOGGER = logging.getLogger(__name__)
 
-#: Names of precipitation, temperature and potential evapotranspiration in the statistics of trained models.
-FORCING_NAMES: Final = ("prcp", "tmean", "PET")
+#: Names of forcings in the statistics of trained models, where they are others than their symbols.
+_NAMES: Final = {"P": "prcp", "T": "tmean"}
 
 Row = tuple[float, float, float, float, float, float]
+
+
+def statistic_of(forcing: str) -> str:
+    """Name of a forcing in the statistics of trained models."""
+    return _NAMES.get(forcing, forcing)
 
 
 def training_statistics(data: BasinData, training: NDArray[np.bool_], log_names: Collection[str]) -> dict[str, Row]:
@@ -37,7 +42,7 @@ def training_statistics(data: BasinData, training: NDArray[np.bool_], log_names:
     dict of str to (p10, p90, mean, std, min, max)
         Forcings over these days, attributes over the basins that have any.
     """
-    columns = {name: data.forcing[..., column][training] for column, name in enumerate(FORCING_NAMES)}
+    columns = {statistic_of(name): data.forcing[..., column][training] for column, name in enumerate(data.forcing_names)}
     columns |= {name: data.attributes[training.any(axis=0), column] for column, name in enumerate(data.attribute_names)}
     rows = {name: _row(values, logarithmic=name in log_names) for name, values in columns.items()}
     constant = [f"{name} ({columns[name].flat[0]:g})" for name, row in rows.items() if is_constant(row[MEAN], row[STD])]

@@ -237,7 +237,7 @@ class Trainer:
         """Run the windows of a batch; returns simulated and observed flow on the days of the loss (days, b)."""
         material, sampler = self._material, self._parts.sampler
         days = batch.starts + np.arange(sampler.warm_up + sampler.days)[:, None]
-        simulated = material.streamflow(self._model, days, batch.basins, warm_up=sampler.warm_up)
+        simulated = material.run(self._model, self._model.settings.target, days, batch.basins, warm_up=sampler.warm_up)
         return simulated, self._observed[days[sampler.warm_up :], batch.basins]
 
     def _loss_of(self, batch: Batch) -> Tensor:

@@ -74,7 +74,7 @@ def _score(model: DeltaModel, material: Material, basins: NDArray[np.intp], warm
     first, last = material.validation_days
     before = min(warm_up, first)
     with torch.no_grad():
-        simulated = material.streamflow(model, slice(first - before, last + 1), basins, warm_up=before)
+        simulated = material.run(model, model.settings.target, slice(first - before, last + 1), basins, warm_up=before)
     require_finite_flow(simulated, material, Batch(basins, np.full(len(basins), first - before)), before)
     flow = simulated.double().numpy()
     observed = material.judged[first : last + 1, basins]

@@ -21,6 +21,7 @@ from bmi_dmg import BmiDeltaModel
 from bmi_dmg.checking.preflight import Output
 from bmi_dmg.driver.lifecycle import Variable
 from bmi_dmg.driver.outputs import DATASET, Dataset, OutputSettings
+from bmi_dmg.engine_layout import ENGINE_OUTPUTS
 from bmi_dmg.run_folder.aorc import WELL_KNOWN
 from bmi_dmg.run_folder.hydrofabric import read_divides
 from bmi_dmg.run_folder.realization import TIME_FORMAT
@@ -28,7 +29,6 @@ from bmi_dmg.run_folder.writing import BMI_CONFIGS, FORCING, REALIZATION, Period
 from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
 from dmg_core import Catchment, Engine
 from dmg_core.checkpoint import ModelSettings, write_checkpoint
-from dmg_core.physics.hbv import OUTPUTS as ENGINE_OUTPUTS
 from tests.dmg_core.multi_timescale.factories import write_model as write_multi_timescale_model
 
 FAKES = Path(__file__).parent / "fakes"

@@ -31,7 +31,7 @@ class RecordingEngine:
 
     def __init__(self) -> None:
         self.steps: list[tuple[float, float, float]] = []
-        self.model = SimpleNamespace(physics=SimpleNamespace(variant=SimpleNamespace(steps_per_day=1)))
+        self.model = SimpleNamespace(physics=SimpleNamespace(process=SimpleNamespace(steps_per_day=1)))
 
     def advance(self, row: int, precipitation: float, temperature: float, pet: float) -> np.ndarray:
         """Write down a step."""

@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from bmi_dmg.daily import DailyStepper
+from bmi_dmg.engine_layout import ENGINE_OUTPUTS as OUTPUTS
 from bmi_dmg.variables import HARGREAVES_INPUTS, PENMAN_MONTEITH_INPUTS
 from bmi_dmg.weather import Weather
 from dmg_core import Catchment
 from dmg_core.errors import ForcingError
 from dmg_core.physics import pet
-from dmg_core.physics.hbv import OUTPUTS
 
 MIDNIGHT = datetime(2000, 1, 1)
 

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from bmi_dmg.engine_layout import ENGINE_OUTPUTS as OUTPUTS
 from bmi_dmg.hourly import HourlyStepper
 from bmi_dmg.variables import PENMAN_MONTEITH_INPUTS
 from bmi_dmg.weather import Weather
 from dmg_core import Catchment
 from dmg_core.errors import ForcingError
 from dmg_core.physics import pet
-from dmg_core.physics.hbv import OUTPUTS
 
 START = datetime(2000, 2, 28, 22)
 

@@ -4,6 +4,7 @@ import pytest
 from cf_units import Unit
 from standard_names.standardname import StandardName
 
+from bmi_dmg.engine_layout import ENGINE_OUTPUTS
 from bmi_dmg.variables import (
     HARGREAVES_INPUTS,
     INPUTS,
@@ -14,7 +15,6 @@ from bmi_dmg.variables import (
     OutputVariable,
     raise_unknown,
 )
-from dmg_core.physics.hbv import OUTPUTS as ENGINE_OUTPUTS
 
 VARIABLES = (*PENMAN_MONTEITH_INPUTS, *OUTPUTS)
 

@@ -13,15 +13,14 @@ import torch
 from dmg_core import DeltaModel, Engine
 from dmg_core.checkpoint import Checkpoint, ModelSettings, write_checkpoint
 from dmg_core.model import build_model
+from dmg_core.models import PROCESS_MODELS
 from dmg_core.networks import AnnModel, LstmMlpModel, LstmModel
-from dmg_core.parameters import VARIANTS
-from dmg_core.physics.hbv import Fractions, Hbv, HbvState
-from dmg_core.physics.members import PHYSICS
+from dmg_core.physics import Fractions, Hbv10, Hbv11p, Hbv20, Hbv20Hourly, Hbv21Hourly, Physics, PhysicsState
 
 FloatArray = npt.NDArray[np.float64]
 
 #: All members of the family, by δMG's names.
-FAMILY = tuple(VARIANTS)
+FAMILY = ("Hbv", "Hbv_1_1p", "Hbv_2", "Hbv_2_hourly", "Hbv_2_1_hourly")
 #: Members whose static parameters come from a series.
 FROM_SERIES = ("Hbv", "Hbv_1_1p")
 
@@ -60,7 +59,7 @@ def make_settings(
         nmul=nmul,
         routing=routing,
         nearzero=1e-5,
-        dynamic=tuple(parameter.name for parameter in VARIANTS[physics].split(dynamic)[0]),
+        dynamic=tuple(parameter.name for parameter in PROCESS_MODELS[physics].split(dynamic)[0]),
         forcings=("P", "T", "PET"),
         attributes=attributes,
         log_norm=log_norm,
@@ -72,7 +71,7 @@ def make_settings(
 def make_network(settings: ModelSettings, seed: int) -> LstmModel | LstmMlpModel:
     """Build a network of the right sizes with seeded weights, large enough to spread the parameters over their ranges."""
     inputs, routing = 3 + len(settings.attributes), 2 * settings.routing
-    dynamic, static = (len(part) for part in VARIANTS[settings.physics].split(settings.dynamic))
+    dynamic, static = (len(part) for part in PROCESS_MODELS[settings.physics].split(settings.dynamic))
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         if settings.mlp_hidden_size is None:
@@ -135,7 +134,7 @@ def make_engine(model: DeltaModel, attributes: dict[str, FloatArray], backend: s
     return engine
 
 
-def make_fractions(hbv: Hbv, steps: int, catchments: int, seed: int = 0) -> Fractions:
+def make_fractions(hbv: Physics, steps: int, catchments: int, seed: int = 0) -> Fractions:
     """Parameters anywhere in their ranges, as a network would give them."""
     generator = torch.Generator().manual_seed(seed)
 
@@ -145,20 +144,26 @@ def make_fractions(hbv: Hbv, steps: int, catchments: int, seed: int = 0) -> Frac
     return Fractions(
         dynamic=uniform(steps, catchments, len(hbv.dynamic_parameters), hbv.nmul),
         static=uniform(catchments, len(hbv.static_parameters), hbv.nmul),
-        routing=uniform(catchments, 2) if hbv.routing else None,
+        routing=uniform(catchments, len(hbv.routing.parameters)),
     )
 
 
 def simulate(
-    hbv: Hbv, weather: FloatArray | torch.Tensor, fractions: Fractions, state: HbvState | None = None
-) -> tuple[dict[str, torch.Tensor], HbvState]:
+    hbv: Physics, weather: FloatArray | torch.Tensor, fractions: Fractions, state: PhysicsState | None = None
+) -> tuple[dict[str, torch.Tensor], PhysicsState]:
     """Run any member of the family alike: catchments of 10, 1010, 2010 … km² at 0, 900, 1800 … m."""
     forcing = torch.as_tensor(weather)
     order = torch.arange(forcing.shape[1], dtype=forcing.dtype)
-    site = hbv.site(forcing.shape[1], forcing, 10.0 + 1000.0 * order, 900.0 * order)
+    site = hbv.site(forcing.shape[1], forcing, {"upstream_area": 10.0 + 1000.0 * order, "elevation": 900.0 * order})
     return hbv.simulate(forcing, fractions.dynamic, *hbv.constants(fractions.static, fractions.routing), site, state)
 
 
-def make_hbv(physics: str, **arguments: Any) -> Hbv:
-    """Build a physics module by δMG's name."""
-    return PHYSICS[physics](**arguments)
+def make_hbv(physics: str, **arguments: Any) -> Physics:
+    """Build a member of the family by δMG's name."""
+    return dict(zip(FAMILY, (Hbv10, Hbv11p, Hbv20, Hbv20Hourly, Hbv21Hourly), strict=True))[physics](**arguments)
+
+
+def split_outputs(hbv: Physics, raw: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Dynamic and static parameters of a network whose outputs (T, B, ·), before the sigmoid, are all parameters."""
+    columns = hbv.columns
+    return torch.sigmoid(raw[..., columns.dynamic]), torch.sigmoid(raw[-1][:, columns.static])

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from dmg_core import DeltaModel
-from dmg_core.parameters import VARIANTS
+from dmg_core.models import PROCESS_MODELS
 from tests.dmg_core.factories import FAMILY, FROM_SERIES, FloatArray, make_model
 
 seeds = st.integers(0, 2**31 - 1)
@@ -28,8 +28,7 @@ def weather(steps: int, catchments: int) -> st.SearchStrategy[FloatArray]:
 @st.composite
 def dynamic_parameters(draw: st.DrawFn, physics: str) -> tuple[str, ...]:
     """Names of parameters that vary in time, in any order; 2.0 needs at least one."""
-    variant = VARIANTS[physics]
-    names = [parameter.name for parameter in (*variant.parameters, *([variant.only_when_dynamic] if variant.only_when_dynamic else []))]
+    names = [parameter.name for parameter in PROCESS_MODELS[physics].parameters]
     return tuple(draw(st.lists(st.sampled_from(names), unique=True, min_size=int(physics not in FROM_SERIES), max_size=4)))
 
 

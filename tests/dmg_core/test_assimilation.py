@@ -10,12 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmg_core import Catchment, DeltaModel, Engine
-from dmg_core.assimilation import NETWORK, STORES, read_state, set_state, store_names
+from dmg_core.assimilation import read_state, set_state, stores_by_name
+from dmg_core.models import PROCESS_MODELS
 from tests.dmg_core.factories import FAMILY, make_attributes, make_engine, make_model, make_weather
 from tests.dmg_core.strategies import models, seeds
 
-#: A member of the family that has all of them.
+#: A member of the family that has all stores.
 ALL_STORES = "Hbv_2_1_hourly"
+#: These and the parts of the network's state.
+STORES = tuple(stores_by_name(PROCESS_MODELS[ALL_STORES]))
+NETWORK = ("network_hidden", "network_cell")
 
 #: Outputs that tell the mean of a store over its components.
 STORE_OUTPUTS = {
@@ -39,7 +43,7 @@ def engine() -> Engine:
 
 def _all_but(engine: Engine, row: int) -> list[bytes]:
     """All that is known of the other catchments."""
-    return [array[[other for other in range(len(engine)) if other != row]].tobytes() for array in vars(engine.arrays).values()]
+    return [array[[other for other in range(len(engine)) if other != row]].tobytes() for array in engine.arrays.named.values()]
 
 
 @pytest.mark.parametrize("name", STORES)
@@ -100,8 +104,8 @@ def test_setting_what_is_there_changes_nothing(name: str) -> None:
         for row in range(2):
             set_state(Catchment(touched, row), name, read_state(Catchment(touched, row), name))
     untouched.run(series)
-    for field, array in vars(untouched.arrays).items():
-        assert getattr(touched.arrays, field).tobytes() == array.tobytes(), field
+    for field, array in untouched.arrays.named.items():
+        assert touched.arrays.named[field].tobytes() == array.tobytes(), field
 
 
 def test_set_value_takes_part(engine: Engine) -> None:
@@ -123,10 +127,10 @@ def test_set_value_takes_part(engine: Engine) -> None:
 @pytest.mark.parametrize("name", STORES)
 def test_impossible_stores_are_refused(engine: Engine, name: str, values: list[float]) -> None:
     """A store cannot be made negative or non-finite: the error names catchment, store and values, and nothing changes."""
-    before = [array.tobytes() for array in vars(engine.arrays).values()]
+    before = [array.tobytes() for array in engine.arrays.named.values()]
     with pytest.raises(ValueError, match=rf"catchment 1: {name} cannot be set to \[.*\], expected numbers not below 0 mm"):
         set_state(Catchment(engine, 1), name, np.array(values))
-    assert [array.tobytes() for array in vars(engine.arrays).values()] == before
+    assert [array.tobytes() for array in engine.arrays.named.values()] == before
 
 
 @pytest.mark.parametrize("name", STORES)
@@ -134,7 +138,7 @@ def test_an_emptied_store_may_be_set_to_what_it_holds(engine: Engine, name: str)
     """A store that a step has emptied may be below 0 by rounding, which is no reason to refuse it; set from outside, that is 0."""
     set_state(Catchment(engine, 1), name, np.array([-1e-17, -5e-13]))
     np.testing.assert_array_equal(read_state(Catchment(engine, 1), name), [0.0, 0.0])
-    engine.arrays.named_stores(engine.model)[STORES[name]][1] = -1e-17
+    engine.arrays.stores[1, :, STORES.index(name)] = -1e-17
     set_state(Catchment(engine, 1), name, np.array([-1e-17, -5e-13]))
     np.testing.assert_array_equal(read_state(Catchment(engine, 1), name), [-1e-17, 0.0])
 
@@ -144,7 +148,7 @@ def test_an_emptied_store_may_be_set_to_what_it_holds(engine: Engine, name: str)
 def test_rounding_below_zero_makes_no_water(backend: str, physics: str, name: str) -> None:
     """A store set to less than 0 by rounding gives the fluxes of an empty one, to the last bit."""
     model = make_model(physics)
-    if name not in store_names(model.physics.variant):
+    if name not in stores_by_name(model.physics.process):
         return
     flows = []
     for value in (0.0, -5e-13):
@@ -200,7 +204,13 @@ def test_unknown_name_is_a_key_error(engine: Engine, name: str) -> None:
 def test_a_store_of_another_member_is_a_key_error(name: str) -> None:
     """Members before 2.1 have five stores; there is nothing to read or set in the others."""
     catchment = Catchment(make_engine(make_model("Hbv_2_hourly"), make_attributes(1)), 0)
-    assert store_names(catchment.engine.model.physics.variant) == ("snowpack", "meltwater", "soil_moisture", "upper_zone", "lower_zone")
+    assert tuple(stores_by_name(catchment.engine.model.physics.process)) == (
+        "snowpack",
+        "meltwater",
+        "soil_moisture",
+        "upper_zone",
+        "lower_zone",
+    )
     with pytest.raises(KeyError, match=name):
         read_state(catchment, name)
     with pytest.raises(KeyError, match=name):
@@ -219,7 +229,7 @@ def test_budget_counts_increments(model: DeltaModel, seed: int, data: st.DataObj
     expected = 0.0
     for step in series:
         engine.step(step)
-        name: Any = data.draw(st.sampled_from([*store_names(model.physics.variant), *NETWORK]))
+        name: Any = data.draw(st.sampled_from([*stores_by_name(model.physics.process), *NETWORK]))
         present = read_state(Catchment(engine, 1), name)
         values = np.array(data.draw(st.lists(st.floats(0.0, 500.0), min_size=len(present), max_size=len(present))))
         if name in STORES:

@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmg_core import Catchment, DeltaModel, Engine
-from dmg_core.physics.hbv import OUTPUTS
 from tests.dmg_core.factories import FAMILY, FloatArray, make_attributes, make_engine, make_model, make_weather, subset
 from tests.dmg_core.strategies import cuttings, models, seeds, weather
 
@@ -31,7 +30,7 @@ CUTTING_TOLERANCE = {
 def step_catchments(engine: Engine, piece: FloatArray, order: list[int]) -> Series:
     """Step every catchment by its handle, in this order in every step."""
     handles = [Catchment(engine, row) for row in range(len(engine))]
-    results = {name: np.empty(piece.shape[:2]) for name in OUTPUTS}
+    results = {name: np.empty(piece.shape[:2]) for name in engine.outputs}
     for t, step in enumerate(piece):
         for row in order:
             for name, value in handles[row].step(*step[row]).items():
@@ -42,7 +41,7 @@ def step_catchments(engine: Engine, piece: FloatArray, order: list[int]) -> Seri
 def step_together(engine: Engine, piece: FloatArray) -> Series:
     """Step all catchments at once."""
     steps = [engine.step(step) for step in piece]
-    return {name: np.stack([step[name] for step in steps]) for name in OUTPUTS}
+    return {name: np.stack([step[name] for step in steps]) for name in engine.outputs}
 
 
 def run_in_pieces(engine: Engine, series: FloatArray, pieces: list[tuple[slice, str]], order: list[int]) -> Series:
@@ -55,7 +54,7 @@ def run_in_pieces(engine: Engine, series: FloatArray, pieces: list[tuple[slice, 
             parts.append(step_together(engine, series[cut]))
         else:
             parts.append(step_catchments(engine, series[cut], order))
-    return {name: np.concatenate([part[name] for part in parts]) for name in OUTPUTS}
+    return {name: np.concatenate([part[name] for part in parts]) for name in engine.outputs}
 
 
 def assert_equal(found: Series, expected: Series, tolerance: float, water: float = 1.0) -> None:

@@ -9,7 +9,6 @@ import pytest
 
 from dmg_core import Engine
 from dmg_core.errors import ConfigError
-from dmg_core.physics.kernels import parameter_columns
 from tests.dmg_core.factories import make_attributes, make_engine, make_model, make_weather
 
 STEPS, CATCHMENTS, CHANGED = 40, 3, 1
@@ -22,7 +21,7 @@ def engine_of(physics: str = "Hbv_2", backend: str = "compiled") -> Engine:
 
 def parameter_of(engine: Engine, symbol: str) -> np.ndarray:
     """Values (N, nmul) of a parameter in the last step."""
-    column = parameter_columns(engine.model.physics.variant).index(symbol)
+    column = [parameter.symbol for parameter in engine.model.physics.process.parameters].index(symbol)
     return engine.arrays.parameters[: len(engine), :, column].copy()
 
 
@@ -121,7 +120,7 @@ def test_value_and_multiplier_mean_the_same_in_any_order(name: str, symbol: str,
             for each in (engine, untouched):
                 each.step(np.ones((CATCHMENTS, 3)))
     for each in (engine, untouched):
-        each.arrays.h[:], each.arrays.c[:] = 0.0, 0.0
+        each.arrays.network["h"][:], each.arrays.network["c"][:] = 0.0, 0.0
         each.step(np.ones((CATCHMENTS, 3)))
     stands = value if "value" in order else parameter_of(untouched, symbol)[CHANGED]
     expected = np.clip(stands * (1.5 if "multiplier" in order else 1.0), parameter.low, parameter.high)

@@ -39,6 +39,11 @@ def test_present_dialect_is_read_in_full(hbv20_folder: ModelFolder) -> None:
         "elevation": "meanelevation",
         "pet_method": None,
         "epoch": 100,
+        "options": {},
+        "site": {},
+        "plugins": (),
+        "tape": None,
+        "target": "streamflow",
     }
     assert checkpoint.folder == hbv20_folder.path
     assert checkpoint.statistics == {name: tuple(row) for name, row in hbv20_folder.statistics.items()}

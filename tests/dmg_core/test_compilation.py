@@ -43,11 +43,10 @@ print(kernel(np.arange(4.0)), sum(kernel.stats.cache_hits.values()) if kernel.st
 ENGINE_SCRIPT = """
 import sys
 from dmg_core import Engine
-from dmg_core.backends.compiled_backend import _compiled_advance
 engine = Engine.from_folder(sys.argv[1], backend="compiled")
 (catchment,) = engine.add({name: 1.0 for name in engine.attribute_names})
 flow = catchment.step(5.0, 10.0, 1.0)["streamflow"]
-stats = _compiled_advance(engine.model.physics.variant, "float32").stats
+stats = engine._backend._kernel.stats
 print(sum(stats.cache_hits.values()), sum(stats.cache_misses.values()), flow)
 """
 
@@ -113,16 +112,13 @@ def test_a_second_process_finds_the_engines_kernel(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("module", "what"),
     [
-        ("dmg_core.parameters", "which parameters there are"),
         ("dmg_core.normalization", "the offset before the logarithm"),
         ("dmg_core.networks.kernels", "the network"),
         ("dmg_core.networks.tiles", "its matrix products"),
         ("dmg_core.memory", "how wide they are"),
-        ("dmg_core.physics.columns", "how many components go side by side"),
-        ("dmg_core.physics.equations", "the equations"),
-        ("dmg_core.physics.operations", "what they are built with"),
-        ("dmg_core.physics.hbv", "the order of the outputs"),
-        ("dmg_core.physics.kernels", "routing and budget"),
+        ("dmg_core.equations.groups", "how many components go side by side"),
+        ("dmg_core.equations.primitives", "what equations are made of"),
+        ("dmg_core.equations.stepping", "routing and budget"),
         ("dmg_core.backends.compiled_backend", "the loop"),
     ],
 )
@@ -133,7 +129,7 @@ def test_the_engines_kernel_depends_on_all_it_is_made_of(module: str, what: str)
 
 def test_digest_tells_sources_apart() -> None:
     """The digest depends on the modules and is the same for the same ones."""
-    first, second = import_module("dmg_core.parameters"), import_module("dmg_core.physics.equations")
+    first, second = import_module("dmg_core.memory"), import_module("dmg_core.equations.groups")
     assert digest_of(first, second) == digest_of(first, second)
     assert digest_of(first) != digest_of(first, second)
     assert len(digest_of(first)) == 12

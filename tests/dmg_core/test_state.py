@@ -23,7 +23,6 @@ import dmg_core
 from dmg_core import DeltaModel, Engine
 from dmg_core import state as state_module
 from dmg_core.errors import StateError
-from dmg_core.physics.kernels import parameter_columns
 from dmg_core.state import States
 from tests.dmg_core.factories import FAMILY, FROM_SERIES, make_attributes, make_engine, make_model, make_weather
 from tests.dmg_core.strategies import models, seeds
@@ -539,7 +538,9 @@ def test_a_value_that_is_part_of_a_state(physics: str) -> None:
         for step in steps[::order]:
             step()
         fresh.step(np.ones((1, 3)))
-        assert (fresh.arrays.parameters[0, :, parameter_columns(model.physics.variant).index("FC")] == 345.0).all()
+        assert (
+            fresh.arrays.parameters[0, :, [parameter.symbol for parameter in model.physics.process.parameters].index("FC")] == 345.0
+        ).all()
 
 
 def test_states_from_before_states_remembered(small: States) -> None:

@@ -18,9 +18,9 @@ from dmg_core.checkpoint import (
     MultiTimescaleStatistics,
     write_multi_timescale,
 )
+from dmg_core.models import PROCESS_MODELS
 from dmg_core.multi_timescale import MultiTimescaleModel, build_multi_timescale_model
 from dmg_core.multi_timescale.model import build_stacked_network
-from dmg_core.parameters import VARIANTS
 from dmg_core.physics import pet
 from tests.dmg_core.factories import ATTRIBUTE_RANGES, DYNAMIC, MOMENTS, FloatArray
 from tests.dmg_core.reference import public_humidity, read_arrays
@@ -48,7 +48,7 @@ def make_settings(
 ) -> MultiTimescaleSettings:
     """Settings with short windows; ``parts`` are ``use_in_proj`` and ``use_transfer``."""
     common: dict[str, Any] = {"nmul": nmul, "routing": False, "nearzero": 1e-5, "forcings": ("P", "T", "PET"), "attributes": ATTRIBUTES}
-    common |= {"log_norm": (), "mlp_hidden_size": 6, "dynamic": tuple(p.name for p in VARIANTS["Hbv_2"].split(dynamic)[0])}
+    common |= {"log_norm": (), "mlp_hidden_size": 6, "dynamic": tuple(p.name for p in PROCESS_MODELS["Hbv_2"].split(dynamic)[0])}
     return MultiTimescaleSettings(
         daily=ModelSettings(physics="Hbv_2", network="LstmMlpModel", hidden_size=hidden[0], **common),
         hourly=ModelSettings(physics=physics, network="LstmMlp2Model", hidden_size=hidden[1], **common),

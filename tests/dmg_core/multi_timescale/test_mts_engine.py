@@ -15,8 +15,6 @@ from dmg_core import Catchment, Engine
 from dmg_core.assimilation import read_state
 from dmg_core.errors import AttributeTableError, ConfigError, StateError
 from dmg_core.multi_timescale import Coupling, MultiTimescaleEngine, MultiTimescaleModel
-from dmg_core.physics.hbv import OUTPUTS
-from dmg_core.physics.kernels import parameter_columns
 from tests.dmg_core.factories import FloatArray, make_weather, subset
 from tests.dmg_core.multi_timescale.factories import HOURLY, RANGES, days_of, make_attributes, make_model, mts_case
 from tests.dmg_core.strategies import cuttings
@@ -60,7 +58,8 @@ def engine_of(
 
 def parameters_of(engine: Engine) -> dict[str, float]:
     """Parameters, by symbol, of the first component of the first catchment in the last step."""
-    return dict(zip(parameter_columns(engine.model.physics.variant), engine.arrays.parameters[0, 0].tolist(), strict=True))
+    symbols = [parameter.symbol for parameter in engine.model.physics.process.parameters]
+    return dict(zip(symbols, engine.arrays.parameters[0, 0].tolist(), strict=True))
 
 
 @torch.no_grad()
@@ -72,7 +71,7 @@ def truth(model: MultiTimescaleModel, weather: FloatArray, attributes: dict[str,
     coupling = coupling.with_windows_of(model.settings)
     lag, window, count = coupling.hours, coupling.days, weather.shape[1]
     nothing = model.hourly.lstm.initial_state(count), model.hourly.physics.initial_state(count, hours)
-    outputs, _, _ = model.hourly.go_on(hours, table, *nothing, area)
+    outputs, _, _ = model.hourly.go_on(hours, table, *nothing, upstream_area=area)
     result = {name: values.numpy().copy() for name, values in outputs.items()}
     if coupling.lead_in == "zero":
         for values in result.values():
@@ -83,9 +82,9 @@ def truth(model: MultiTimescaleModel, weather: FloatArray, attributes: dict[str,
         begin = end - window if coupling.daily_mode == "periodic" else 0
         network, state = model.daily.lstm.initial_state(count), model.daily.physics.initial_state(count, hours)
         if end > begin:
-            _, state, network = model.daily.go_on(days[begin:end], table, network, state, area)
+            _, state, network = model.daily.go_on(days[begin:end], table, network, state, upstream_area=area)
         start = model.network.transfer(network), model.first_hourly_state(state)
-        outputs, _, _ = model.hourly.go_on(hours[anchor - lag :], table, *start, area)
+        outputs, _, _ = model.hourly.go_on(hours[anchor - lag :], table, *start, upstream_area=area)
         for name, values in outputs.items():
             result[name][anchor:] = values[lag:].numpy()
     return result
@@ -149,7 +148,7 @@ def test_cutting_anywhere_changes_nothing(coupling: Coupling, dtype: str, cuts: 
     expected = whole.run(weather)
     pieces = engine_of(model, attributes, coupling, threads=threads)
     found = [pieces.run(weather[cut]) for cut in cuts]
-    for name in OUTPUTS:
+    for name in whole.outputs:
         assert np.array_equal(np.concatenate([piece[name] for piece in found]), expected[name]), name
     rows = slice(0, 9)
     assert all(np.array_equal(array, whole.capture(rows)[name]) for name, array in pieces.capture(rows).items())
@@ -206,7 +205,7 @@ def test_restart_in_the_middle_of_a_cycle_is_bitwise(coupling: Coupling, hours: 
     for row in range(3):
         fresh.restore(row, {name: array[row] for name, array in state.items()}, "here")
     found = fresh.run(weather[hours:])
-    assert all(np.array_equal(found[name], expected[name]) for name in OUTPUTS)
+    assert all(np.array_equal(found[name], expected[name]) for name in engine.outputs)
     assert all(np.array_equal(array, engine.budget()[name]) for name, array in fresh.budget().items())
 
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dmg_core.compilation import callable_from_python
-from dmg_core.physics.pet import hargreaves, hargreaves_equation, penman_monteith, penman_monteith_equation
-from dmg_core.physics.scalars import COMPILED
+from dmg_core.equations import compile_scalar
+from dmg_core.physics.pet import hargreaves, penman_monteith
 from tests.dmg_core.reference import dhbv2_case
 
 WATT = 1e6 / 3600.0
@@ -28,9 +28,9 @@ def call(equation: Callable[..., torch.Tensor], *values: float) -> float:
 
 
 @cache
-def compiled(build: Callable[..., Callable[..., float]]) -> Callable[..., float]:
+def compiled(equation: Callable[..., torch.Tensor]) -> Callable[..., float]:
     """Compile an equation once."""
-    compiled_equation: Callable[..., float] = callable_from_python(build(COMPILED))
+    compiled_equation: Callable[..., float] = callable_from_python(compile_scalar(equation))
     return compiled_equation
 
 
@@ -171,7 +171,7 @@ def test_compiled_penman_monteith_equals_the_one_for_tensors(
 ) -> None:
     """Both forms give the same finite number, which is not negative."""
     arguments = (temperature, humidity, longwave, shortwave, pressure, *wind)
-    pet = compiled(penman_monteith_equation)(*arguments)
+    pet = compiled(penman_monteith)(*arguments)
     assert 0.0 <= pet < 10.0
     assert pet == pytest.approx(call(penman_monteith, *arguments), rel=1e-11, abs=1e-14)
 
@@ -188,6 +188,6 @@ def test_compiled_hargreaves_equals_the_one_for_tensors(
 ) -> None:
     """Both forms give the same finite number at all latitudes and on all days, and it is not negative."""
     arguments = (tmin, tmin + spread, tmin + share * spread, latitude, float(day_of_year))
-    pet = compiled(hargreaves_equation)(*arguments)
+    pet = compiled(hargreaves)(*arguments)
     assert 0.0 <= pet < 30.0
     assert pet == pytest.approx(call(hargreaves, *arguments), rel=1e-11, abs=1e-13)

@@ -88,11 +88,11 @@ def test_parameters_are_means_of_what_the_equations_take(physics: str) -> None:
     tensors = [torch.from_numpy(array) for array in (data.forcing, data.attributes, data.upstream_area, data.elevation)]
     values = model.mean_parameters(*tensors)
     table = {parameter.name: parameter for parameter in model.physics.table}
-    routes = ["route_a", "route_b"] if model.physics.routing else []
+    routes = ["route_a", "route_b"] if model.physics.routing.parameters else []
     assert list(values) == [*table, *routes]
     for name, parameter in table.items():
         assert ((values[name] >= parameter.low) & (values[name] <= parameter.high)).all()
-    (dynamic, static, _), _ = model._fractions_and_site(*tensors)
+    (dynamic, static, _), _ = model._fractions_and_site(*tensors[:2], model._named(tuple(tensors[2:]), {}))
     changing, steady = model.physics.dynamic_parameters[0], model.physics.static_parameters[0]
     torch.testing.assert_close(values[changing.name], changing.scale(dynamic[:, :, 0]).mean(dim=(0, 2)), check_dtype=False)
     torch.testing.assert_close(values[steady.name], steady.scale(static[:, 0]).mean(dim=1), check_dtype=False)

@@ -1,0 +1,42 @@
+"""Functions of a few numbers as machine code, from ordinary PyTorch functions."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from dmg_core.equations.lowering import Operand
+from dmg_core.equations.source import Code, function_of, statements_of, write_forward
+from dmg_core.equations.tape import trace_function
+from dmg_core.equations.writer import Writer
+
+
+def compile_scalar(function: Callable[..., Any]) -> Any:
+    """Compile a function of tensors for compiled functions that call it with single numbers.
+
+    Exponential and logarithm are the library's: there is nothing to vectorise. Python calls the result through
+    :func:`~dmg_core.compilation.callable_from_python` alone.
+
+    Parameters
+    ----------
+    function : callable
+        Takes positional arguments and returns one tensor.
+
+    Returns
+    -------
+    callable
+        For compiled functions; its name tells its content.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be traced (:func:`~dmg_core.equations.tape.trace_function`).
+    """
+    names = tuple(inspect.signature(function).parameters)
+    tape, writer = trace_function(function, names), Writer()
+    values: dict[str, Operand] = {name: f"x_{name}" for name in names}
+    (result,) = write_forward(tape, writer, values)
+    statements, _ = statements_of(writer, {"return": result})
+    head = f"def {function.__name__}({', '.join(f'x_{name}' for name in names)}):"
+    return function_of(Code(function.__name__, head, statements, "    "), vectorised=False, inline=True)

@@ -1,0 +1,373 @@
+"""From an ordinary PyTorch function to a list of elementary operations: its tape.
+
+:mod:`torch.fx` runs the function once with stand-ins for its quantities and notes what happens to them; here each noted call becomes
+elementary operations (:mod:`dmg_core.equations.lowering`). Numbers of the model and loops over them are worked out while tracing: what
+reaches the tape are constants. What cannot become a list of operations is refused, with the line of the model and what to write instead.
+"""
+
+from __future__ import annotations
+
+import difflib
+import linecache
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+import torch
+from torch import fx
+from torch.fx.proxy import GraphAppendingTracer
+
+from dmg_core.equations.lowering import Lowering, NoRuleError, Operand, Operation
+from dmg_core.errors import ConfigError, DmgError
+from dmg_core.models.process_model import ProcessModel
+
+#: Folders whose files are not the user's: lines of a model are looked for outside of them.
+_NOT_A_MODEL = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+
+#: What takes a number out of a quantity, and where an equation would have to know the number.
+_NUMBERS = (
+    "needs the number behind a quantity (float(), .item(), math.…, numpy)",
+    "equations are traced before there are numbers: write torch.exp for math.exp, and so on",
+)
+
+
+class Tape(NamedTuple):
+    """A function as elementary operations, in the order of execution.
+
+    An operand is a name, of an input or of an earlier operation, or a constant.
+    """
+
+    name: str
+    """Of the model or function, for messages and names of code."""
+    inputs: tuple[str, ...]
+    """Names of all inputs, in order."""
+    operations: tuple[Operation, ...]
+    """Elementary operations."""
+    results: tuple[Operand, ...]
+    """What the function returns, in order."""
+
+
+class StepTape(NamedTuple):
+    """The tape of a step and what its inputs and results are called; inputs are named ``s_SP``, ``p_BETA``, ``x_P``."""
+
+    tape: Tape
+    """Inputs: stores, parameters, forcings, site; results: stores, then fluxes."""
+    stores: tuple[str, ...]
+    """Names of stores, in declared order."""
+    parameters: tuple[str, ...]
+    """Symbols of parameters, in declared order."""
+    ranges: tuple[tuple[float, float], ...]
+    """Their declared ranges: exponents outside of these are not looked for at zero."""
+    forcings: tuple[str, ...]
+    """Names of forcings, in declared order."""
+    site: tuple[str, ...]
+    """Names of what :meth:`~dmg_core.models.ProcessModel.site` gives, in its order."""
+    fluxes: tuple[str, ...]
+    """Names of fluxes, in declared order."""
+
+
+class Namespace:
+    """Quantities of one kind by name; an unknown name is an error that lists near misses.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model, for messages.
+    letter : str
+        What the namespace is called in the equations: ``s``, ``p`` or ``x``.
+    kind : str
+        What it holds, for messages, such as ``"parameters"``.
+    values : mapping of str to Any
+        The quantities.
+    """
+
+    def __init__(self, model: str, letter: str, kind: str, values: Mapping[str, Any]) -> None:
+        vars(self).update(values, _origin=(model, letter, kind))
+
+    def __getattr__(self, name: str) -> NoReturn:
+        """Refuse a name that is not declared."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        model, letter, kind = vars(self)["_origin"]
+        known = [each for each in vars(self) if each != "_origin"]
+        near = difflib.get_close_matches(name, known, 1, 0.5) or [each for each in known if each.lower() == name.lower()]
+        hint = f"; did you mean {letter}.{near[0]}?" if near else ""
+        listed = ", ".join(known) or "none"
+        raise ConfigError(f"{model}: {_place()}{letter}.{name} is not among the declared {kind}{hint} (declared: {listed})")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse to change a quantity."""
+        model, letter, _ = vars(self)["_origin"]
+        raise ConfigError(f"{model}: {_place()}{letter}.{name} is assigned; give the new value a name and return it")
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A line of a model."""
+
+    file: str
+    number: int
+
+    def __str__(self) -> str:
+        text = linecache.getline(self.file, self.number).strip()
+        return f"{self.file}, line {self.number}{f' ({text})' if text else ''}: "
+
+
+def _line() -> _Line | None:
+    """Line of the model that is being run, seen from the code it calls."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        if not frame.f_code.co_filename.startswith(_NOT_A_MODEL):
+            return _Line(frame.f_code.co_filename, frame.f_lineno)
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
+
+
+def _place() -> str:
+    return str(_line() or "")
+
+
+def _line_of(error: BaseException) -> _Line | None:
+    """Line of the model at which an error came up."""
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if not each.filename.startswith(_NOT_A_MODEL)]
+    return _Line(frames[-1].filename, frames[-1].lineno or 0) if frames else None
+
+
+class _Stand(fx.Proxy):
+    """Stand-in for a quantity; whatever would need its value is refused."""
+
+    tracer: _Tracer
+
+    def _refuse(self, problem: str, remedy: str) -> NoReturn:
+        raise ConfigError(f"{self.tracer.model}: {_place()}{problem}; {remedy}")
+
+    def __bool__(self) -> bool:
+        self._refuse(
+            "decides on the value of a quantity (if, while, and, or, min, max)",
+            "write torch.where(condition, a, b), torch.minimum, torch.maximum, and &, |, ~ for conditions",
+        )
+
+    def __iter__(self) -> Any:
+        self._refuse("loops over the data of a quantity", "a step sees one value of each quantity; loop over Python numbers")
+
+    def __getitem__(self, key: object) -> Any:
+        self._refuse(f"takes part {key!r} of a quantity", "a step sees one value of each quantity: declare each by a name of its own")
+
+    def __setitem__(self, key: object, value: object) -> None:
+        self._refuse("writes into a quantity", "give the new value a name of its own")
+
+    def __len__(self) -> int:
+        self._refuse("asks for the length of a quantity", "a step sees one value of each quantity")
+
+    def __contains__(self, value: object) -> bool:
+        self._refuse("looks into a quantity", "write a comparison")
+
+    def __float__(self) -> float:
+        self._refuse(*_NUMBERS)
+
+    def __int__(self) -> int:
+        self._refuse(*_NUMBERS)
+
+    def __index__(self) -> int:
+        self._refuse(*_NUMBERS)
+
+    def __complex__(self) -> complex:
+        self._refuse(*_NUMBERS)
+
+    def __array__(self, *_: object, **__: object) -> Any:
+        self._refuse(*_NUMBERS)
+
+    def __array_ufunc__(self, *_: object, **__: object) -> Any:
+        self._refuse(*_NUMBERS)
+
+    def __format__(self, _: str) -> str:
+        self._refuse(*_NUMBERS)
+
+    def __abs__(self) -> Any:
+        return torch.abs(self)  # type: ignore[arg-type]  # what fx is for
+
+    def __round__(self, *_: object) -> Any:
+        self._refuse("rounds a quantity by round()", "write torch.round, whose gradient is zero")
+
+
+class _Tracer(GraphAppendingTracer):
+    """Notes what happens to stand-ins, and at which line."""
+
+    def __init__(self, model: str) -> None:
+        super().__init__(fx.Graph())
+        self.model = model
+
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        return _Stand(node, self)
+
+    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
+        node = super().create_node(*args, **kwargs)
+        node.meta["line"] = _line()
+        return node
+
+    def create_arg(self, a: Any) -> Any:
+        if isinstance(a, torch.Tensor):
+            if a.numel() != 1:
+                shape = tuple(a.shape)
+                raise ConfigError(f"{self.model}: {_place()}a constant tensor of shape {shape} is used; constants are single numbers")
+            return a.item()
+        if isinstance(a, np.generic):
+            return a.item()
+        return super().create_arg(a)
+
+
+def trace_function(function: Callable[..., Any], names: Iterable[str], title: str = "") -> Tape:
+    """Trace a function of single quantities.
+
+    Parameters
+    ----------
+    function : callable
+        Takes one quantity for each of ``names``, in order; returns one, or a tuple of them.
+    names : iterable of str
+        What the arguments are called.
+    title : str
+        What the function is called in messages; by default its name.
+
+    Returns
+    -------
+    Tape
+        The function as elementary operations.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be traced; the line and what to write instead are named.
+    """
+    title, names = title or function.__name__, tuple(names)
+    tracer = _Tracer(title)
+    stands = [_input(tracer, name) for name in names]
+    returned = _run(title, lambda: function(*stands))
+    values = returned if isinstance(returned, tuple) else (returned,)
+    return _tape(title, tracer, names, {f"result {i}": value for i, value in enumerate(values)})
+
+
+def trace(model: ProcessModel) -> StepTape:
+    """Trace the step of a process model.
+
+    Parameters
+    ----------
+    model : ProcessModel
+        The model; its options are constants of the tape.
+
+    Returns
+    -------
+    StepTape
+        The step as elementary operations.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be traced, does not return the declared stores and fluxes, or reads what is not declared; model, line, operation and
+        what would be right are named.
+    """
+    title = type(model).__name__
+    stores, fluxes = [store.name for store in model.stores], [flux.name for flux in model.fluxes]
+    symbols, forcings = [parameter.symbol for parameter in model.parameters], [forcing.name for forcing in model.forcings]
+    site = site_names(model)
+    for kind, declared in (("stores", stores), ("parameters", symbols), ("forcings and site", [*forcings, *site]), ("fluxes", fluxes)):
+        doubled = sorted({name for name in declared if declared.count(name) > 1})
+        if doubled:
+            raise ConfigError(f"{title}: {kind} declare {', '.join(doubled)} twice; each needs a name of its own")
+
+    tracer = _Tracer(title)
+
+    def namespace(letter: str, kind: str, declared: Iterable[str]) -> Namespace:
+        return Namespace(title, letter, kind, {name: _input(tracer, f"{letter}_{name}") for name in declared})
+
+    s, p = namespace("s", "stores", stores), namespace("p", "parameters", symbols)
+    x = namespace("x", "forcings and attributes", [*forcings, *site])
+    returned = _run(title, lambda: model.step(s, p, x, model.dt))
+    results = _declared_results(model, returned, stores, fluxes)
+    inputs = (*(f"s_{name}" for name in stores), *(f"p_{name}" for name in symbols), *(f"x_{name}" for name in (*forcings, *site)))
+    tape = _tape(title, tracer, inputs, results)
+    ranges = tuple((parameter.low, parameter.high) for parameter in model.parameters)
+    return StepTape(tape, tuple(stores), tuple(symbols), ranges, tuple(forcings), site, tuple(fluxes))
+
+
+def site_names(model: ProcessModel) -> tuple[str, ...]:
+    """Names of what a model's equations read of a catchment, in the order of its :meth:`~dmg_core.models.ProcessModel.site`.
+
+    Raises
+    ------
+    ConfigError
+        If that method fails for a catchment whose attributes are all 1.
+    """
+    one = {attribute.name: torch.ones(1, dtype=torch.float64) for attribute in model.attributes}
+    try:
+        return tuple(model.site(SimpleNamespace(**one)))
+    except DmgError:
+        raise
+    except Exception as error:
+        line = _line_of(error)
+        raise ConfigError(f"{type(model).__name__}: {line or ''}site() fails for attributes that are all 1: {error}") from error
+
+
+def _input(tracer: _Tracer, name: str) -> fx.Proxy:
+    node = tracer.graph.placeholder(name)
+    node.meta["input"] = name
+    return tracer.proxy(node)
+
+
+def _run(title: str, call: Callable[[], Any]) -> Any:
+    """Run the equations with stand-ins; any error of theirs becomes one that names model and line."""
+    try:
+        return call()
+    except DmgError:
+        raise
+    except Exception as error:
+        line = _line_of(error)
+        raise ConfigError(
+            f"{title}: {line or ''}the equations cannot be traced: {type(error).__name__}: {error}; "
+            "write them with torch's functions of single quantities, or set compiled = False"
+        ) from error
+
+
+def _declared_results(model: ProcessModel, returned: Any, stores: list[str], fluxes: list[str]) -> dict[str, Any]:
+    """Take apart what a step returns: stores, then fluxes, in declared order."""
+    title = type(model).__name__
+    pair = isinstance(returned, tuple) and len(returned) == 2 and all(isinstance(each, Mapping) for each in returned)
+    if not pair:
+        raise ConfigError(f"{title}: step returns {type(returned).__name__}; it returns two mappings, of all stores and of all fluxes")
+    results = {}
+    for kind, declared, given in (("store", stores, returned[0]), ("flux", fluxes, returned[1])):
+        for name in given:
+            if name not in declared:
+                near = difflib.get_close_matches(str(name), declared, 1)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise ConfigError(f"{title}: step returns the {kind} {name!r}, which is not declared{hint}; declare it or leave it out")
+        for name in declared:
+            if name not in given:
+                raise ConfigError(f"{title}: step does not return the declared {kind} {name!r}; return it, or do not declare it")
+            results[f"{kind} {name}"] = given[name]
+    return results
+
+
+def _tape(title: str, tracer: _Tracer, inputs: tuple[str, ...], results: Mapping[str, Any]) -> Tape:
+    """Turn what was noted into elementary operations."""
+    lowering = Lowering()
+    for node in tracer.graph.nodes:
+        if "input" in node.meta:
+            lowering.enter(node, node.meta["input"])
+            continue
+        line = node.meta["line"]
+        try:
+            lowering.add(node, f"{Path(line.file).name}:{line.number}" if line else "")
+        except NoRuleError as error:
+            raise ConfigError(f"{title}: {line or ''}{error}; or set compiled = False, and torch runs the model") from None
+    operands = []
+    for what, value in results.items():
+        node = getattr(value, "node", value)
+        if not isinstance(node, (fx.Node, int, float)) and not (isinstance(node, torch.Tensor) and node.numel() == 1):
+            raise ConfigError(f"{title}: {what} is {type(value).__name__}; a number is expected")
+        operands.append(lowering.number(node if isinstance(node, fx.Node) else float(node)))
+    return Tape(title, inputs, tuple(lowering.operations), tuple(operands))

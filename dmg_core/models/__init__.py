@@ -1,0 +1,17 @@
+"""Process models: what one is (:mod:`dmg_core.models.process_model`), and those that come with the package."""
+
+from dmg_core.models import gr4 as gr4  # these register their models
+from dmg_core.models import hbv as hbv
+from dmg_core.models import hymod as hymod
+from dmg_core.models.layout import Layout
+from dmg_core.models.process_model import (
+    PROCESS_MODELS,
+    Attribute,
+    Flux,
+    Forcing,
+    Parameter,
+    ProcessModel,
+    Store,
+)
+
+__all__ = ["PROCESS_MODELS", "Attribute", "Flux", "Forcing", "Layout", "Parameter", "ProcessModel", "Store"]

@@ -1,0 +1,147 @@
+"""Stores, fluxes, forcings and attributes of the HBV family: their names in the equations, among the outputs and in the BMI.
+
+A member that lacks a process still gives its fluxes, which are zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dmg_core.models.process_model import ROUNDING, Attribute, Flux, Forcing, Store
+
+#: Content of a store of a model that starts from nothing, mm.
+INITIAL_STORE = 0.001
+
+FORCINGS = (
+    Forcing("P", "mm", aggregate="sum", meaning="precipitation"),
+    Forcing("T", "degC", aggregate="mean", meaning="temperature"),
+    Forcing("PET", "mm", aggregate="sum", meaning="potential evapotranspiration"),
+)
+
+ATTRIBUTES = (
+    Attribute("upstream_area", "km2", "area that drains through the catchment"),
+    Attribute("elevation", "m", "mean elevation", required=False),
+)
+
+
+def _store(name: str, output: str, state_name: str, bmi_name: str, meaning: str) -> Store:
+    return Store(name, "mm", meaning, initial=INITIAL_STORE, output=output, bmi_name=bmi_name, state_name=state_name, slack=0.0)
+
+
+#: A step of the daily models leaves no store below nothing: they would take the logarithm of it.
+STORES = (
+    _store("SP", "swe", "snowpack", "snowpack__liquid-equivalent_depth", "snow, without the meltwater it holds"),
+    _store("MW", "meltwater", "meltwater", "snowpack_meltwater__depth", "meltwater held by the snowpack"),
+    _store("SM", "soil_moisture", "soil_moisture", "soil_water__depth", "soil moisture"),
+    _store("SUZ", "upper_zone", "upper_zone", "groundwater_upper_zone__depth", "water in the upper zone"),
+    _store("SLZ", "lower_zone", "lower_zone", "groundwater_lower_zone__depth", "water in the lower zone"),
+)
+
+#: What infiltration excess passes in 2.1.
+EXCESS_STORES = (
+    _store("SIE1", "excess_store_1", "excess_store_1", "infiltration_excess_store_1__depth", "infiltration excess, first store"),
+    _store("SIE2", "excess_store_2", "excess_store_2", "infiltration_excess_store_2__depth", "infiltration excess, second store"),
+)
+
+
+def with_rounding(stores: tuple[Store, ...]) -> tuple[Store, ...]:
+    """Let a step empty stores to the rounding of what they held, as in the hourly models, which lift them with the next one."""
+    return tuple(replace(store, slack=ROUNDING) for store in stores)
+
+
+FLUXES = (
+    Flux(
+        "unrouted_surface_flow",
+        "mm",
+        "near-surface part of the runoff",
+        balance="out",
+        routed=True,
+        bmi_name="land_surface_water__unrouted_surface_runoff_volume_flux",
+        routed_bmi_name="land_surface_water__surface_runoff_volume_flux",
+    ),
+    Flux(
+        "unrouted_interflow",
+        "mm",
+        "interflow part of the runoff",
+        balance="out",
+        routed=True,
+        bmi_name="land_surface_water__unrouted_interflow_volume_flux",
+        routed_bmi_name="land_surface_water__interflow_volume_flux",
+    ),
+    Flux(
+        "unrouted_baseflow",
+        "mm",
+        "groundwater part of the runoff",
+        balance="out",
+        routed=True,
+        bmi_name="land_surface_water__unrouted_baseflow_volume_flux",
+        routed_bmi_name="land_surface_water__baseflow_volume_flux",
+    ),
+    Flux(
+        "aet",
+        "mm",
+        "actual evapotranspiration",
+        balance="out",
+        bmi_name="land_surface_water__evapotranspiration_volume_flux",
+    ),
+    Flux(
+        "recharge",
+        "mm",
+        "water that leaves the soil for the upper zone",
+        bmi_name="soil_water__recharge_volume_flux",
+    ),
+    Flux("soil_excess", "mm", "water beyond field capacity", bmi_name="soil_water__excess_volume_flux"),
+    Flux(
+        "percolation",
+        "mm",
+        "water from the upper to the lower zone",
+        bmi_name="groundwater__percolation_volume_flux",
+    ),
+    Flux(
+        "capillary_rise",
+        "mm",
+        "water from the lower zone into the soil",
+        bmi_name="groundwater__capillary_rise_volume_flux",
+    ),
+    Flux(
+        "regional_exchange",
+        "mm",
+        "groundwater gained from the region",
+        balance="exchange",
+        bmi_name="groundwater__regional_exchange_volume_flux",
+    ),
+    Flux(
+        "infiltration_excess",
+        "mm",
+        "rain that could not infiltrate",
+        bmi_name="land_surface_water__infiltration_excess_volume_flux",
+    ),
+    Flux(
+        "snowpack_outflow",
+        "mm",
+        "meltwater that leaves the snowpack",
+        bmi_name="snowpack__outflow_volume_flux",
+    ),
+    Flux(
+        "evaporation_factor",
+        "1",
+        "actual evapotranspiration as a share of potential, by the wetness of the soil",
+        bmi_name="soil_water__evapotranspiration_factor",
+    ),
+    Flux(
+        "leaked",
+        "mm",
+        "water lost by bounds of stores (negative: created)",
+        balance="clipping",
+        bmi_name="model_water__clipping_volume_flux",
+    ),
+    Flux("rainfall", "mm", "liquid part of the precipitation", bmi_name="atmosphere_water__rainfall_volume_flux"),
+    Flux(
+        "snowfall",
+        "mm",
+        "solid part of the precipitation",
+        bmi_name="atmosphere_water__snowfall_leq-volume_flux",
+    ),
+    Flux("melt", "mm", "snow that melts", bmi_name="snowpack__melt_volume_flux"),
+    Flux("refreezing", "mm", "meltwater that freezes again", bmi_name="snowpack_meltwater__refreezing_volume_flux"),
+)

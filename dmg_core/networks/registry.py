@@ -1,0 +1,86 @@
+"""Networks by name, open to users' own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from dmg_core.errors import ConfigError
+from dmg_core.models import Parameter
+from dmg_core.networks.base import ParameterNetwork
+from dmg_core.networks.lstm import LstmModel
+from dmg_core.networks.lstm_mlp import LstmMlpModel
+from dmg_core.networks.mlp import AnnModel
+from dmg_core.registry import Registry
+from dmg_core.routing import Routing
+
+
+class Sizes(Protocol):
+    """What a network is made by: of :class:`dmg_core.checkpoint.ModelSettings`."""
+
+    @property
+    def forcings(self) -> Sequence[str]:
+        """Names of the forcings."""
+
+    @property
+    def attributes(self) -> Sequence[str]:
+        """Names of the attributes."""
+
+    @property
+    def nmul(self) -> int:
+        """Components."""
+
+    @property
+    def hidden_size(self) -> int:
+        """Width of the part that is stepped."""
+
+    @property
+    def mlp_hidden_size(self) -> int | None:
+        """Width of the part for static parameters."""
+
+
+class Asked(Protocol):
+    """What a network is to give: of :class:`dmg_core.physics.Physics`."""
+
+    @property
+    def table(self) -> tuple[Parameter, ...]:
+        """All parameters."""
+
+    dynamic_parameters: tuple[Parameter, ...]
+    static_parameters: tuple[Parameter, ...]
+    routing: Routing
+
+
+class Maker(Protocol):
+    """Makes a network of settings for a process model."""
+
+    def __call__(self, settings: Sizes, physics: Asked, dropout: float, /) -> ParameterNetwork:
+        """Make it."""
+
+
+#: Networks: ``make(settings, physics, dropout)``.
+NETWORKS: Final[Registry[Maker]] = Registry("network")
+
+
+@NETWORKS.register("LstmModel")
+def lstm_model(settings: Sizes, physics: Asked, dropout: float) -> LstmModel:
+    """Make the network that gives all parameters."""
+    outputs = len(physics.table) * settings.nmul + len(physics.routing.parameters)
+    return LstmModel(len(settings.forcings) + len(settings.attributes), outputs, settings.hidden_size, dropout)
+
+
+@NETWORKS.register("LstmMlpModel")
+def lstm_mlp_model(settings: Sizes, physics: Asked, dropout: float) -> LstmMlpModel:
+    """Make the network that gives dynamic and static parameters apart.
+
+    Raises
+    ------
+    ConfigError
+        If the settings have no size for the part that gives the static ones.
+    """
+    if settings.mlp_hidden_size is None:
+        raise ConfigError("model: an LstmMlpModel needs mlp_hidden_size")
+    inputs, attributes = len(settings.forcings) + len(settings.attributes), len(settings.attributes)
+    lstm = LstmModel(inputs, len(physics.dynamic_parameters) * settings.nmul, settings.hidden_size, dropout)
+    outputs = len(physics.static_parameters) * settings.nmul + len(physics.routing.parameters)
+    return LstmMlpModel(lstm, AnnModel(attributes, outputs, settings.mlp_hidden_size, dropout))
