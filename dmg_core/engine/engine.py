@@ -273,8 +273,9 @@ class Engine(Catchments):
         -------
         dict of str to ndarray (N,)
             Sums of what the process model declares to count (of HBV precipitation, regional exchange, positive: gained, aet, streamflow
-            and leakage by bounds of stores, negative: created, mm), increments (:func:`~dmg_core.engine.state_access.set_state`) and
-            re-anchoring (:meth:`reanchored`), the change of storage (stores, and what is in transit), and the residual, which is rounding alone.
+            and leakage by bounds of stores, negative: created, mm), increments from outside
+            (:func:`~dmg_core.engine.state_access.set_state`), re-anchoring (:meth:`reanchored`), the change of storage (stores, and
+            what is in transit), and the residual, which is rounding alone.
         """
         rows = slice(0, len(self))
         self.catch_up(rows)
