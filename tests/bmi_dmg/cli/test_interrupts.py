@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tests.dmg_core.training.synthetic import make_document
+from tests.dmg_core.learning.synthetic import make_document
 from typer.testing import CliRunner
 
 from bmi_dmg.cli.main import app

@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 from matplotlib.image import imread
-from tests.dmg_core.training.synthetic import YEAR, make_basins, make_experiment
+from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_experiment
 from typer.testing import CliRunner
 
 from bmi_dmg.cli.main import app

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.dmg_core.training.synthetic import make_document, make_experiment
+from tests.dmg_core.learning.synthetic import make_document, make_experiment
 from torch import nn
 
 from dmg_core.checkpoint import ModelSettings

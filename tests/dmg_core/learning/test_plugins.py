@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.dmg_core.training.synthetic import YEAR, make_basins, make_document
+from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_document
 
 from dmg_core.errors import ConfigError
 from dmg_core.learning.evaluation import evaluate_folders
@@ -49,7 +49,7 @@ def write_experiment(folder: Path, name: str, **changes: object) -> Path:
     (folder / f"{name}.py").write_text(LOSS.format(helper=f"{name}_helper", name=name))
     (folder / f"{name}_helper.py").write_text("weight = 2.0\n")
     file = folder / "experiment.yaml"
-    plugins = ["tests.dmg_core.training.synthetic", name]
+    plugins = ["tests.dmg_core.learning.synthetic", name]
     file.write_text(yaml.safe_dump(make_document(plugins=plugins, loss={"name": f"own_{name}"}, epochs=1, **changes)))
     return file
 

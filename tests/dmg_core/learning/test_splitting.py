@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.dmg_core.training.synthetic import make_basins, make_document, make_experiment
+from tests.dmg_core.learning.synthetic import make_basins, make_document, make_experiment
 
 from dmg_core.data import Split
 from dmg_core.errors import ConfigError

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.dmg_core.training.synthetic import make_document
+from tests.dmg_core.learning.synthetic import make_document
 
 from dmg_core.errors import ConfigError
 from dmg_core.learning.experiment_file import read_experiment
