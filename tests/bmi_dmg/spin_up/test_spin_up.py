@@ -21,10 +21,11 @@ from bmi_dmg.driver.run import run
 from bmi_dmg.run_folder.units import converter
 from bmi_dmg.run_folder.writing import BMI_CONFIGS, FORCING
 from bmi_dmg.run_plan.plan import RunFolderError
+from bmi_dmg.spin_up import spin_up as spinup
+from bmi_dmg.spin_up import weather_process
 from bmi_dmg.spin_up.stretches import DAY, Stretch, days_before, repeated, years_before
 from bmi_dmg.spin_up.weather_process import python_executable
 from bmi_dmg.variables import PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
-from bmi_dmg.warm_states import spinup, weather_process
 from bmi_dmg.warm_states.spinup_folder import spin_up_folder
 from dmg_core.engine.state import States
 from dmg_core.errors import ConfigError, DmgError, ForcingError
