@@ -215,7 +215,7 @@ class BmiDeltaModel(ScalarGrid):
     # --- values --------------------------------------------------------------------------------------------------------------------------
 
     def get_value_ptr(self, name: str) -> npt.NDArray[np.float64]:
-        """Return a live view of a variable, shape (1,), always the same; of an hidden one, its present value."""
+        """Return a live view of a variable, shape (1,), always the same; of a hidden one, its present value."""
         place = self._places.get(name)
         if place is None:
             return self._special(name).read()
@@ -239,7 +239,7 @@ class BmiDeltaModel(ScalarGrid):
         return dest
 
     def set_value(self, name: str, src: Array) -> None:
-        """Copy a value into an input variable, or set an hidden one.
+        """Copy a value into an input variable, or set a hidden one.
 
         A name this model does not know is ignored, as ngen's conventions ask; the first time is logged. One that begins as parameters,
         multipliers and states do is meant for this model, and refused.
@@ -369,7 +369,7 @@ class BmiDeltaModel(ScalarGrid):
         raise_unknown(name, UNITS)
 
     def _write(self, name: str, variable: HiddenVariable, src: Array) -> None:
-        """Set an hidden variable; log a refusal, because ngen goes on without a refused parameter, and quiet builds say nothing."""
+        """Set a hidden variable; log a refusal, because ngen goes on without a refused parameter, and quiet builds say nothing."""
         try:
             variable.write(src)
         except Exception as error:

@@ -1,7 +1,7 @@
 """Variables that BMI models keep out of their lists: ngen's mass balance and serialization, and the state as something to read and set.
 
-Each is an :class:`HiddenVariable`: it knows its units and type, can be read and, some of them, set. :class:`Serialization` knows neither the
-model nor torch, only two functions: one captures a state, one restores it.
+Each is a :class:`HiddenVariable`: it knows its units and type, can be read and, some of them, set. :class:`Serialization` knows neither
+the model nor torch, only two functions: one captures a state, one restores it.
 """
 
 from __future__ import annotations
