@@ -3,19 +3,31 @@
 #   make test PYTHON=python3.12       uses another Python (remove .venv first)
 #   make test ARGS="-k hbv -x"        hands arguments to pytest
 #
+#   make newest NEWEST="torch==2.6.*"  the same tests with other versions than the newest
+#
 # On Linux the torch of the default index brings gigabytes of CUDA libraries. PIP_EXTRA_INDEX_URL may name PyTorch's CPU index instead.
 
+SHELL := bash
+.SHELLFLAGS := -o pipefail -ec
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# The demo needs a third of the packages that the tests need; where those are installed it takes them.
+DEMO := $(if $(wildcard $(VENV)/installed),$(VENV),.venv-demo)
+NEW := .venv-newest
+NEWEST ?=
+# What other packages can break: the engine and learning; files, tables, pictures and pages.
+NEWEST_TESTS := tests/dmg_core $(addprefix tests/bmi_dmg/,cli demo evaluation plots preparing report results run_folder warm_states \
+	test_batch.py test_daily.py test_hourly.py test_model_runs.py test_multi_timescale.py test_ngen_conventions.py test_restart.py)
 # Folders are listed too: their time tells that a file was removed.
 SOURCES := $(shell find dmg_core bmi_dmg configs/models -name __pycache__ -prune -o -print)
 
-.PHONY: help test slow demo lint docs wheel lock clean
+.PHONY: help test newest slow demo lint docs wheel lock clean $(NEW)/installed
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make test   run the tests against the installed package"
+	@echo "make newest the same with the newest versions of all packages that it uses"
 	@echo "make demo   write, run and plot a small synthetic example in demo/"
 	@echo "make lint   ruff and mypy"
 	@echo "make docs   build the documentation in site/"
@@ -26,16 +38,18 @@ help:
 
 # Tests are shared out among the cores, one thread each; those that `make slow` runs need the machine for themselves.
 # The packages' folders must not shadow the installed ones: pytest leaves sys.path alone, and safe-path keeps the working folder off it.
-test slow: export PYTHONSAFEPATH := 1
-test slow: export DMG_TEST_INSTALLED := 1
-test: export OMP_NUM_THREADS := 1
+test newest slow: export PYTHONSAFEPATH := 1
+test newest slow: export DMG_TEST_INSTALLED := 1
+test newest: export OMP_NUM_THREADS := 1
 test: $(VENV)/installed
 	$(BIN)/pytest --numprocesses auto $(ARGS)
+newest: $(NEW)/installed
+	$(NEW)/bin/pytest --numprocesses auto -m "not slow and not browser" $(NEWEST_TESTS) $(ARGS)
 slow: $(VENV)/installed
 	$(BIN)/pytest -m slow $(ARGS)
 
-demo: $(VENV)/installed
-	$(BIN)/bmi-dmg demo --out demo
+demo: $(DEMO)/installed
+	$(DEMO)/bin/bmi-dmg demo --out demo
 	@find "$(CURDIR)/demo" -name '*.png' | sed 's/^/Picture: /'
 
 lint: $(VENV)/locked
@@ -59,21 +73,43 @@ lock: $(VENV)/created
 	UV_PYTHON_DOWNLOADS=never UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --upgrade \
 		--python-version 3.10 --all-extras --no-annotate pyproject.toml requirements-dev.in --output-file $(VENV)/lock.txt
 	grep -vE '^(cuda|nvidia|triton)\b' $(VENV)/lock.txt > requirements-dev.lock
+	UV_PYTHON_DOWNLOADS=never UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal \
+		--python-version 3.10 --extra tools --no-annotate --constraint requirements-dev.lock pyproject.toml requirements-demo.in \
+		--output-file $(VENV)/lock.txt
+	grep -vE '^(cuda|nvidia|triton)\b' $(VENV)/lock.txt > requirements-demo.lock
 
 clean:
-	rm -rf $(VENV) demo dist build site .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf $(VENV) .venv-demo $(NEW) demo dist build site .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
-$(VENV)/created:
+# Two Pythons are made alike: one for all work on the project, one for the demo alone.
+$(VENV)/created .venv-demo/created $(NEW)/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=/path/to/python3")'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(@D)
 	@touch $@
+
+# Tells on one line how far pip has come; what is no progress, warnings and errors, comes through on standard error.
+define install_lock
+@echo "Installing the packages of $< in $(@D), once."
+@$(@D)/bin/python -m pip install --disable-pip-version-check --progress-bar off --requirement $< | awk \
+	-v total="$$(grep -cvE '^#' $<)" '/^Collecting/ { printf "\r  %d of at most %d packages ", ++n, total; fflush() } \
+	/^Installing/ { printf "\r  writing %d packages                \n", n }'
+@touch $@
+endef
 
 $(VENV)/locked: requirements-dev.lock $(VENV)/created
-	@echo "Installing the pinned packages; the first time takes minutes."
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.lock
+	$(install_lock)
+
+.venv-demo/locked: requirements-demo.lock .venv-demo/created
+	$(install_lock)
+
+$(VENV)/installed .venv-demo/installed: %/installed: pyproject.toml README.md LICENSE $(SOURCES) %/locked
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
 	@touch $@
 
-$(VENV)/installed: pyproject.toml README.md LICENSE $(SOURCES) $(VENV)/locked
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --force-reinstall .
-	@touch $@
+# What is newest changes without any file here, so it is asked for at every call (.PHONY).
+$(NEW)/installed: $(NEW)/created
+	@echo "Installing the newest packages in $(NEW); the first time takes minutes."
+	$(NEW)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager --force-reinstall --no-deps .
+	$(NEW)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager '.[test]' $(NEWEST)
+	@$(NEW)/bin/python -m pip list --disable-pip-version-check | grep -E '^(bmi-dmg|numba|numpy|pandas|pyarrow|torch) '

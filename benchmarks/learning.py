@@ -22,7 +22,7 @@ from torch import Tensor
 
 from dmg_core.checkpoint import ModelSettings
 from dmg_core.model import DeltaModel
-from dmg_core.physics.members import Hbv11p
+from dmg_core.physics import Hbv11p
 from dmg_core.training.denormals import denormals_as_zero
 from dmg_core.training.new_model import new_model
 
@@ -50,11 +50,11 @@ def physics_run(form: str, options: argparse.Namespace) -> Callable[[], None]:
     )
     dynamic, static, routing = (torch.rand(shape, generator=random).requires_grad_() for shape in (*shapes, (options.basins, 2)))
     forcing = weather(options.days, options.basins)
-    site = hbv.site(options.basins, forcing)
+    site = hbv.site(options.basins, forcing, {})
 
     def run() -> None:
         arguments = (forcing, dynamic, *hbv.constants(static, routing), site)
-        flow = hbv.streamflow(*arguments) if form == "compiled" else hbv.simulate(*arguments)[0]["streamflow"]
+        flow = hbv.series("streamflow", *arguments) if form == "compiled" else hbv.simulate(*arguments)[0]["streamflow"]
         flow.square().mean().backward()
 
     return run

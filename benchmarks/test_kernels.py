@@ -10,15 +10,16 @@ import pytest
 import torch
 
 from dmg_core.compilation import callable_from_python, compiled
+from dmg_core.equations import tape_of
+from dmg_core.equations.groups import LANES, step_dtype
+from dmg_core.equations.stepping import bound_steps
+from dmg_core.models import PROCESS_MODELS
 from dmg_core.networks.activations import sigmoid, tanh
 from dmg_core.networks.tiles import add_product, panels_of
-from dmg_core.parameters import VARIANTS
-from dmg_core.physics.adjoint import Parameters
-from dmg_core.physics.columns import LANES
-from dmg_core.physics.kernels import bound_steps, group_dtype
 
 #: Gates of an LSTM of 64, and what they are sums of.
 GATES, TERMS = 256, 128
+MEMBERS = ("Hbv", "Hbv_1_1p", "Hbv_2", "Hbv_2_hourly", "Hbv_2_1_hourly")
 STEPS = 1000
 
 
@@ -67,25 +68,25 @@ def test_products(benchmark: Any, kind: str, rows: int) -> None:
         benchmark(add_in_tiles, total, values, panels)
 
 
-@pytest.mark.parametrize("physics", VARIANTS)
+@pytest.mark.parametrize("physics", MEMBERS)
 @pytest.mark.benchmark(group=f"{STEPS} steps of {LANES} components")
 def test_equations(benchmark: Any, physics: str) -> None:
     """The HBV equations of a group of components, step after step."""
-    variant = VARIANTS[physics]
-    step, dt = bound_steps(variant), 1.0 / variant.steps_per_day
+    model = PROCESS_MODELS[physics]()
+    tape = tape_of(model)
+    step = bound_steps(tape)
 
     @callable_from_python
     @compiled
     def run(weather: Any, groups: Any) -> None:
         for t in range(weather.shape[0]):
-            step(weather[t : t + 1], LANES, dt, 1e-5, groups)
+            step(weather[t : t + 1], LANES, groups)
 
     rng = np.random.default_rng(1)
     weather = np.stack([rng.gamma(0.3, 10.0, STEPS), rng.normal(10.0, 8.0, STEPS), rng.uniform(0.0, 5.0, STEPS)], axis=-1)
-    groups = np.zeros(1, group_dtype(variant))
+    groups = np.zeros(1, step_dtype(tape))
     groups["stores"] = 0.001
-    groups["parameters"] = 1.0
-    for parameter in variant.parameters:
-        groups["parameters"][:, Parameters._fields.index(parameter.symbol)] = 0.5 * (parameter.low + parameter.high)
+    for place, parameter in enumerate(model.parameters):
+        groups["parameters"][:, place] = 0.5 * (parameter.low + parameter.high)
     run(weather, groups)
     benchmark(run, weather, groups)

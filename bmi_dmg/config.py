@@ -16,7 +16,9 @@ import yaml
 from bmi_dmg.slips import refuse_slips
 from bmi_dmg.variables import INPUTS
 from dmg_core.backends import BACKENDS
+from dmg_core.documents import load_yaml
 from dmg_core.errors import ConfigError
+from dmg_core.ids import legal_id
 from dmg_core.multi_timescale.coupling import LEAD_INS, Coupling
 
 _log = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ SETTINGS: Final = frozenset(
         "backend",
         "initial_state",
         "cold_start_missing",
+        "accept_changes",
         "checkpoint",
         "missing_forcing",
         "spinup",
@@ -58,15 +61,6 @@ DTYPES: Final = ("float32", "float64")
 WARMUP: Final = ("cycle_days", "daily_mode", "daily_warmup_days", "hourly_mode", "hourly_warmup_hours")
 _TIME_FORMATS: Final = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%d %H", "%Y-%m-%d")
 
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C parser where PyYAML was built with it
-    """Leaves times as they are written, so that an error can quote them."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
 
 _warned: set[str] = set()
 
@@ -136,6 +130,8 @@ class BmiConfig:
         Restart file or folder to start from; None to start from nothing.
     cold_start_missing : bool
         Whether a catchment that ``initial_state`` does not have starts from nothing.
+    accept_changes : bool
+        Whether a state that was written for other attributes, or another latitude, is a warning, not an error.
     checkpoint : CheckpointSettings or None
         Restart files to write, if any.
     missing_forcing : str
@@ -160,6 +156,7 @@ class BmiConfig:
     backend: str
     initial_state: Path | None
     cold_start_missing: bool
+    accept_changes: bool
     checkpoint: CheckpointSettings | None
     missing_forcing: str
     spinup: SpinUpSettings | None
@@ -200,7 +197,7 @@ def read_config(path: str | Path) -> BmiConfig:
     values = _read_yaml(file)
     # A setting that is not there may have been misspelled; one that is there may have a neighbour among the attributes.
     refuse_slips(file, (key for key in values if key not in SETTINGS), known=[key for key in SETTINGS if key not in values])
-    catchment_id = str(_required(file, values, "catchment_id"))
+    catchment_id = legal_id(_required(file, values, "catchment_id"), f"{file}: catchment_id", ConfigError)
     latitude = values.get("latitude")
     config = BmiConfig(
         path=file,
@@ -215,6 +212,7 @@ def read_config(path: str | Path) -> BmiConfig:
         backend=_choice(file, values, "backend", "auto", BACKENDS),
         initial_state=_initial_state(file, values),
         cold_start_missing=_truth(file, values, "cold_start_missing"),
+        accept_changes=_truth(file, values, "accept_changes"),
         checkpoint=_checkpoint(file, values.get("checkpoint")),
         missing_forcing=_choice(file, values, "missing_forcing", "error", MISSING_FORCING),
         spinup=_spinup(file, values.get("spinup")),
@@ -241,7 +239,7 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: cannot be read as a BMI configuration: {error}") from error
     try:
-        values = yaml.load(text, Loader=_Loader)  # a safe loader in both forms
+        values = load_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{file}: is not YAML: {error}") from error
     if not isinstance(values, Mapping):
@@ -266,8 +264,8 @@ def _choice(file: Path, values: Mapping[str, Any], key: str, default: str, choic
 
 def _number(file: Path, key: str, value: Any) -> float:
     try:
-        if isinstance(value, bool):
-            raise ValueError("a truth value")
+        if isinstance(value, bool) or "_" in str(value):  # Python reads 1_0 as 10
+            raise ValueError("a truth value, or digits in groups")
         return float(value)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"{file}: {key} is {value!r}, expected a number") from error

@@ -89,6 +89,10 @@ class DailyStepper(Stepper):
         """Arrays that must survive a restart besides the engine's; live."""
         return {**super().own_state(), "day": self._day, "day_sums": self._sums}
 
+    def settings(self) -> dict[str, Array]:
+        """Give the latitude in degrees, where potential evapotranspiration depends on it; see :meth:`bmi_dmg.stepper.Stepper.settings`."""
+        return super().settings() if self.latitude is None else {"latitude": np.array([math.degrees(self.latitude)])}
+
     def step(self) -> npt.NDArray[np.float64] | None:
         """Take in one hour; see :meth:`bmi_dmg.stepper.Stepper.step`."""
         if self._hour_of_day == HOURS_PER_DAY - 1:
@@ -98,14 +102,15 @@ class DailyStepper(Stepper):
         return None
 
     def _complete_day(self) -> npt.NDArray[np.float64] | None:
-        """Take in hour 23 and step the model; an error of either leaves the day as it was."""
-        before, hours = self._day.copy(), self.hours
-        self._take_in(self._add_hour)
-        self.hours = hours  # until the step is done
+        """Take in hour 23 and step the model; an error of either leaves all numbers of the catchment as they were."""
+        row, hours = self._block[self._start : self._start + WIDTH], self.hours
+        before = row.copy()
         try:
+            self._take_in(self._add_hour)
+            self.hours = hours  # until the step is done
             outputs = self._step_model()
         except BaseException:
-            self._day[:] = before
+            row[:] = before
             raise
         clear_day(self._day)
         self.hours = hours + 1

@@ -94,16 +94,18 @@ class MassBalance:
         if self._stepper is None:
             return WaterBudget()
         engine, row = self._stepper.catchment.engine, self._stepper.catchment.row
-        arrays = engine.arrays
-        engine.catch_up(slice(row, row + 1))
-        rain, exchange, evaporated, runoff, leaked, increments = arrays.budget[row].tolist()
+        rows = slice(row, row + 1)
+        with engine.lock:
+            engine.catch_up(rows)
+            rain, exchange, evaporated, runoff, leaked, increments = engine.arrays.budget[row].tolist()
+            change = float(engine.arrays.storage(engine.model, rows)[0] - engine.arrays.initial_storage[row])
+            reanchored = float(engine.reanchored(rows)[0])
         unfinished, unreported, never_simulated = self._stepper.held()
-        change = float(arrays.storage(engine.model, slice(row, row + 1))[0] - arrays.initial_storage[row])
         return WaterBudget(
             precipitation=rain + unfinished + never_simulated,
             regional_exchange=exchange,
             increments=increments,
-            reanchoring=float(engine.reanchored(slice(row, row + 1))[0]),
+            reanchoring=reanchored,
             aet=evaporated,
             runoff=runoff - unreported,
             leaked=leaked + never_simulated,

@@ -26,9 +26,9 @@ from bmi_dmg.row import INPUTS, REPORTED
 from bmi_dmg.scalar_grid import GRID, ScalarGrid
 from bmi_dmg.startup import start
 from bmi_dmg.stepper import Stepper
-from bmi_dmg.unpublished import STATE, parameter_variable, raise_no_such, state_variables
+from bmi_dmg.unpublished import STATE, no_such, parameter_variable, state_variables
 from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS, raise_unknown
-from dmg_core.errors import StateError
+from dmg_core.errors import ConfigError, StateError
 from dmg_core.state import States
 
 Array = npt.NDArray[Any]
@@ -103,7 +103,7 @@ class BmiDeltaModel(ScalarGrid):
         """
         config = read_config(config_file)
         settings, checkpoints = config.checkpoint, None
-        own_id = None if self._stepper is None else self._stepper.catchment.id
+        own_id = None if self._stepper is None else self._stepper.catchment_id
         if settings is not None:
             checkpoints = shared_checkpoints(config, settings, instead_of=own_id)
             checkpoints.require_free(config.catchment_id, instead_of=own_id)
@@ -165,10 +165,10 @@ class BmiDeltaModel(ScalarGrid):
         if stepper is None:
             return
         if checkpoints is not None:
-            checkpoints.leave(stepper.catchment.id)
+            checkpoints.leave(stepper.catchment_id)
         for name, hours in zip(stepper.weather.names, stepper.weather.missing_hours, strict=True):
             if hours:
-                _log.warning("catchment %s: %s was missing in %d hours", stepper.catchment.id, name, hours)
+                _log.warning("catchment %s: %s was missing in %d hours", stepper.catchment_id, name, hours)
 
     @property
     def stepper(self) -> Stepper:
@@ -191,8 +191,7 @@ class BmiDeltaModel(ScalarGrid):
         """
         stepper, checkpoints = self._running("saving a state"), self._checkpoints
         if checkpoints is not None and stepper.hours % checkpoints.every == 0:
-            catchment = stepper.catchment
-            checkpoints.arrive(catchment.engine.identity, catchment.id, stepper.time, stepper.capture())
+            checkpoints.arrive(stepper.catchment.engine.identity, stepper.catchment_id, stepper.time, stepper.capture())
 
     @property
     def hours_between_saves(self) -> int | None:
@@ -203,14 +202,13 @@ class BmiDeltaModel(ScalarGrid):
 
     def _capture(self) -> bytes:
         stepper = self._running("saving a state")
-        catchment = stepper.catchment
-        return states_of(catchment.engine.identity, {catchment.id: (stepper.time, stepper.capture())}).to_bytes()
+        return states_of(stepper.catchment.engine.identity, {stepper.catchment_id: (stepper.time, stepper.capture())}).to_bytes()
 
     def _restore(self, data: bytes, new_window: bool) -> None:
         stepper = self._running("restoring a state")
         states = States.from_bytes(data, where := "serialization_state")
         stepper.catchment.engine.identity.require(states.identity, where)
-        time, state = state_of(states, stepper.catchment.id, where)
+        time, state = state_of(states, stepper.catchment_id, where)
         stepper.restore(state, where)
         stepper.set_clock(time, 0 if new_window else int(state["hours"][0]))
 
@@ -243,12 +241,15 @@ class BmiDeltaModel(ScalarGrid):
     def set_value(self, name: str, src: Array) -> None:
         """Copy a value into an input variable, or set an unpublished one.
 
-        A name this model does not know is ignored, as ngen's conventions ask; the first time is logged.
+        A name this model does not know is ignored, as ngen's conventions ask; the first time is logged. One that begins as parameters,
+        multipliers and states do is meant for this model, and refused.
 
         Raises
         ------
         ValueError
             If ``src`` has not exactly one item, or the variable is an output.
+        ConfigError
+            If there is no parameter, multiplier or state of that name.
         """
         place = self._inputs.get(name)
         if place is None:
@@ -362,8 +363,9 @@ class BmiDeltaModel(ScalarGrid):
             self._refuse(name)
         if name in UNITS:
             raise KeyError(f"{name} is no input with the configured pet_method; inputs are {', '.join(self._inputs)}")
-        if self._stepper is not None:
-            raise_no_such(self._stepper, name)
+        message = None if self._stepper is None else no_such(self._stepper.catchment, name)
+        if message is not None:
+            raise KeyError(message)
         raise_unknown(name, UNITS)
 
     def _write(self, name: str, variable: Unpublished, src: Array) -> None:
@@ -371,7 +373,7 @@ class BmiDeltaModel(ScalarGrid):
         try:
             variable.write(src)
         except Exception as error:
-            catchment = "" if self._stepper is None else f"catchment {self._stepper.catchment.id}: "
+            catchment = "" if self._stepper is None else f"catchment {self._stepper.catchment_id}: "
             _log.error(f"{catchment}set_value({name!r}) is refused: {error}")  # it is raised, too
             raise
 
@@ -383,6 +385,13 @@ class BmiDeltaModel(ScalarGrid):
             raise ValueError(f"{name} is an output and cannot be set; inputs are {', '.join(self._inputs)}")
         elif self._stepper is None:
             self._refuse("set_value")
-        elif name not in _ignored:
+        else:
+            self._ignore_or_refuse(name, no_such(self._stepper.catchment, name))
+
+    def _ignore_or_refuse(self, name: str, refusal: str | None) -> None:
+        if refusal is not None:
+            _log.error("set_value(%r) is refused: %s", name, refusal)  # as in _write
+            raise ConfigError(refusal)
+        if name not in _ignored:
             _ignored.add(name)
             _log.info("set_value(%r) is ignored: no input of this model; inputs are %s", name, ", ".join(self._inputs))

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
+from threading import Lock, RLock
 from typing import Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
@@ -20,6 +21,7 @@ from bmi_dmg.config import BmiConfig, CheckpointSettings
 from dmg_core.errors import ConfigError, StateError
 from dmg_core.identity import Identity
 from dmg_core.state import States, read_times
+from dmg_core.turns import in_turn
 
 Array = npt.NDArray[Any]
 T = TypeVar("T")
@@ -200,6 +202,9 @@ def _files(source: Path) -> list[Path]:
 class Checkpoints:
     """Writes the states of all catchments of a process whenever they have all come to a time that is due.
 
+    States wait for the catchments that lag behind, of as many of the newest times as files are kept, and not more: beyond that the oldest
+    is dropped, which would not be kept either, and a warning names who lags. Threads take turns.
+
     Parameters
     ----------
     folder : Path
@@ -223,7 +228,9 @@ class Checkpoints:
         self._rank = next((f"_rank{os.environ[name]}" for name in _RANK_VARIABLES if os.environ.get(name, "").isdecimal()), "")
         # The processes of a run may be one file apart; each keeps one that all have.
         self._folder, self._keep = folder, max(keep, 2) if self._rank else keep
+        self.lock = RLock()
         self._members: set[str] = set()
+        self._has_dropped = False
         self._arrived: dict[datetime, dict[str, tuple[datetime, Mapping[str, Array]]]] = {}
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -235,10 +242,12 @@ class Checkpoints:
         except OSError as error:
             raise StateError(f"{folder}: restart files cannot be written there: {error}") from error
 
+    @in_turn
     def is_alone(self, catchment_id: str | None) -> bool:
         """Whether no other catchment than this one is waited for."""
         return self._members <= {catchment_id}
 
+    @in_turn
     def require_free(self, catchment_id: str, instead_of: str | None) -> None:
         """Refuse a name that another catchment has than the one that is to be replaced.
 
@@ -250,14 +259,17 @@ class Checkpoints:
         if catchment_id in self._members - {instead_of}:
             raise StateError(f"{self._folder}: two catchments of this process are called {catchment_id}; their states would be one")
 
+    @in_turn
     def join(self, catchment_id: str) -> None:
         """Wait for this catchment, too."""
         self._members.add(catchment_id)
 
+    @in_turn
     def leave(self, catchment_id: str) -> None:
         """Wait for this catchment no longer."""
         self._members.discard(catchment_id)
 
+    @in_turn
     def arrive(self, identity: Identity, catchment_id: str, time: datetime, state: Mapping[str, Array]) -> None:
         """Take the state of a catchment at a time that is due, and write the file if it was the last one.
 
@@ -272,6 +284,21 @@ class Checkpoints:
             states_of(identity, there).write(self._folder / f"state_{time.strftime(_FILE_TIME)}{self._rank}.safetensors")
             self._arrived = {later: states for later, states in self._arrived.items() if later > time}
             self._remove_old()
+        elif len(self._arrived) > self._keep:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        time = min(self._arrived)
+        dropped = self._arrived.pop(time)
+        if not self._has_dropped:
+            lagging = sorted(self._members - dropped.keys())
+            named = ", ".join(lagging[:5]) + (" …" if len(lagging) > 5 else "")
+            _log.warning(
+                "%s: there is no restart file of %s, because %d of %d catchments lag behind (%s): states of the newest %d times wait for "
+                "them, older ones are dropped (told once)",
+                self._folder, time, len(lagging), len(self._members), named, self._keep,
+            )  # fmt: skip
+        self._has_dropped = True
 
     def _remove_old(self) -> None:
         matches = [match for match in _restart_files(self._folder) if (match[2] or "") == self._rank]
@@ -280,6 +307,7 @@ class Checkpoints:
 
 
 _shared: WeakValueDictionary[Path, Checkpoints] = WeakValueDictionary()
+_lock = Lock()
 
 
 def shared_checkpoints(config: BmiConfig, settings: CheckpointSettings, instead_of: str | None) -> Checkpoints:
@@ -311,6 +339,13 @@ def shared_checkpoints(config: BmiConfig, settings: CheckpointSettings, instead_
         "checkpoint.every": settings.every,
         "checkpoint.keep": settings.keep,
     }
+    with _lock:
+        return _shared_writer(config, settings, folder, terms, instead_of)
+
+
+def _shared_writer(
+    config: BmiConfig, settings: CheckpointSettings, folder: Path, terms: dict[str, object], instead_of: str | None
+) -> Checkpoints:
     writer = _shared.get(folder)
     if writer is not None and writer.terms != terms and not writer.is_alone(instead_of):
         differing = ", ".join(f"{key} is {value}, not {writer.terms[key]}" for key, value in terms.items() if value != writer.terms[key])

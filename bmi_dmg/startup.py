@@ -13,7 +13,7 @@ from bmi_dmg.restart import find_state, state_of
 from bmi_dmg.stepper import Stepper
 from bmi_dmg.variables import INPUTS
 from bmi_dmg.weather import Weather
-from dmg_core import Catchment
+from dmg_core import Catchment, Engine
 from dmg_core.errors import ConfigError, StateError
 from dmg_core.models import ProcessModel
 from dmg_core.sharing import shared_engine
@@ -32,10 +32,10 @@ def start(config: BmiConfig) -> Stepper:
         If the configuration, the model folder or the state is wrong. Nothing is left behind then.
     """
     tell_other_start(config)
-    engine = shared_engine(config.model_dir, config.dtype, config.device, config.backend, config.coupling)
+    engine = _engine_of(config)
     check_time_step(config, engine.model.physics.process)
     attributes = config.attributes(engine.attribute_names)
-    (catchment,) = engine.add({name: [value] for name, value in attributes.items()}, [config.catchment_id])
+    (catchment,) = engine.add({name: [value] for name, value in attributes.items()}, [config.catchment_id], repeated=True)
     try:
         stepper = make_stepper(config, catchment)
         if config.initial_state is not None:
@@ -45,18 +45,38 @@ def start(config: BmiConfig) -> Stepper:
 
             spin_up(config, config.spinup, stepper)
     except BaseException:
-        engine.withdraw(catchment)
+        with engine.lock:
+            if catchment.row == len(engine) - 1:  # otherwise another thread has added one since, and the row stays unused
+                engine.withdraw(catchment)
         raise
     return stepper
+
+
+def _engine_of(config: BmiConfig) -> Engine:
+    """Give the engine of a model folder.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be, as with a device that this machine does not have; the configuration is named.
+    """
+    try:
+        return shared_engine(config.model_dir, config.dtype, config.device, config.backend, config.coupling)
+    except ConfigError as error:
+        raise ConfigError(f"{config.path}: {error}") from error
 
 
 def make_stepper(config: BmiConfig, catchment: Catchment) -> Stepper:
     """Give what steps a catchment as its configuration says, from nothing."""
     weather = Weather(config.catchment_id, INPUTS[config.pet_method], config.missing_forcing)
+    stepper: Stepper
     if config.steps_per_day > 1:
-        return HourlyStepper(catchment, weather, config.start_time)
-    latitude = config.latitude if config.pet_method == "hargreaves" else None
-    return DailyStepper(catchment, weather, config.start_time, latitude)
+        stepper = HourlyStepper(catchment, weather, config.start_time)
+    else:
+        latitude = config.latitude if config.pet_method == "hargreaves" else None
+        stepper = DailyStepper(catchment, weather, config.start_time, latitude)
+    stepper.accept_changes = config.accept_changes
+    return stepper
 
 
 def _warm_start(config: BmiConfig, stepper: Stepper) -> None:

@@ -16,6 +16,7 @@ from bmi_dmg.row import CLOCK, REPORTED
 from bmi_dmg.variables import OUTPUTS
 from bmi_dmg.weather import ALL_POSSIBLE, Weather
 from dmg_core import Catchment
+from dmg_core.remembered import described, require_unchanged
 from dmg_core.state import require_like
 
 Array = npt.NDArray[Any]
@@ -49,15 +50,31 @@ class Stepper(ABC):
     ----------
     reported : ndarray
         Values of :data:`bmi_dmg.variables.OUTPUTS`, in their units.
+    accept_changes : bool
+        Whether a state that was written for other attributes, or another latitude, is a warning, not an error.
     factors : ndarray
         What turns the engine's values into those.
     """
 
     # An hour touches no object of a catchment's own besides this one and the BMI's: see bmi_dmg.row.
-    __slots__ = ("_advance", "_block", "_high", "_low", "_origin", "_row", "_start", "catchment", "factors", "reported", "weather")
+    __slots__ = (
+        "_advance",
+        "_block",
+        "_high",
+        "_low",
+        "_origin",
+        "_row",
+        "_start",
+        "accept_changes",
+        "catchment",
+        "factors",
+        "reported",
+        "weather",
+    )
 
     def __init__(self, catchment: Catchment, weather: Weather, start_time: datetime) -> None:
         self.catchment = catchment
+        self.accept_changes = False
         self.weather = weather
         self._advance, self._row = catchment.engine.advance, catchment.row
         self._origin = start_time
@@ -65,6 +82,11 @@ class Stepper(ABC):
         self._low, self._high = weather.limits
         self.reported = weather.row.part(REPORTED, len(OUTPUTS))
         self.factors = _factors(catchment.engine.model.physics.process.steps_per_day)
+
+    @property
+    def catchment_id(self) -> str:
+        """The catchment's id."""
+        return self.weather.catchment_id
 
     @property
     def hours(self) -> int:
@@ -136,7 +158,17 @@ class Stepper(ABC):
         row = self._row
         engine = {name: rows[0] for name, rows in self.catchment.engine.capture(slice(row, row + 1)).items()}
         own = {name: array.copy() for name, array in self.own_state().items()}
-        return {**engine, **own, "hours": np.array([self.hours])}
+        return {**engine, **own, "hours": np.array([self.hours]), **self.settings()}
+
+    def settings(self) -> dict[str, Array]:
+        """Give what a state remembers of the catchment's settings, to tell whether they have changed: its latitude, where that counts."""
+        return {"latitude": np.zeros(0)}
+
+    def _require_unchanged(self, state: Mapping[str, Array], where: str) -> None:
+        for name, now in self.settings().items():
+            before = described(state, name, now.shape, where)
+            if before is not None:
+                require_unchanged([name] * now.size, before, now, where, self.catchment_id, accept=self.accept_changes)
 
     def restore(self, state: Mapping[str, Array], where: str) -> None:
         """Take over what :meth:`capture` gave, but for the clock.
@@ -144,12 +176,13 @@ class Stepper(ABC):
         Raises
         ------
         StateError
-            If something is missing or does not fit; nothing is changed then.
+            If something is missing or does not fit, or the catchment was another; nothing is changed then.
         """
         own = self.own_state()
         for name, array in (*own.items(), ("hours", np.zeros(1, np.int64))):
             require_like(name, state, array, where)
-        self.catchment.engine.restore(self._row, state, where)
+        self._require_unchanged(state, where)
+        self.catchment.engine.restore(self._row, state, where, accept_changes=self.accept_changes)
         for name, array in own.items():
             array[...] = state[name]
 

@@ -52,6 +52,8 @@ class Weather:
 
     Attributes
     ----------
+    catchment_id : str
+        The catchment.
     values : ndarray, shape (n,)
         What the framework has set, NaN before.
     hour : ndarray, shape (3,)
@@ -65,7 +67,7 @@ class Weather:
     """
 
     def __init__(self, catchment_id: str, variables: Sequence[InputVariable], missing: str = "error") -> None:
-        self._catchment_id = catchment_id
+        self.catchment_id = catchment_id
         self._variables = variables
         self._missing = missing
         self.limits = _limits(tuple(variables))
@@ -123,7 +125,7 @@ class Weather:
         if math.isnan(value):
             problem, remedy = "is not set, or NaN", f"; {_REMEDIES[self._missing == 'error']}"
         return ForcingError(
-            f"catchment {self._catchment_id}, {time:%Y-%m-%d %H:%M}: {variable.name} {problem}, "
+            f"catchment {self.catchment_id}, {time:%Y-%m-%d %H:%M}: {variable.name} {problem}, "
             f"expected {variable.low:g} to {variable.high:g} {variable.units}{remedy}"
         )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from threading import RLock
@@ -56,7 +57,7 @@ class Catchments(ABC):
         self.calibration = Calibration(model, self.lock)
         self.attribute_names = needed_attributes(model)
         self._ids: list[str] = []
-        self._names: set[str] = set()
+        self._names: Counter[str] = Counter()
         self._described: list[FloatArray] = []
         self._restored: dict[int, tuple[FloatArray, str]] = {}
         self.arrays = CatchmentArrays.allocate(model, 0)
@@ -77,9 +78,9 @@ class Catchments(ABC):
 
     def __contains__(self, catchment_id: object) -> bool:
         """Whether there is a catchment of that name."""
-        return catchment_id in self._names
+        return self._names[str(catchment_id)] > 0
 
-    def _place(self, attributes: Mapping[str, Any], ids: Iterable[str] | None) -> range:
+    def _place(self, attributes: Mapping[str, Any], ids: Iterable[str] | None, *, repeated: bool) -> range:
         """Add catchments; see :meth:`dmg_core.Engine.add`. Give their rows."""
         values = attribute_table(attributes, self.attribute_names)
         count, first = len(values), len(self)
@@ -87,7 +88,8 @@ class Catchments(ABC):
         if len(names) != count:
             raise AttributeTableError(f"{len(names)} ids for {count} catchments")
         require_finite(values, names, self.attribute_names)
-        self._require_free(names)
+        if not repeated:
+            self._require_free(names)
         if first + count > self.arrays.capacity:
             self.arrays.grow(self.model, max(first + count, 2 * self.arrays.capacity))
             self._bind()
@@ -99,14 +101,12 @@ class Catchments(ABC):
         return range(first, first + count)
 
     def _require_free(self, names: Sequence[str]) -> None:
-        seen: set[str] = set()
-        for name in names:
-            if name in self._names or name in seen:
-                raise CatchmentError(f"there is a catchment {name} already; each needs a name of its own")
-            seen.add(name)
+        for name, times in Counter(names).items():
+            if times > 1 or name in self:
+                raise CatchmentError(f"two catchments would be called {name}; each needs a name of its own")
 
     def _remove_last(self) -> None:
-        self._names.remove(self._ids.pop())
+        self._names[self._ids.pop()] -= 1
         self._described.pop()
         row = len(self)
         self._restored.pop(row, None)

@@ -23,29 +23,32 @@ FORMAT: Final = "sha256"
 
 _DIGEST_SIZE: Final = hashlib.sha256().digest_size
 
-#: How numba finds the folder that NUMBA_CACHE_DIR names, and the others it tries.
-_NamedFolder, *_OTHERS = FunctionCache._impl_class._locator_classes
+#: Of numba: how it keeps a function, finds the folder that NUMBA_CACHE_DIR names, and the others it tries. It has no types for them.
+_config: Any = numba.config
+_Numbas: Any = FunctionCache._impl_class
+_NamedFolder: Any
+_NamedFolder, *_OTHERS = _Numbas._locator_classes
 
 
-class _PreparedFolder(_NamedFolder):  # type: ignore[misc, valid-type]  # numba has no types here
+class _PreparedFolder(_NamedFolder):  # type: ignore[misc]
     """The folder that NUMBA_CACHE_DIR names, where it may only be read: numba itself wants to write into it."""
 
     @classmethod
     def from_function(cls, py_func: Any, py_file: str) -> _PreparedFolder | None:
         """Take the folder if there is compiled code of this function in it."""
-        if not numba.config.CACHE_DIR or not Path(py_file).exists():
+        if not _config.CACHE_DIR or not Path(py_file).exists():
             return None
         self = cls(py_func, py_file)
         return self if any(Path(self.get_cache_path()).glob(f"*.{py_func.__qualname__}-*.nbi")) else None
 
 
-class _Places(FunctionCache._impl_class):  # type: ignore[misc, name-defined]  # nor here
+class _Places(_Numbas):  # type: ignore[misc]
     """Where compiled code is looked for."""
 
     _locator_classes = (_NamedFolder, _PreparedFolder, *_OTHERS)
 
 
-class _CheckedFiles(IndexDataCacheFile):  # type: ignore[misc]  # nor here
+class _CheckedFiles(IndexDataCacheFile):
     """Index and data files of one function, each with a digest in front."""
 
     def _load_index(self) -> dict[Any, str]:
@@ -89,7 +92,7 @@ def _checked_content(path: Path) -> bytes | None:
     return content
 
 
-class CodeCache(FunctionCache):  # type: ignore[misc]  # nor here
+class CodeCache(FunctionCache):
     """Compiled code of one function.
 
     Parameters
@@ -106,12 +109,12 @@ class CodeCache(FunctionCache):  # type: ignore[misc]  # nor here
     _impl_class = _Places
 
     def __init__(self, function: Any) -> None:
-        super().__init__(function)
+        super().__init__(function)  # type: ignore[no-untyped-call]
         self._cache_file = _CheckedFiles(self._cache_path, self._impl.filename_base, self._impl.locator.get_source_stamp())
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep compiled code, if there is room."""
         try:
-            super().save_overload(sig, data)
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
         except OSError as error:
             _log.warning("compiled code cannot be kept in %s and is made anew at every start: %s", self.cache_path, error)

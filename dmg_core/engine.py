@@ -119,7 +119,7 @@ class Engine(Catchments):
         return cls(load_model(folder, dtype), device, backend, threads, reload)
 
     @in_turn
-    def add(self, attributes: Mapping[str, Any], ids: Iterable[str] | None = None) -> list[Catchment]:
+    def add(self, attributes: Mapping[str, Any], ids: Iterable[str] | None = None, *, repeated: bool = False) -> list[Catchment]:
         """Add catchments that start from nothing.
 
         Their static parameters are computed when first needed, together with those of all others that wait.
@@ -130,6 +130,8 @@ class Engine(Catchments):
             Values by name, a table with such columns included; those the model does not need are ignored.
         ids : iterable of str, optional
             Their names, no two alike in an engine; row numbers by default.
+        repeated : bool
+            Whether names may be those of other catchments all the same: several BMI objects can stand for one.
 
         Returns
         -------
@@ -143,7 +145,7 @@ class Engine(Catchments):
         CatchmentError
             If two catchments would have one name.
         """
-        return [Catchment(self, row) for row in self._place(attributes, ids)]
+        return [Catchment(self, row) for row in self._place(attributes, ids, repeated=repeated)]
 
     @in_turn
     def withdraw(self, catchment: Catchment) -> None:

@@ -133,6 +133,7 @@ class DeltaModel(nn.Module):
         self,
         forcing: Tensor | FloatArray,
         attributes: Tensor | FloatArray | Mapping[str, Any],
+        *places: Tensor | FloatArray | None,
         state: PhysicsState | None = None,
         **site: Tensor | FloatArray,
     ) -> tuple[dict[str, Tensor], PhysicsState]:
@@ -144,10 +145,10 @@ class DeltaModel(nn.Module):
             Forcings of the process model in declared order, per step; its dtype is that of the physics.
         attributes : Tensor or ndarray, shape (B, A), or table or mapping of str to array_like (B,)
             In the order of ``settings.attributes``, or by name.
+        *places, **site : Tensor or ndarray, shape (B,)
+            What the equations read of the catchments, in declared order or by symbol; by default the attributes that the settings name.
         state : PhysicsState, optional
             Where the stores start.
-        **site : Tensor or ndarray, shape (B,)
-            What the equations read of the catchments, by symbol; by default the attributes that the settings name.
 
         Returns
         -------
@@ -161,18 +162,18 @@ class DeltaModel(nn.Module):
         AttributeTableError
             If attributes are missing; all are named.
         """
-        weather, traits, places = self._as_tensors(forcing, attributes, site)
-        (dynamic, static, routing), constants = self._fractions_and_site(weather, traits, places)
+        weather, traits, given = self._as_tensors(forcing, attributes, self._named(places, site))
+        (dynamic, static, routing), constants = self._fractions_and_site(weather, traits, given)
         return self.physics.simulate(weather, dynamic, *self.physics.constants(static, routing), constants, state)
 
     def go_on(
-        self, forcing: Tensor, attributes: Tensor, network_state: NetworkState, state: PhysicsState, **site: Tensor
+        self, forcing: Tensor, attributes: Tensor, network_state: NetworkState, state: PhysicsState, *places: Tensor | None, **site: Tensor
     ) -> tuple[dict[str, Tensor], PhysicsState, NetworkState]:
         """Run a series from where the network and the stores stand (models whose static parameters come from the attributes).
 
         Parameters
         ----------
-        forcing, attributes, **site
+        forcing, attributes, *places, **site
             See :meth:`forward`.
         network_state : tuple of Tensor (B, ·)
             State of the network.
@@ -187,7 +188,7 @@ class DeltaModel(nn.Module):
         x, traits = self.network_inputs(forcing, attributes)
         dynamic, network_state = self.dynamic_fractions(x, network_state)
         static, routing = (part.to(forcing.dtype) for part in self.static_fractions(traits))
-        constants = self.physics.site(forcing.shape[1], forcing, self._site(attributes, site))
+        constants = self.physics.site(forcing.shape[1], forcing, self._site(attributes, self._named(places, site)))
         parameters = self.physics.constants(static, routing)
         return (*self.physics.simulate(forcing, dynamic.to(forcing.dtype), *parameters, constants, state), network_state)
 
@@ -195,19 +196,19 @@ class DeltaModel(nn.Module):
         self,
         forcing: Tensor | FloatArray,
         attributes: Tensor | FloatArray | Mapping[str, Any],
-        *,
+        *places: Tensor | FloatArray | None,
         warm_up: int = 0,
         **site: Tensor | FloatArray,
     ) -> Tensor:
         """Run a series for its routed flow alone; see :meth:`series`."""
-        return self.series(TOTAL, forcing, attributes, warm_up=warm_up, **site)
+        return self.series(TOTAL, forcing, attributes, *places, warm_up=warm_up, **site)
 
     def series(
         self,
         output: str,
         forcing: Tensor | FloatArray,
         attributes: Tensor | FloatArray | Mapping[str, Any],
-        *,
+        *places: Tensor | FloatArray | None,
         warm_up: int = 0,
         **site: Tensor | FloatArray,
     ) -> Tensor:
@@ -217,7 +218,7 @@ class DeltaModel(nn.Module):
         ----------
         output : str
             One of the process model's.
-        forcing, attributes, **site
+        forcing, attributes, *places, **site
             See :meth:`forward`.
         warm_up : int
             Steps at the beginning that only fill the stores: no gradient flows through the process equations there.
@@ -232,17 +233,17 @@ class DeltaModel(nn.Module):
         ConfigError
             If there is no such output.
         """
-        weather, traits, places = self._as_tensors(forcing, attributes, site)
-        (dynamic, static, routing), constants = self._fractions_and_site(weather, traits, places)
+        weather, traits, given = self._as_tensors(forcing, attributes, self._named(places, site))
+        (dynamic, static, routing), constants = self._fractions_and_site(weather, traits, given)
         return self.physics.series(output, weather, dynamic, *self.physics.constants(static, routing), constants, warm_up=warm_up)
 
     @torch.no_grad()
-    def mean_parameters(self, forcing: Tensor, attributes: Tensor, **site: Tensor) -> dict[str, Tensor]:
+    def mean_parameters(self, forcing: Tensor, attributes: Tensor, *places: Tensor | None, **site: Tensor) -> dict[str, Tensor]:
         """Physical values of all parameters, as means over the components and, of dynamic ones, over the series.
 
         Parameters
         ----------
-        forcing, attributes, **site
+        forcing, attributes, *places, **site
             See :meth:`forward`.
 
         Returns
@@ -250,12 +251,17 @@ class DeltaModel(nn.Module):
         dict of str to Tensor (B,)
             By the names and in the units of the process model; those of the routing come last.
         """
-        (dynamic, static, routing), _ = self._fractions_and_site(forcing, attributes, site)
+        (dynamic, static, routing), _ = self._fractions_and_site(forcing, attributes, self._named(places, site))
         physics = self.physics
         means = dict(zip((one.name for one in physics.dynamic_parameters), dynamic.mean(dim=(0, 3)).unbind(1), strict=True))
         means |= dict(zip((one.name for one in physics.static_parameters), static.mean(dim=2).unbind(1), strict=True))
         values = {parameter.name: parameter.scale(means[parameter.name]) for parameter in physics.table}
         return values | {one.name: one.scale(column) for one, column in zip(physics.routing.parameters, routing.unbind(1), strict=True)}
+
+    def _named(self, places: tuple[Any, ...], site: Mapping[str, Any]) -> dict[str, Any]:
+        """Name what is given in declared order; None stands for what is not given."""
+        ordered = zip((attribute.name for attribute in self.physics.process.attributes), places, strict=False)
+        return {name: values for name, values in (*ordered, *site.items()) if values is not None}
 
     def _as_tensors(self, forcing: Any, attributes: Any, site: Mapping[str, Any]) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """Take arrays for tensors, and columns of a table for attributes and what the equations read; see :meth:`forward`."""

@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 _log = logging.getLogger(__name__)
 
 #: Names of the arrays in a state.
-ATTRIBUTES: Final = "attributes"
+ATTRIBUTES: Final = "catchment_attributes"
 CALIBRATION: Final = "calibration"
 
 #: Changes that most catchments of a run have in common are told once.

@@ -10,14 +10,12 @@ import json
 import os
 import warnings
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from bmi_dmg.checking.findings import Finding, Findings, Severity, Subject, listing
 from bmi_dmg.checking.ngen_checks import inspect_for_ngen
+from bmi_dmg.checking.package_checks import check_packages
 from bmi_dmg.checking.preflight import NO_CATCHMENTS, RunPlan, inspect_run
 from bmi_dmg.driver.claim import leftovers, running
 from bmi_dmg.driver.lifecycle import finalize_all, working_in
@@ -26,7 +24,6 @@ from bmi_dmg.run_folder.hydrofabric import Catchments
 from bmi_dmg.run_folder.ngen_kinds import NgenKind
 from bmi_dmg.run_folder.realization import ID_TOKEN, Realization, read_realization
 
-DISTRIBUTION: Final = "bmi-dmg"
 REALIZATION_REMEDY: Final = "correct it, or write a new one with 'bmi-dmg prepare'"
 
 
@@ -105,7 +102,7 @@ def _inspect(folder: Path, realization: Realization, findings: Findings, kind: N
         _check_routing(folder, realization, findings)
         if kind is not None:
             inspect_for_ngen(kind, folder, realization, findings)
-    _check_packages(findings)
+    check_packages(findings)
 
 
 def _close(plan: RunPlan) -> None:
@@ -184,33 +181,4 @@ def _check_routing(folder: Path, realization: Realization, findings: Findings) -
             realization.path,
             "add the file, or remove 'routing'",
             variable="routing",
-        )
-
-
-def _check_packages(findings: Findings) -> None:
-    """Note installed packages of other versions than this project needs, and a numpy that ngen refuses."""
-    from packaging.requirements import Requirement
-
-    try:
-        needed = [Requirement(line) for line in metadata.requires(DISTRIBUTION) or ()]
-    except metadata.PackageNotFoundError:  # run from its source
-        needed = []
-    for requirement in needed:
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": ""}):
-            continue
-        version = metadata.version(requirement.name)
-        if not requirement.specifier.contains(version, prereleases=True):
-            findings.warning(
-                "package",
-                f"{requirement.name} is {version} here; {DISTRIBUTION} needs {requirement}",
-                "python",
-                f"install '{requirement}'",
-                variable=requirement.name,
-            )
-    if int(np.__version__.partition(".")[0]) > 1:
-        findings.note(
-            "numpy",
-            f"numpy is {np.__version__} here; ngen as NOAA and NGIAB build it needs numpy 1.26",
-            "python",
-            "none needed to run without ngen; in ngen's environment install numpy<2",
         )

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from bmi_dmg.checking.findings import Findings, Severity, Subject
+from bmi_dmg.run_folder.forcings import open_forcing
 from bmi_dmg.run_folder.hydrofabric import find_geopackage
+from bmi_dmg.run_folder.layouts import forcing_in_fork_layout, is_in_fork_layout
 from bmi_dmg.run_folder.ngen_kinds import NgenKind
 from bmi_dmg.run_folder.realization import FORK_TOKEN, ID_TOKEN, Realization
-from dmg_core.errors import ConfigError
+from dmg_core.errors import DmgError
 
 #: Blocks of the realization about states -> the kinds of ngen that read them.
 READERS: Final = {"serialization": {NgenKind.PR957}, "state_saving": {NgenKind.NGWPC}}
@@ -154,8 +156,6 @@ class _Checks:
             self._note(Severity.ERROR, "ngen-configs", message, f"write {right} in its place", variable="init_config")
 
     def _check_hydrofabric(self, folder: Path) -> None:
-        from bmi_dmg.preparing.for_ngwpc import is_in_fork_layout
-
         subject = Subject("hydrofabric", "config", "put exactly one hydrofabric geopackage into the folder 'config'")
         geopackage = self._findings.attempt(subject, find_geopackage, folder)
         is_fork = None if geopackage is None else self._findings.attempt(subject, is_in_fork_layout, geopackage)
@@ -167,15 +167,12 @@ class _Checks:
 
     def _check_forcing(self) -> None:
         """Note a NetCDF file of the other layout; one that cannot be read is noted elsewhere."""
-        from bmi_dmg.preparing.for_ngwpc import forcing_in_fork_layout
-        from bmi_dmg.run_folder.forcings import open_forcing
-
         settings = self._realization.forcing
         if settings.provider != "NetCDF":
             return
         try:
             open_forcing(settings, []).close()
-        except ConfigError:
+        except DmgError:
             return
         is_fork = forcing_in_fork_layout(settings.path)
         if is_fork is not (self._kind is NgenKind.NGWPC):

@@ -85,5 +85,5 @@ def bench_command(
     if to_stdout:
         typer.echo(document)
     elif json_file is not None:
-        with written_whole(Path(json_file)) as stream:
+        with clean_errors(leaves=f"{json_file} has not been written."), written_whole(Path(json_file)) as stream:
             stream.write(document.encode())

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NoReturn
 
 import typer
 
 from bmi_dmg.cli import logs
+from bmi_dmg.cli.missing import missing_package
 from dmg_core.errors import DmgError
 
 _log = logging.getLogger(__name__)
@@ -20,7 +22,9 @@ INTERRUPTED: Final = 130
 
 @contextmanager
 def clean_errors(status: int = 1, *, leaves: str) -> Iterator[None]:
-    """Print what is wrong with the input as a message, and exit; only errors of the software itself show a traceback.
+    """Print what is wrong with the input or the machine as a message, and exit; only errors of the software itself show a traceback.
+
+    What is wrong with the machine is what the operating system says of a file, and a package that is not installed.
 
     Parameters
     ----------
@@ -32,11 +36,21 @@ def clean_errors(status: int = 1, *, leaves: str) -> Iterator[None]:
     try:
         yield
     except DmgError as error:
-        _tell(f"Error: {error}", str(error))
-        raise typer.Exit(status) from error
+        _fail(str(error), status, error)
+    except ModuleNotFoundError as error:
+        _fail(missing_package(error), status, error)
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # whoever read the output has had enough
+            raise
+        _fail(f"{error.filename}: {error.strerror}" if error.filename is not None else str(error), status, error)
     except KeyboardInterrupt as error:
         _tell(f"Interrupted. {leaves}", f"interrupted: {leaves}")
         raise typer.Exit(INTERRUPTED) from error
+
+
+def _fail(message: str, status: int, error: Exception) -> NoReturn:
+    _tell(f"Error: {message}", message)
+    raise typer.Exit(status) from error
 
 
 def _tell(line: str, record: str) -> None:

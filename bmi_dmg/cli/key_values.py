@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from dmg_core.documents import load_yaml
 from dmg_core.errors import ConfigError
 
 
@@ -34,7 +35,7 @@ def read_key_values(texts: Sequence[str], option: str) -> dict[str, Any]:
         if key in values:
             raise ConfigError(f"{option} {key} is given twice, as {values[key]!r} and as {value.strip()!r}; keep one")
         try:
-            values[key] = yaml.safe_load(value)
+            values[key] = load_yaml(value)
         except yaml.YAMLError as error:
             raise ConfigError(f"{option} {text}: the value is not YAML: {' '.join(str(error).split())}") from error
     return values

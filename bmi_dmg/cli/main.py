@@ -8,7 +8,12 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from bmi_dmg.cli.missing import missing_package
+
+try:
+    import typer
+except ModuleNotFoundError as error:
+    raise SystemExit(f"Error: {missing_package(error)}") from None
 
 from bmi_dmg.cli import logs
 from bmi_dmg.cli.bench_cli import BENCH_HELP, bench_command
@@ -102,9 +107,9 @@ RUN_LEAVES = (
 
 
 OBSERVED_HELP = (
-    "Observed flow: CSV with a column 'time' and columns headed cat-7[mm d-1] or cat-7[m3 s-1], or NetCDF with one variable over time and "
-    "catchment_id. It must be the flow that a catchment itself yields. In a report, columns may also be headed by a gauge that the "
-    "hydrofabric names, 01563500[m3 s-1]: flow of all that drains to it."
+    "Observed flow: CSV with a column 'time' and columns headed cat-7[mm d-1], cat-7[m3 s-1] or any other unit of flow, or NetCDF with one "
+    "variable over time and catchment_id. It must be the flow that a catchment itself yields. In a report, columns may also be headed by a "
+    "gauge that the hydrofabric names, 01563500[m3 s-1]: flow of all that drains to it."
 )
 
 PLOT_HELP = """Draw a folder that has been run.
@@ -233,8 +238,9 @@ kept as realization.json.before-prepare and dhbv2.before-prepare (then -2, -3 â€
 Without --model, the daily model that comes with this package is copied to RUN_FOLDER/models/conus-daily. It was trained on basins of the
 conterminous United States, with attributes that hydrofabric and forcing give; its README.md says how good it is, and where not to trust it.
 
-Attributes come from the table, keyed by divide_id. What it lacks is computed as far as possible: climate indices from the forcing,
-elevation, slope, area and upstream area from the hydrofabric. Soil, vegetation and geology need the table.
+Attributes come from the table, keyed by divide_id. What it lacks, column, row or cell, is computed as far as possible: climate indices
+from the forcing, elevation, slope, area and upstream area from the hydrofabric. Soil, vegetation and geology need the table. A forcing of
+less than a year has no climate: --climate names a table of it, or a longer forcing.
 
 A model folder inside the run folder is named by its relative path, so the whole can be moved, into a container for example; copy it there.
 
@@ -265,6 +271,15 @@ def prepare_command(
     ] = None,
     attributes: Annotated[
         Path | None, typer.Option(help="Table of attributes: *.parquet, *.csv or *.nc, with divide_id.", exists=True, dir_okay=False)
+    ] = None,
+    climate: Annotated[
+        Path | None,
+        typer.Option(
+            help="Climate indices: a table like that of --attributes, or a longer forcing (NetCDF, or a folder of CSV files) to compute "
+            "them from. [default: the forcing of the run]",
+            exists=True,
+            show_default=False,
+        ),
     ] = None,
     start: Annotated[datetime | None, typer.Option(help="First hour, UTC. [default: as the forcing]", show_default=False)] = None,
     end: Annotated[datetime | None, typer.Option(help="Last hour, UTC. [default: as the forcing]", show_default=False)] = None,
@@ -298,6 +313,7 @@ def prepare_command(
                 run_folder,
                 model,
                 attributes=attributes,
+                climate=climate,
                 start=start,
                 end=end,
                 form=None if form is None else form.value,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -33,7 +35,8 @@ Modules named under plugins are looked for among Python's, then in the folder of
     versions.json     versions of Python and of the packages that results depend on
 
 An interrupted training goes on with --resume and ends with the same numbers, bit by bit, as if it had not been interrupted. The same
-experiment with the same number of threads gives the same numbers. Under torchrun, processes share the basins of each batch.
+experiment with the same number of threads gives the same numbers. With --processes, or under torchrun, several share the basins of each
+batch.
 
 \b
 Examples:
@@ -112,11 +115,16 @@ def train_command(
     epochs: Epochs = None,
     learning_rate: LearningRate = None,
     settings: Settings = None,
+    processes: Annotated[int, typer.Option(min=1, help="Share each batch out among so many processes.")] = 1,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write OUT/tensorboard too.")] = False,
     progress: Annotated[bool, typer.Option(help="Show progress on stderr.")] = True,
 ) -> None:
     """Train and print the path of the model folder."""
     with clean_errors(leaves=f"{out} keeps the training up to its last checkpoint; --resume goes on from there."), ExitStack() as stack:
+        if processes > 1 and "RANK" not in os.environ:
+            from dmg_core.training.launch import launch
+
+            raise typer.Exit(launch([sys.executable, "-m", "bmi_dmg.cli", *sys.argv[1:]], processes))
         from dmg_core.training.experiment_file import read_experiment
         from dmg_core.training.train import train
 

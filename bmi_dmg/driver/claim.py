@@ -12,8 +12,9 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
+from io import BufferedReader, FileIO
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from bmi_dmg.driver.lifecycle import RunError
 from bmi_dmg.driver.staging import JOURNAL_NAME, STAGED, finish_moves
@@ -90,7 +91,7 @@ def _locked(folder: Path) -> Iterator[Mapping[str, Any] | None]:
         stream.close()
 
 
-def _open_locked(path: Path) -> BinaryIO:
+def _open_locked(path: Path) -> FileIO:
     """Open the file of the lock, locked.
 
     Raises
@@ -99,14 +100,14 @@ def _open_locked(path: Path) -> BinaryIO:
         If another process has it.
     """
     while True:
-        stream = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b")
+        stream = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             record = _record(stream)
             stream.close()
             if error.errno in _NO_LOCKS and (record is None or _is_dead(record)):
-                return path.open("r+b")
+                return path.open("r+b", buffering=0)
             if not isinstance(error, BlockingIOError) and error.errno not in _NO_LOCKS:
                 raise
             raise RunError(
@@ -177,7 +178,7 @@ def _own_record() -> dict[str, Any]:
     return {"process": os.getpid(), "host": socket.gethostname(), "since": datetime.now(timezone.utc).isoformat(timespec="seconds")}
 
 
-def _record(stream: BinaryIO) -> Mapping[str, Any] | None:
+def _record(stream: FileIO | BufferedReader) -> Mapping[str, Any] | None:
     """Read who has the lock, or had it; None if that is not known."""
     stream.seek(0)
     try:

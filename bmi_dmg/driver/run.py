@@ -125,7 +125,7 @@ def _steps_per_day(plan: RunPlan) -> int | None:
     """Tell how a class of ours steps; None for others."""
     if not isinstance(plan.first_model, BmiDeltaModel) or plan.exchange.place_of_precipitation is None:
         return None
-    return plan.first_model.stepper.catchment.engine.model.physics.variant.steps_per_day
+    return plan.first_model.stepper.catchment.engine.model.physics.process.steps_per_day
 
 
 def _resumption(plan: RunPlan) -> Resumption:

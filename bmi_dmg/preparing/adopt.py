@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Sequence
@@ -16,14 +15,13 @@ from bmi_dmg.preparing.prepare import keep_once
 from bmi_dmg.run_folder.realization import ID_TOKEN, find_realization
 from dmg_core.checkpoint.config import CONFIG_NAME, names_multi_timescale, read_config
 from dmg_core.checkpoint.multi_timescale import read_halves
+from dmg_core.documents import load_json, load_yaml
 from dmg_core.errors import CheckpointError, ConfigError
 from dmg_core.files import written_whole
 
 #: Package of the public module.
 PUBLIC_PACKAGE: Final = "dhbv2."
 OWN_CLASS: Final = "bmi_dmg.BmiDeltaModel"
-
-_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser where PyYAML was built with it
 
 
 @dataclass(frozen=True)
@@ -73,10 +71,10 @@ def adopt(run_folder: str | os.PathLike[str]) -> Adopted:
     """
     folder = Path(run_folder).resolve()
     path = find_realization(folder)
-    text = path.read_text(encoding="utf-8")
     try:
-        modules = [params for params in _all_params(json.loads(text)) if "python_type" in params]
-    except ValueError as error:
+        text = path.read_text(encoding="utf-8")
+        modules = [params for params in _all_params(load_json(text)) if "python_type" in params]
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: not valid JSON: {error}") from error
     public = [params for params in modules if str(params["python_type"]).startswith(PUBLIC_PACKAGE)]
     if not public:
@@ -109,7 +107,7 @@ def _model_folders(folder: Path, modules: Sequence[dict[str, Any]]) -> tuple[str
         pattern = Path(str(params.get("init_config", "")))
         for path in sorted((folder / pattern.parent).glob(pattern.name.replace(ID_TOKEN, "*"))):
             try:
-                content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # a safe loader in both forms
+                content = load_yaml(path.read_text(encoding="utf-8"))
             except yaml.YAMLError as error:
                 raise ConfigError(f"{path}: is not YAML: {error}") from error
             if isinstance(content, dict) and "model_dir" in content:

@@ -1,4 +1,4 @@
-"""Attributes of the catchments of a run folder: from a table where it has them, else computed from what the folder holds.
+"""Attributes of the catchments of a run folder: from a table where it has a value, else computed from what the folder holds.
 
 Nothing is made up: what neither the table nor a computation gives is listed, per attribute and catchment, in one error.
 """
@@ -6,7 +6,7 @@ Nothing is made up: what neither the table nor a computation gives is listed, pe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from bmi_dmg.checking.findings import listing
 from bmi_dmg.preparing.attribute_tables import read_attribute_table
+from bmi_dmg.preparing.equivalent_attributes import STAND_INS
 from bmi_dmg.preparing.hydrofabric_attributes import hydrofabric_attributes
 from bmi_dmg.run_folder.forcings import ForcingReader
 from bmi_dmg.run_folder.hydrofabric import Catchments
 from bmi_dmg.run_folder.units import converter
+from bmi_dmg.slips import one_slip_apart
 from bmi_dmg.variables import PRECIPITATION, TEMPERATURE
 from dmg_core.data.climate_indices import INDICES, DailyWeather, climate_indices
 from dmg_core.errors import AttributeTableError
@@ -32,6 +34,7 @@ ENOUGH_YEARS: Final = 10
 #: Hourly values held at a time.
 CHUNK_VALUES: Final = 4_000_000
 
+NO_POSITIONS: Final = "the hydrofabric does not say where its divides lie"
 SLOPE_NOTE: Final = "meanslope comes from the hydrofabric's mean.slope, which gave slopes a third too gentle where they could be compared"
 
 
@@ -44,7 +47,7 @@ class Attributes:
     values : dict of str to NDArray[np.float64], shape (N,)
         By name.
     sources : dict of str to str
-        Where each comes from: the table's file name, ``hydrofabric`` or ``forcing``.
+        Where each comes from: a table's file name, ``hydrofabric`` or ``forcing``; joined by " and " where one fills what another lacks.
     notes : tuple of str
         What one should know of them.
     """
@@ -83,21 +86,51 @@ class MissingAttributesError(AttributeTableError):
             f"\n  - {', '.join(names)}: {'all catchments' if len(catchments) == n_catchments else listing(catchments)} ({reason})"
             for (catchments, reason), names in alike.items()
         ]
+        climate = (
+            " Climate indices can come from a table or a longer forcing of their own: --climate." if set(missing) & set(INDICES) else ""
+        )
         super().__init__(
             f"{len(missing)} of the model's attributes are missing:{''.join(lines)}\n"
-            "Give a table with a column divide_id and a column for each of them."
+            "Give a table (--attributes) with a column divide_id and a column for each of them; it needs rows only for these catchments."
+            + climate
         )
 
 
+@dataclass(frozen=True)
+class Found:
+    """What one source has.
+
+    Attributes
+    ----------
+    values : dict of str to ndarray, shape (N,)
+        Attributes, NaN where it has no value.
+    reasons : dict of str to str
+        Why it has no value where it has none, for attributes for which there is more to say than that.
+    """
+
+    values: dict[str, FloatArray]
+    reasons: dict[str, str] = field(default_factory=dict)
+
+
+#: Gives what a source has of some attributes.
+Source = Callable[[Sequence[str]], Found]
+
+
 def collect_attributes(
-    names: Sequence[str], catchments: Catchments, *, table: Path | None, geopackage: Path, forcing: ForcingReader
+    names: Sequence[str],
+    catchments: Catchments,
+    *,
+    table: Path | None,
+    geopackage: Path,
+    forcing: ForcingReader,
+    climate: Path | ForcingReader | None = None,
 ) -> Attributes:
     """Find the attributes of catchments.
 
     Parameters
     ----------
     names : sequence of str
-        What is wanted. A column of the table wins over a computation, also where it has no value for some catchment.
+        What is wanted. A value of the table wins over a computation; where it has none, what can be computed takes its place.
     catchments : Catchments
         N catchments.
     table : Path or None
@@ -105,65 +138,108 @@ def collect_attributes(
     geopackage : Path
         The hydrofabric.
     forcing : ForcingReader
-        Weather, for climate indices; all of it is read if one of them is wanted and not in the table.
+        Weather, for climate indices; all of it is read if one of them is wanted and not in a table.
+    climate : Path or ForcingReader, optional
+        A table of climate indices, or a longer weather to compute them from, which takes the place of ``forcing``.
 
     Raises
     ------
     MissingAttributesError
         If a catchment lacks an attribute; it lists all.
     AttributeTableError
-        If the table cannot be read.
+        If a table cannot be read.
     """
-    found: dict[str, FloatArray] = {}
-    sources: dict[str, str] = {}
     notes: list[str] = []
-    reasons = dict.fromkeys(names, "neither in a table nor computable from forcing and hydrofabric")
-    steps: list[tuple[str, Callable[[], dict[str, FloatArray]]]] = [
-        ("" if table is None else table.name, lambda: {} if table is None else read_attribute_table(table, catchments.ids)),
-        ("hydrofabric", lambda: hydrofabric_attributes(geopackage, catchments.ids) | _position(catchments)),
-        ("forcing", lambda: _from_forcing(names, found, catchments, forcing, notes)),
-    ]
-    for source, read in steps:
-        new = {name: values for name, values in read().items() if name in names and name not in found}
-        found |= new
-        sources |= dict.fromkeys(new, source)
-        reasons |= dict.fromkeys(new, f"no value in {source}")
-    missing = {name: _without(found.get(name), catchments.ids) for name in names}
+    sources: list[tuple[str, Source]] = []
+    if table is not None:
+        sources.append((table.name, lambda wanted: _from_table(table, wanted, catchments)))
+    if isinstance(climate, Path):
+        sources.append((climate.name, lambda wanted: _from_table(climate, [name for name in wanted if name in INDICES], catchments)))
+    weather = climate if isinstance(climate, ForcingReader) else forcing
+    sources.append(("hydrofabric", lambda wanted: _from_hydrofabric(geopackage, wanted, catchments)))
+    sources.append(("forcing", lambda wanted: _from_forcing(wanted, catchments, weather, notes)))
+    if table is not None:
+        sources.append((table.name, lambda wanted: _stand_ins(table, wanted, catchments, notes)))
+    return _gather(names, catchments, sources, notes)
+
+
+def _gather(names: Sequence[str], catchments: Catchments, sources: Sequence[tuple[str, Source]], notes: list[str]) -> Attributes:
+    """Ask one source after the other for what is still missing."""
+    values = {name: np.full(len(catchments.ids), np.nan) for name in names}
+    used: dict[str, list[str]] = {name: [] for name in names}
+    reasons: dict[str, list[str]] = {name: [] for name in names}
+    for source, read in sources:
+        found = read([name for name in names if np.isnan(values[name]).any()])
+        for name, column in found.values.items():
+            fills = np.isnan(values[name]) & np.isfinite(column)
+            values[name] = np.where(fills, column, values[name])
+            used[name] += [source] if fills.any() else []
+        told = {**dict.fromkeys(found.values, f"no value in {source}"), **found.reasons}
+        reasons = {name: [*why, told[name]] if name in told else why for name, why in reasons.items()}
+    missing = {name: _without(column, catchments.ids) for name, column in values.items()}
     missing = {name: lacking for name, lacking in missing.items() if lacking}
     if missing:
-        raise MissingAttributesError(missing, len(catchments.ids), reasons)
-    if sources.get("meanslope") == "hydrofabric":
+        nowhere = "neither in a table nor computable from forcing and hydrofabric"
+        raise MissingAttributesError(missing, len(catchments.ids), {name: "; ".join(why) or nowhere for name, why in reasons.items()})
+    if "hydrofabric" in used.get("meanslope", ()):
         notes.append(SLOPE_NOTE)
-    return Attributes({name: found[name] for name in names}, sources, tuple(notes))
+    return Attributes(values, {name: " and ".join(which) for name, which in used.items()}, tuple(notes))
 
 
-def _without(values: FloatArray | None, ids: Sequence[str]) -> tuple[str, ...]:
-    if values is None:
-        return tuple(ids)
+def _without(values: FloatArray, ids: Sequence[str]) -> tuple[str, ...]:
     return tuple(catchment for catchment, value in zip(ids, values, strict=True) if not np.isfinite(value))
 
 
-def _position(catchments: Catchments) -> dict[str, FloatArray]:
-    """Latitude (degrees north), if the hydrofabric says where it lies."""
-    return {} if catchments.latitude is None else {"latitude": catchments.latitude}
+def _from_table(path: Path, names: Sequence[str], catchments: Catchments) -> Found:
+    """Take what a table has; say where a column looks as if it should be an attribute."""
+    table = read_attribute_table(path, catchments.ids, names)
+    similar = {
+        name: f"{path.name} has no column '{name}'; is it '{column}'?"
+        for name in names
+        for column in table.columns
+        if name not in table.values and one_slip_apart(name, column)
+    }
+    return Found(table.values, similar)
 
 
-def _from_forcing(
-    names: Sequence[str], found: Mapping[str, FloatArray], catchments: Catchments, forcing: ForcingReader, notes: list[str]
-) -> dict[str, FloatArray]:
+def _stand_ins(path: Path, names: Sequence[str], catchments: Catchments, notes: list[str]) -> Found:
+    """Take what a table has under a name that is not quite the same, where there is nothing else."""
+    if not set(names) & STAND_INS.keys():
+        return Found({})
+    values = read_attribute_table(path, catchments.ids, names).stand_ins
+    notes += [
+        f"where nothing else gives {name}, it comes from {STAND_INS[name].name} in {path.name}: {STAND_INS[name].note}" for name in values
+    ]
+    return Found(values)
+
+
+def _from_hydrofabric(geopackage: Path, names: Sequence[str], catchments: Catchments) -> Found:
+    values = hydrofabric_attributes(geopackage, catchments.ids, names)
+    if "latitude" not in names:
+        return Found(values)
+    if catchments.latitude is None:
+        return Found(values, {"latitude": NO_POSITIONS})
+    return Found(values | {"latitude": catchments.latitude})
+
+
+def _from_forcing(names: Sequence[str], catchments: Catchments, forcing: ForcingReader, notes: list[str]) -> Found:
     """Compute climate indices, if any is wanted."""
-    wanted = [name for name in names if name in INDICES and name not in found]
-    if not wanted or catchments.latitude is None:
-        return {}
+    wanted = [name for name in names if name in INDICES]
+    if not wanted:
+        return Found({})
+    if catchments.latitude is None:
+        return Found({}, dict.fromkeys(wanted, NO_POSITIONS))
     weather = daily_weather(forcing, catchments.ids, catchments.latitude)
     if weather.years == 0:
-        notes.append(f"the forcing has {len(weather.precipitation)} complete days; climate indices need a year")
-    elif weather.years < ENOUGH_YEARS:
+        days = len(weather.precipitation)
+        short = f"climate indices need a year of forcing; {forcing.source.name} has {days} complete day{'' if days == 1 else 's'}"
+        return Found({}, dict.fromkeys(wanted, short))
+    if weather.years < ENOUGH_YEARS:
         notes.append(
             f"climate indices ({', '.join(wanted)}) come from {weather.years} year{'s' if weather.years > 1 else ''} of forcing; "
             f"models are trained with those of decades, so a table is better"
         )
-    return {name: values for name, values in climate_indices(weather).items() if name in wanted}
+    return Found({name: values for name, values in climate_indices(weather).items() if name in wanted})
 
 
 def daily_weather(forcing: ForcingReader, ids: Sequence[str], latitude: FloatArray) -> DailyWeather:

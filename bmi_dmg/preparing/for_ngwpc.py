@@ -16,7 +16,7 @@ import numpy as np
 
 from bmi_dmg.preparing.keeping import free_copy_name
 from bmi_dmg.run_folder.forcings import STEP, NetCDFForcing
-from bmi_dmg.run_folder.layouts import CATCHMENTS, COLUMNS, is_fork_layer
+from bmi_dmg.run_folder.layouts import CATCHMENTS, COLUMNS
 from dmg_core.errors import ConfigError
 from dmg_core.files import path_written_whole
 
@@ -27,22 +27,6 @@ _EPOCH: Final = datetime(1970, 1, 1)
 #: Layers that are read by column names of the fork, and those that only this project reads.
 _NEEDED: Final = ("divides", "flowpaths", "nexus")
 _CARRIED: Final = ("divide-attributes",)
-
-
-def is_in_fork_layout(geopackage: Path) -> bool:
-    """Whether a hydrofabric has the fork's columns.
-
-    Raises
-    ------
-    ConfigError
-        If it cannot be read.
-    """
-    import pyogrio
-
-    try:
-        return is_fork_layer("divides", pyogrio.read_info(geopackage, layer="divides")["fields"].tolist())
-    except (OSError, ValueError, RuntimeError) as error:
-        raise ConfigError(f"{geopackage}: the layer 'divides' cannot be read: {error}") from error
 
 
 def fork_layers(geopackage: Path) -> dict[str, Any]:
@@ -114,15 +98,6 @@ def write_fork_hydrofabric(geopackage: Path, layers: dict[str, Any]) -> Path:
         for name, layer in layers.items():
             pyogrio.write_dataframe(layer, unfinished, layer=name, driver="GPKG")
     return kept
-
-
-def forcing_in_fork_layout(path: Path) -> bool:
-    """Whether a forcing file has time as its first dimension, and times as doubles."""
-    import netCDF4
-
-    with netCDF4.Dataset(str(path)) as dataset:
-        time, dimensions = dataset.variables["Time"], list(dataset.dimensions)
-        return dimensions.index(CATCHMENTS) > 0 and time.dtype == np.float64 if CATCHMENTS in dimensions else False
 
 
 def write_fork_forcing(path: Path, ids: Sequence[str]) -> Path:

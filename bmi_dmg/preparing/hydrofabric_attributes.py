@@ -15,7 +15,8 @@ What its columns are was checked on the real hydrofabric (v2.2) of the Juniata b
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, Final
@@ -23,8 +24,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bmi_dmg.run_folder.layouts import in_standard_names
+from bmi_dmg.run_folder.hydrofabric import read_layer
+from bmi_dmg.run_folder.tables import KeyedTable, as_number
 from dmg_core.errors import ConfigError
+from dmg_core.ids import legal_ids
 
 FloatArray = NDArray[np.float64]
 
@@ -32,7 +35,7 @@ CENTIMETRES_PER_METRE: Final = 100.0
 METRES_PER_KILOMETRE: Final = 1000.0
 
 
-def hydrofabric_attributes(geopackage: Path, ids: tuple[str, ...]) -> dict[str, FloatArray]:
+def hydrofabric_attributes(geopackage: Path, ids: tuple[str, ...], names: Iterable[str] | None = None) -> dict[str, FloatArray]:
     """Read and compute attributes.
 
     Parameters
@@ -41,6 +44,8 @@ def hydrofabric_attributes(geopackage: Path, ids: tuple[str, ...]) -> dict[str, 
         A hydrofabric with the layer ``divides`` and, as a rule, ``divide-attributes`` and ``nexus``.
     ids : tuple of str
         Its N divides.
+    names : iterable of str, optional
+        Which are wanted; by default all.
 
     Returns
     -------
@@ -52,26 +57,58 @@ def hydrofabric_attributes(geopackage: Path, ids: tuple[str, ...]) -> dict[str, 
     Raises
     ------
     ConfigError
-        If the network of divides and nexuses has a loop.
+        If the network of divides and nexuses has a loop, or an id or a value in one of the layers is wrong.
     """
-    divides = _layer(geopackage, "divides").set_index("divide_id").loc[list(ids)]
-    found = {"areasqkm": divides["areasqkm"], "catchsize": divides["areasqkm"]}
-    if "lengthkm" in divides:
-        found["lengthkm"] = divides["lengthkm"]
-    if "tot_drainage_areasqkm" in divides:
-        found["uparea"] = divides["tot_drainage_areasqkm"]
-    elif {"id", "toid"} <= set(divides.columns):
-        found["uparea"] = divides["id"].map(_summed_downstream(geopackage, divides))
-    terrain = _layer(geopackage, "divide-attributes")
-    if terrain is not None:
-        terrain = terrain.set_index("divide_id").reindex(list(ids))
-        if "mean.elevation" in terrain:
-            found["meanelevation"] = found["elev_mean"] = terrain["mean.elevation"] / CENTIMETRES_PER_METRE
-        if "mean.slope" in terrain:
-            found["meanslope"] = slope_in_degrees(terrain["mean.slope"])
-        if "mean.slope_1km" in terrain:
-            found["slope_mean"] = METRES_PER_KILOMETRE * terrain["mean.slope_1km"]
-    return {name: np.asarray(column, dtype=np.float64) for name, column in found.items()}
+    source = _Source(geopackage, ids)
+    found = {name: compute(source) for name, compute in _COMPUTED.items() if names is None or name in set(names)}
+    return {name: values for name, values in found.items() if values is not None}
+
+
+class _Source:
+    """The layers of a hydrofabric, read when they are asked for."""
+
+    def __init__(self, geopackage: Path, ids: tuple[str, ...]) -> None:
+        self.geopackage, self.ids = geopackage, ids
+
+    @cached_property
+    def divides(self) -> KeyedTable:
+        layer = read_layer(self.geopackage, "divides", "divide_id")
+        if layer is None:
+            raise ConfigError(f"{self.geopackage}: there is no layer 'divides'")
+        return layer
+
+    @cached_property
+    def terrain(self) -> KeyedTable | None:
+        return read_layer(self.geopackage, "divide-attributes", "divide_id")
+
+    def of_divides(self, column: str) -> FloatArray | None:
+        return self.divides.numbers(column, self.ids) if column in self.divides.columns else None
+
+    def of_terrain(self, column: str, convert: Callable[[FloatArray], FloatArray]) -> FloatArray | None:
+        has_column = self.terrain is not None and column in self.terrain.columns
+        return convert(self.terrain.numbers(column, self.ids)) if self.terrain is not None and has_column else None
+
+
+def _upstream_area(source: _Source) -> FloatArray | None:
+    if "tot_drainage_areasqkm" in source.divides.columns:
+        return source.of_divides("tot_drainage_areasqkm")
+    return _summed_downstream(source) if {"id", "toid"} <= source.divides.columns.keys() else None
+
+
+def _elevation(source: _Source) -> FloatArray | None:
+    return source.of_terrain("mean.elevation", lambda centimetres: centimetres / CENTIMETRES_PER_METRE)
+
+
+_COMPUTED: Final[Mapping[str, Callable[[_Source], FloatArray | None]]] = {
+    "areasqkm": lambda source: source.of_divides("areasqkm"),
+    "catchsize": lambda source: source.of_divides("areasqkm"),
+    "lengthkm": lambda source: source.of_divides("lengthkm"),
+    "uparea": _upstream_area,
+    "meanelevation": _elevation,
+    "elev_mean": _elevation,
+    "meanslope": lambda source: source.of_terrain("mean.slope", slope_in_degrees),
+    "slope_mean": lambda source: source.of_terrain("mean.slope_1km", lambda slope: METRES_PER_KILOMETRE * slope),
+}
 
 
 def slope_in_degrees(mean_slope: Any) -> Any:
@@ -112,21 +149,25 @@ def accumulate(areas: Mapping[str, float], downstream: Mapping[str, str]) -> dic
     return total
 
 
-def _summed_downstream(geopackage: Path, divides: Any) -> dict[str, float]:
-    """Upstream areas by flowpath: a divide drains to a nexus, and that to the flowpath below."""
-    nexus = _layer(geopackage, "nexus")
-    beyond = {} if nexus is None else dict(zip(nexus["id"], nexus["toid"], strict=True))
-    areas = dict(zip(divides["id"], divides["areasqkm"], strict=True))
+def _summed_downstream(source: _Source) -> FloatArray:
+    """Upstream areas: a divide drains to a nexus, and that to the flowpath below; NaN for divides without a flowpath, as on the coast."""
+    divides, nexus = source.divides, read_layer(source.geopackage, "nexus", "id")
+    flowpaths = dict(zip(divides.ids, map(_present, divides.columns["id"]), strict=True))
+    with_flowpath = [divide for divide, flowpath in flowpaths.items() if flowpath is not None]
+    names = legal_ids((flowpaths[divide] for divide in with_flowpath), f"{divides.where}: id", ConfigError, with_flowpath)
+    areas = dict(zip(names, divides.numbers("areasqkm", with_flowpath).tolist(), strict=True))
+    to_nexus = dict(zip(divides.ids, divides.columns["toid"], strict=True))
+    beyond = {} if nexus is None else dict(zip(nexus.ids, nexus.columns["toid"], strict=True))
+    downstream = {name: beyond.get(to_nexus[divide], to_nexus[divide]) for divide, name in zip(with_flowpath, names, strict=True)}
     try:
-        return accumulate(areas, {name: beyond.get(to, to) for name, to in zip(divides["id"], divides["toid"], strict=True)})
+        total = accumulate(areas, downstream)
     except ConfigError as error:
-        raise ConfigError(f"{geopackage}: {error}") from error
+        raise ConfigError(f"{source.geopackage}: {error}") from error
+    of_divide = {divide: total[name] for divide, name in zip(with_flowpath, names, strict=True)}
+    return np.array([of_divide.get(divide, np.nan) for divide in source.ids])
 
 
-def _layer(geopackage: Path, name: str) -> Any:
-    """Read the table of a layer, without geometry; None if there is no such layer."""
-    import pyogrio
-
-    if name not in {layer for layer, _ in pyogrio.list_layers(geopackage)}:
-        return None
-    return in_standard_names(geopackage, name, pyogrio.read_dataframe(geopackage, layer=name, read_geometry=False))
+def _present(value: Any) -> Any:
+    """Give a cell, or None if it is empty."""
+    number = as_number(value)
+    return None if number is not None and np.isnan(number) else value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import yaml
 
 from bmi_dmg.config import SETTINGS, WITHOUT_EFFECT
 from bmi_dmg.run_folder.realization import FORK_TOKEN, ID_TOKEN, TIME_FORMAT
+from dmg_core.documents import load_json, load_yaml
 from dmg_core.files import path_written_whole
 
 SUFFIX: Final = "before-prepare"
@@ -26,16 +26,6 @@ DETERMINED: Final = frozenset(
     {"catchment_id", "model_dir", "time_step", "start_time", "start_date", "start_hour", "end_time", "pet_method", "latitude"}
 )
 CHOICES: Final = (SETTINGS | WITHOUT_EFFECT) - DETERMINED - {"catchsize", "lengthkm"}
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]  # the C parser where PyYAML was built with it
-    """Leaves times as they are written."""
-
-
-_Loader.yaml_implicit_resolvers = {
-    letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
 
 
 @dataclass(frozen=True)
@@ -57,7 +47,7 @@ class Earlier:
     def read(cls, path: Path) -> Earlier:
         """Read a realization as far as it can be read: one that is broken is replaced, and kept as it was."""
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = load_json(path.read_text(encoding="utf-8"))
         except (OSError, ValueError):
             content = None
         return cls(path, content if isinstance(content, dict) else {})
@@ -159,16 +149,27 @@ class EarlierConfig:
         if path is None or not path.is_file():
             return None
         try:
-            values = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # a safe loader in both forms
+            values = load_yaml(path.read_text(encoding="utf-8"))
         except (OSError, ValueError, yaml.YAMLError):
             values = None
         return cls({str(key): value for key, value in values.items()} if isinstance(values, dict) else {})
 
-    def choices(self, folder: Path, model_dir: str) -> dict[str, Any]:
-        """Give the settings that stay; a warm start only with the model it is of."""
+    def choices(self, folder: Path, model_dir: str, attributes: Mapping[str, float]) -> dict[str, Any]:
+        """Give the settings that stay; a warm start only with the model and the attributes that its state is of.
+
+        Parameters
+        ----------
+        folder : Path
+            The run folder.
+        model_dir : str
+            Model folder from now on, relative to the run folder or absolute.
+        attributes : mapping of str to float
+            Attributes of the catchment from now on.
+        """
         kept = {key: value for key, value in self.values.items() if key in CHOICES}
         before = self.values.get("model_dir")
-        if before is None or (folder / str(before)).resolve() != (folder / model_dir).resolve():
+        same_model = before is not None and (folder / str(before)).resolve() == (folder / model_dir).resolve()
+        if not same_model or any(self.values.get(name) != value for name, value in attributes.items()):
             kept.pop("initial_state", None)
         return kept
 

@@ -12,20 +12,24 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
 
 from bmi_dmg.checking.findings import listing
 from bmi_dmg.checking.model_facts import ModelFacts, read_model_facts
 from bmi_dmg.config import TIME_STEPS
 from bmi_dmg.preparing.attributes import Attributes, collect_attributes
-from bmi_dmg.preparing.for_ngwpc import forcing_in_fork_layout, fork_layers, is_in_fork_layout, write_fork_forcing, write_fork_hydrofabric
+from bmi_dmg.preparing.climate_source import CSV_PATTERN, opened_climate
+from bmi_dmg.preparing.for_ngwpc import fork_layers, write_fork_forcing, write_fork_hydrofabric
 from bmi_dmg.preparing.keeping import Earlier, EarlierConfig, keep_copy, replaced_line, with_choices
 from bmi_dmg.run_folder.forcings import ForcingReader, open_forcing
 from bmi_dmg.run_folder.hydrofabric import Catchments, find_geopackage, read_divides
+from bmi_dmg.run_folder.layouts import forcing_in_fork_layout, is_in_fork_layout
 from bmi_dmg.run_folder.ngen_kinds import NgenKind
-from bmi_dmg.run_folder.realization import ID_TOKEN, ForcingSettings, find_realization
+from bmi_dmg.run_folder.realization import ForcingSettings, find_realization
 from bmi_dmg.run_folder.writing import (
     BMI_CONFIGS,
     BUDGET_COLUMNS,
@@ -44,7 +48,8 @@ from dmg_core.attribute_ranges import far_outside
 from dmg_core.errors import ConfigError, ForcingError
 from dmg_core.files import path_written_whole
 
-CSV_PATTERN: Final = f".*{ID_TOKEN}.*.csv"
+#: What NGIAB's preprocessor leaves beside the forcing: the grid it has cut it out of.
+DOWNLOAD_CACHE: Final = "raw_gridded_data.nc"
 #: Where in a run folder a shipped model is put.
 MODELS: Final = "models"
 
@@ -89,7 +94,7 @@ class Prepared:
         """Say what was written, and from what."""
         sources = Counter(self.attributes.sources.values())
         came_from = ", ".join(f"{n} from {source}" for source, n in sources.items())
-        computed = [name for name, source in self.attributes.sources.items() if source in {"hydrofabric", "forcing"}]
+        computed = [name for name, source in self.attributes.sources.items() if {"hydrofabric", "forcing"} & set(source.split(" and "))]
         n = len(self.catchments)
         lines = [
             f"{n} catchment{'' if n == 1 else 's'}, {self.period.start} to {self.period.end}, {self.variant}, PET by {self.pet_method}",
@@ -107,6 +112,7 @@ def prepare(
     model: str | os.PathLike[str] | None = None,
     *,
     attributes: str | os.PathLike[str] | None = None,
+    climate: str | os.PathLike[str] | None = None,
     start: datetime | None = None,
     end: datetime | None = None,
     form: Form | None = None,
@@ -125,6 +131,9 @@ def prepare(
     attributes : path, optional
         Table of attributes; see :func:`bmi_dmg.preparing.attribute_tables.read_attribute_table`. What it lacks is computed as far as
         possible.
+    climate : path, optional
+        Table of climate indices, or hourly weather to compute them from instead of the forcing of the run: a NetCDF file, or a folder of
+        CSV files.
     start, end : datetime, optional
         First and last hour of the run; by default those of the realization that is there, if the forcing has them, or else all that the
         forcing has for all catchments.
@@ -149,11 +158,13 @@ def prepare(
     earlier = _earlier_realization(folder)
     kind = _kind(ngen, geopackage)
     catchments, settings = read_divides(geopackage), _find_forcing(folder)
-    with closing(open_forcing(settings, catchments.ids)) as forcing:
+    weather = None if climate is None else Path(climate)
+    with closing(open_forcing(settings, catchments.ids)) as forcing, opened_climate(weather, catchments.ids) as indices:
         method = _pet_method(pet_method, facts, forcing, catchments)
         period, notes = _period(forcing, catchments.ids, start, end, earlier)
         table = None if attributes is None else Path(attributes)
-        found = collect_attributes(facts.attributes, catchments, table=table, geopackage=geopackage, forcing=forcing)
+        found = collect_attributes(facts.attributes, catchments, table=table, geopackage=geopackage, forcing=forcing, climate=indices)
+        columns = {variable.name: forcing.column(variable.name) for variable in INPUTS[method]}
     far = far_outside(facts.training_ranges, found.values, catchments.ids)
     found = replace(found, notes=(*found.notes, *(facts.training_ranges[name].tell(name, entries) for name, entries in far.items())))
     notes += _bring_into_layout(kind, geopackage, settings, catchments.ids)
@@ -161,7 +172,14 @@ def prepare(
         facts = replace(facts, folder=copy_shipped_model(folder / MODELS / CONUS_DAILY))
     form = form or ("bmi_python" if earlier is not None and earlier.form == "bmi_python" else "bmi_multi")
     content = realization_of(
-        folder, period, BUDGET_COLUMNS, pet_method=method, form=form, forcing=_forcing_block(folder, settings), ngen=kind
+        folder,
+        period,
+        BUDGET_COLUMNS,
+        pet_method=method,
+        form=form,
+        forcing=_forcing_block(folder, settings),
+        columns=columns,
+        ngen=kind,
     )
     notes += _write_configs(folder, facts, catchments, period, method, found, earlier)
     place, kept = _write_realization(folder, content, earlier)
@@ -206,15 +224,18 @@ def _usable_model(folder: Path) -> ModelFacts:
 
 
 def _find_forcing(folder: Path) -> ForcingSettings:
-    """Take the one NetCDF file in ``forcings``, or else its CSV files."""
+    """Take ``forcings.nc`` in ``forcings``, or the one other NetCDF file there, or else its CSV files."""
     place = folder / FORCING.parent
-    files = sorted(place.glob("*.nc"))
+    if (folder / FORCING).is_file():
+        return ForcingSettings("NetCDF", folder / FORCING, None)
+    files = sorted(path for path in place.glob("*.nc") if path.name != DOWNLOAD_CACHE)
     if len(files) > 1:
-        raise ConfigError(f"{place}: expected one NetCDF file, found {', '.join(path.name for path in files)}")
+        raise ConfigError(f"{place}: expected {FORCING.name} or one NetCDF file, found {', '.join(path.name for path in files)}")
     if files:
         return ForcingSettings("NetCDF", files[0], None)
     if not any(place.glob("*.csv")):
-        raise ConfigError(f"{place}: no forcing; put {FORCING.name}, or one CSV file per catchment, there")
+        cache = f" ({DOWNLOAD_CACHE} is the preprocessor's download, not the forcing)" if (place / DOWNLOAD_CACHE).is_file() else ""
+        raise ConfigError(f"{place}: no forcing{cache}; put {FORCING.name}, or one CSV file per catchment, there")
     return ForcingSettings("CsvPerFeature", place, CSV_PATTERN)
 
 
@@ -236,8 +257,11 @@ def _pet_method(wanted: str | None, facts: ModelFacts, forcing: ForcingReader, c
         raise ForcingError(f"{forcing.source}: {method} needs {', '.join(missing[method])}; the forcing has {', '.join(forcing.units)}")
     if method == "hargreaves" and facts.process.steps_per_day > 1:
         raise ConfigError(f"hargreaves is daily; the hourly model {facts.process.name} needs penman_monteith")
-    if method == "hargreaves" and catchments.latitude is None:
-        raise ConfigError("hargreaves needs latitudes, but the hydrofabric's divides have no coordinate system")
+    if method == "hargreaves" and (catchments.latitude is None or np.isnan(catchments.latitude).any()):
+        raise ConfigError(
+            "hargreaves needs latitudes, but the hydrofabric's divides have no coordinate system, or no geometry; mend it, or take "
+            "penman_monteith (--pet)"
+        )
     return method
 
 
@@ -248,6 +272,9 @@ def _period(
     without = [catchment for catchment in ids if catchment not in forcing.catchments]
     if without:
         raise ForcingError(f"{forcing.source}: no forcing for {listing(without)}")
+    aware = next((time for time in (start, end) if time is not None and time.tzinfo is not None), None)
+    if aware is not None:
+        raise ConfigError(f"a run goes by UTC without saying so; give {aware} as {aware.astimezone(timezone.utc).replace(tzinfo=None)}")
     coverage = [forcing.coverage(catchment) for catchment in ids]
     first, last = max(begin for begin, _ in coverage), min(finish for _, finish in coverage)
     period, notes = Period(first if start is None else start, last if end is None else end), []
@@ -313,7 +340,7 @@ def _write_configs(
     contents, replaced = {}, []
     for i, catchment in enumerate(catchments.ids):
         values: Mapping[str, float] = {name: float(column[i]) for name, column in found.values.items()}
-        latitude = None if catchments.latitude is None else float(catchments.latitude[i])
+        latitude = None if catchments.latitude is None or np.isnan(catchments.latitude[i]) else float(catchments.latitude[i])
         own = None if earlier is None else earlier.config_of(catchment)
         before = EarlierConfig.read(folder / (own or BMI_CONFIGS / f"{catchment}.yml"))
         content = bmi_config_of(
@@ -324,7 +351,7 @@ def _write_configs(
             latitude=latitude,
             time_step=time_step,
             pet_method=method,
-            choices=None if before is None else before.choices(folder, model_dir),
+            choices=None if before is None else before.choices(folder, model_dir, values),
         )
         contents[folder / BMI_CONFIGS / f"{catchment}.yml"] = content
         replaced.append([] if before is None else before.replaced(content))

@@ -36,7 +36,7 @@ def draw_divides(run_folder: Path, ids: Sequence[str]) -> dict[str, Any] | None:
     dict or None
         ``width`` and ``height`` of the drawing; ``paths`` and ``points``, the outline of each divide and a place inside it; ``rivers``, one
         path, perhaps empty; ``mains``, those of them that drain at least a hundredth of what is drawn; ``metres`` per unit of the drawing,
-        or None if the hydrofabric has no coordinate system. None without a hydrofabric that has all divides.
+        or None if the hydrofabric has no coordinate system. None without a hydrofabric that has all divides with their outlines.
 
     Raises
     ------
@@ -49,7 +49,7 @@ def draw_divides(run_folder: Path, ids: Sequence[str]) -> dict[str, Any] | None:
     if geopackage is None:
         return None
     divides = _layer(geopackage, "divides").set_index("divide_id")
-    if not set(ids) <= set(divides.index):
+    if not set(ids) <= set(divides.index) or _lacks_outlines(divides, ids):
         return None
     system = _local_system(divides)
     shapes = _projected(divides.geometry.loc[list(ids)], system)
@@ -71,6 +71,14 @@ def draw_divides(run_folder: Path, ids: Sequence[str]) -> dict[str, Any] | None:
         "rivers": _path(rivers, closed=False),
         "mains": _path(rivers[drained >= MAIN * drained.max(initial=0.0)], closed=False),
     }
+
+
+def _lacks_outlines(divides: Any, ids: Sequence[str]) -> bool:
+    """Whether the layer is a plain table, or has no geometry for one of the divides."""
+    if not hasattr(divides, "geometry"):
+        return True
+    shapes = divides.geometry.loc[list(ids)]
+    return bool((shapes.isna() | shapes.is_empty).any())
 
 
 def _layer(geopackage: Path, name: str) -> Any:
@@ -103,7 +111,7 @@ def _rivers(geopackage: Path, ids: set[str], system: str | None, place: Any) -> 
     if "flowpaths" not in pyogrio.list_layers(geopackage)[:, 0]:
         return nothing
     rivers = _layer(geopackage, "flowpaths")
-    if "divide_id" not in rivers.columns or rivers.crs is None:
+    if "divide_id" not in rivers.columns or getattr(rivers, "crs", None) is None:
         return nothing
     rivers = rivers[rivers["divide_id"].isin(ids) & rivers.geometry.notna()]
     lines = shapely.simplify(shapely.transform(_projected(rivers.geometry, system), place), TOLERANCE)

@@ -12,6 +12,7 @@ import yaml
 
 from bmi_dmg.results.reading import RunResults
 from bmi_dmg.run_folder.realization import Realization, read_realization
+from dmg_core.documents import load_yaml
 
 PACKAGES: Final = ("bmi-dmg", "torch", "numpy", "numba")
 #: Keys of a BMI config that differ from catchment to catchment.
@@ -79,7 +80,10 @@ def versions() -> Lines:
 def _bmi_settings(folder: Path, realization: Realization, catchment: str) -> Lines:
     """List the settings of a catchment's BMI config that are words, not numbers: those are its attributes."""
     path = folder / realization.formulation.config_of(catchment)
-    content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else None
+    try:
+        content = load_yaml(path.read_text(encoding="utf-8")) if path.is_file() else None
+    except (yaml.YAMLError, UnicodeDecodeError):  # configs of other classes may have any form
+        content = None
     if not isinstance(content, dict):
         return []
     return [

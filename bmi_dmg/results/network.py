@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmi_dmg.preparing.hydrofabric_attributes import accumulate
+from bmi_dmg.run_folder.layouts import in_standard_names
 
 Array = NDArray[np.float64]
 
@@ -120,4 +121,4 @@ def _table(geopackage: Path, name: str) -> Any:
 
     if name not in set(pyogrio.list_layers(geopackage)[:, 0]):
         return None
-    return pyogrio.read_dataframe(geopackage, layer=name, read_geometry=False)
+    return in_standard_names(geopackage, name, pyogrio.read_dataframe(geopackage, layer=name, read_geometry=False))

@@ -22,6 +22,7 @@ from bmi_dmg.run_folder.aorc import WELL_KNOWN
 from bmi_dmg.run_folder.forcings import ForcingReader, open_forcing
 from bmi_dmg.run_folder.realization import STEP_SECONDS, read_realization
 from dmg_core.errors import ConfigError
+from dmg_core.ids import legal_ids
 
 #: Name under which ngen offers precipitation.
 RAIN: Final = WELL_KNOWN[0].csdms
@@ -84,7 +85,10 @@ class RunResults:
         except OSError as error:
             raise ConfigError(f"{self.source}: not readable as NetCDF: {error}") from error
         try:
-            self._read_header()
+            try:
+                self._read_header()
+            except (AttributeError, IndexError, KeyError, ValueError) as error:
+                raise ConfigError(f"{self.source}: not the result of a run: {error}; run the folder again") from error
             if place.is_dir():
                 self._add_precipitation(place)
         except BaseException:
@@ -99,7 +103,7 @@ class RunResults:
         main = self.attributes.get("main_output_variable")
         if main not in variables:
             raise ConfigError(f"{self.source}: not the result of a run: the attribute main_output_variable names no variable")
-        self.ids = tuple(str(catchment) for catchment in variables["catchment_id"][:])
+        self.ids = legal_ids(variables["catchment_id"][:].tolist(), f"{self.source}: catchment_id", ConfigError)
         self.area: Array | None = np.asarray(variables["area"][:], dtype=np.float64) if "area" in variables else None
         time = variables["time"]
         first: Any = netCDF4.num2date(time[0], time.units, only_use_cftime_datetimes=False, only_use_python_datetimes=True)
@@ -184,8 +188,14 @@ class RunResults:
         table = self.source.with_name(BUDGET_TABLE)
         if not table.is_file():
             return None
-        with table.open(encoding="utf-8", newline="") as stream:
-            lines = {line["catchment"]: line for line in csv.DictReader(stream)}
+        try:
+            with table.open(encoding="utf-8", newline="") as stream:
+                reader = csv.DictReader(stream)
+                if "catchment" not in (reader.fieldnames or ()):
+                    raise ValueError("it has no column 'catchment'")
+                lines = {line["catchment"]: line for line in reader}
+        except (OSError, ValueError, csv.Error) as error:
+            raise ConfigError(f"{table}: not readable as a table of water budgets: {error}; run the folder again, or remove it") from error
         wanted = [self.ids[row] for row in rows]
         if not lines.keys() >= set(wanted):
             return None

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import yaml
 
+from dmg_core.documents import load_yaml
 from dmg_core.errors import ConfigError
 
 #: A value on one line, in quotes or not, and what may follow it: a comment, and half of a line end.
@@ -35,7 +36,7 @@ def with_key(file: Path, key: str, value: str) -> bytes:
     """
     try:
         text = file.read_bytes().decode()
-        before = yaml.safe_load(text)
+        before = load_yaml(text)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"{file}: cannot be read as YAML: {error}") from error
     ending = "\r\n" if "\r\n" in text else "\n"
@@ -55,7 +56,7 @@ def _scalar(value: str) -> str:
 def _require(file: Path, before: Any, text: str, key: str, value: str) -> None:
     """Make sure that the new text says what it should, and nothing else has changed."""
     try:
-        after = yaml.safe_load(text)
+        after = load_yaml(text)
     except yaml.YAMLError:
         after = None
     if not isinstance(before, Mapping) or after != {**before, key: value}:

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from bmi_dmg.run_folder.layouts import in_standard_names
 from bmi_dmg.run_folder.realization import ID_TOKEN
+from bmi_dmg.run_folder.tables import KeyedTable, columns_of
 from dmg_core.errors import ConfigError
+from dmg_core.ids import legal_ids
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Catchments:
     area : NDArray[np.float64] or None
         Area in km²; None without a hydrofabric.
     longitude, latitude : NDArray[np.float64] or None
-        A point inside each divide, in degrees (WGS 84); None if the hydrofabric, or its coordinate system, is unknown.
+        A point inside each divide, in degrees (WGS 84), NaN for a divide without geometry; None if the hydrofabric, or its coordinate
+        system, is unknown, or its divides have no geometry at all.
     """
 
     ids: tuple[str, ...]
@@ -79,7 +82,8 @@ def read_divides(geopackage: Path) -> Catchments:
     Raises
     ------
     ConfigError
-        If the file cannot be read, or has no such layer, column or divide, or names one twice.
+        If the file cannot be read, or has no such layer, column or divide; if an id is missing, illegal or there twice; if an area is no
+        number.
     """
     import geopandas
 
@@ -87,26 +91,68 @@ def read_divides(geopackage: Path) -> Catchments:
         divides = geopandas.read_file(geopackage, layer="divides")
     except (OSError, ValueError, RuntimeError) as error:
         raise ConfigError(f"{geopackage}: the layer 'divides' cannot be read: {error}") from error
-    divides = in_standard_names(geopackage, "divides", divides)
-    missing = [name for name in ("divide_id", "areasqkm") if name not in divides.columns]
-    if missing:
-        raise ConfigError(f"{geopackage}: the layer 'divides' has no column {' or '.join(missing)}")
-    ids = tuple(str(divide) for divide in divides["divide_id"])
-    if not ids or len(set(ids)) != len(ids):
-        raise ConfigError(f"{geopackage}: the layer 'divides' must name each catchment once, and at least one")
+    table = keyed_layer(geopackage, "divides", in_standard_names(geopackage, "divides", divides), "divide_id")
+    if "areasqkm" not in table.columns:
+        raise ConfigError(f"{geopackage}: the layer 'divides' has no column areasqkm")
+    if not table.ids:
+        raise ConfigError(f"{geopackage}: the layer 'divides' is empty")
     longitude, latitude = _positions(divides)
-    return Catchments(ids, divides["areasqkm"].to_numpy(np.float64), longitude, latitude)
+    return Catchments(table.ids, table.numbers("areasqkm", table.ids), longitude, latitude)
+
+
+def read_layer(geopackage: Path, layer: str, key: str) -> KeyedTable | None:
+    """Read the table of a layer, without geometry.
+
+    Parameters
+    ----------
+    geopackage : Path
+        NextGen hydrofabric.
+    layer : str
+        Its name.
+    key : str
+        Column of ids.
+
+    Returns
+    -------
+    KeyedTable or None
+        None if there is no such layer.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, has no such column, or an id in it is missing, illegal or there twice.
+    """
+    import pyogrio
+
+    try:
+        if layer not in {name for name, _ in pyogrio.list_layers(geopackage)}:
+            return None
+        frame = pyogrio.read_dataframe(geopackage, layer=layer, read_geometry=False)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"{geopackage}: the layer '{layer}' cannot be read: {error}") from error
+    return keyed_layer(geopackage, layer, in_standard_names(geopackage, layer, frame), key)
+
+
+def keyed_layer(geopackage: Path, layer: str, frame: Any, key: str) -> KeyedTable:
+    """Look at the ids of a layer that has been read; see :func:`read_layer`."""
+    where = f"{geopackage}: the layer '{layer}'"
+    columns = columns_of(frame)
+    if key not in columns:
+        raise ConfigError(f"{where} has no column {key}")
+    return KeyedTable(where, key, frame[key].astype(object).where(frame[key].notna(), None).tolist(), columns, ConfigError)
 
 
 def _positions(divides: Any) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
-    if divides.crs is None:
+    """Longitude and latitude, NaN for a divide without geometry; None if the layer has none at all, or no coordinate system."""
+    if getattr(divides, "crs", None) is None:
         return None, None
     from pyproj import Transformer
 
     points = divides.geometry.representative_point()
     to_degrees = Transformer.from_crs(divides.crs, "EPSG:4326", always_xy=True)
     longitude, latitude = to_degrees.transform(points.x.to_list(), points.y.to_list())  # lists: an array of one counts as a number there
-    return np.array(longitude), np.array(latitude)
+    known = np.isfinite(longitude) & np.isfinite(latitude)
+    return (np.where(known, longitude, np.nan), np.where(known, latitude, np.nan)) if known.any() else (None, None)
 
 
 def _ids_of_configs(run_folder: Path, init_config: str) -> tuple[str, ...]:
@@ -118,7 +164,7 @@ def _ids_of_configs(run_folder: Path, init_config: str) -> tuple[str, ...]:
         raise ConfigError(f"init_config '{init_config}': without a geopackage, {ID_TOKEN} may only stand in the file name")
     expression = re.compile(re.escape(pattern.name).replace(re.escape(ID_TOKEN), "(?P<id>.+)", 1).replace(re.escape(ID_TOKEN), "(?P=id)"))
     matches = [expression.fullmatch(path.name) for path in folder.iterdir()] if folder.is_dir() else []
-    ids = [match["id"] for match in matches if match]
+    ids = legal_ids((match["id"] for match in matches if match), f"{folder}: names of BMI configs", ConfigError)
     if not ids:
         raise ConfigError(f"{run_folder}: no geopackage in 'config', and no file matches init_config '{init_config}': no catchments known")
     return tuple(sorted(ids, key=_natural_order))

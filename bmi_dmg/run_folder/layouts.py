@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import numpy as np
 
+from dmg_core.errors import ConfigError
+
 #: By layer: columns of the fork's hydrofabric, the names of v2.2, and the prefix that ids have there.
 COLUMNS: Final = {
     "divides": (("div_id", "divide_id", "cat-"), ("area_sqkm", "areasqkm", None)),
@@ -36,6 +38,22 @@ def is_fork_layer(layer: str, columns: Any) -> bool:
         return False
     theirs, ours, _ = COLUMNS[layer][0]
     return theirs in columns and ours not in columns
+
+
+def is_in_fork_layout(geopackage: Path) -> bool:
+    """Whether a hydrofabric has the fork's columns.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read.
+    """
+    import pyogrio
+
+    try:
+        return is_fork_layer("divides", pyogrio.read_info(geopackage, layer="divides")["fields"].tolist())
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"{geopackage}: the layer 'divides' cannot be read: {error}") from error
 
 
 def in_standard_names(geopackage: Path, layer: str, frame: Any) -> Any:
@@ -119,3 +137,12 @@ def by_catchment(variables: Any) -> dict[str, Any]:
         else variable
         for name, variable in given.items()
     }
+
+
+def forcing_in_fork_layout(path: Path) -> bool:
+    """Whether a forcing file has time as its first dimension, and times as doubles."""
+    import netCDF4
+
+    with netCDF4.Dataset(str(path)) as dataset:
+        time, dimensions = dataset.variables["Time"], list(dataset.dimensions)
+        return dimensions.index(CATCHMENTS) > 0 and time.dtype == np.float64 if CATCHMENTS in dimensions else False

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from dmg_core.documents import load_json
 from dmg_core.errors import ConfigError
 
 STEP_SECONDS = 3600
@@ -189,7 +190,7 @@ def read_realization(run_folder: Path, *, by_ngen: bool = False) -> Realization:
     folder = run_folder.resolve()
     path = find_realization(folder)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = load_json(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ConfigError(f"{path}: not valid JSON: {error}") from error
     top = _Section(path, "", content)
@@ -271,11 +272,15 @@ def _times(time: _Section) -> tuple[datetime, datetime]:
 
 
 def _forcing(forcing: _Section, folder: Path) -> ForcingSettings:
-    provider = forcing.get("provider", str)
+    provider = forcing.get("provider", str, "") or "CsvPerFeature"  # as ngen takes it where it is left out
     if provider not in PROVIDERS:
         raise ConfigError(f"{forcing.where('provider')} is {provider!r}; known are {' and '.join(PROVIDERS)}")
-    pattern = forcing.get("file_pattern", str) if provider == "CsvPerFeature" else None
-    return ForcingSettings(provider=provider, path=folder / forcing.get("path", str), file_pattern=pattern)
+    path = folder / forcing.get("path", str)
+    if provider == "CsvPerFeature" and path.suffix == ".nc":
+        raise ConfigError(f"{forcing.where('provider')} is missing or CsvPerFeature: ngen would read {path.name} as CSV; set it to NetCDF")
+    without = None if path.is_file() else REQUIRED  # ngen gives all catchments the one file then
+    pattern = forcing.get("file_pattern", str, without) if provider == "CsvPerFeature" else None
+    return ForcingSettings(provider=provider, path=path, file_pattern=pattern)
 
 
 def _formulation(top: _Section, folder: Path) -> Formulation:

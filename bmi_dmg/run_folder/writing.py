@@ -51,6 +51,8 @@ MASS_BALANCE: Final = {"check": True, "tolerance": 1e-6, "fatal": False, "freque
 #: The two forms of a realization.
 Form = Literal["bmi_multi", "bmi_python"]
 
+#: Input -> its name in forcing files that NGIAB writes.
+AORC_NAMES: Final = {known.csdms: known.file_names[0] for known in WELL_KNOWN}
 #: Name in forcing files -> unit that NGIAB writes.
 FORCING_UNITS: Final = {known.file_names[0]: known.units for known in WELL_KNOWN} | {"APCP_surface": "mm h^-1"}
 
@@ -224,6 +226,7 @@ def realization_of(
     pet_method: str = "penman_monteith",
     form: Form = "bmi_multi",
     forcing: Mapping[str, Any] | None = None,
+    columns: Mapping[str, str] | None = None,
     ngen: NgenKind = NgenKind.STOCK,
 ) -> dict[str, Any]:
     """Give the content of a realization with :class:`bmi_dmg.BmiDeltaModel` as the one module.
@@ -242,6 +245,8 @@ def realization_of(
         The module inside a ``bmi_multi``, as NGIAB has it, or alone.
     forcing : mapping, optional
         ngen's ``forcing`` block; by default the NetCDF file of :func:`write_forcing`.
+    columns : mapping of str to str, optional
+        Name in the forcing of each input; by default AORC's.
     ngen : NgenKind
         What it is for.
 
@@ -249,7 +254,7 @@ def realization_of(
     -----
     Where the folder has a configuration of t-route, ngen is told to run it.
     """
-    params = {**_params(form, pet_method, ngen), "output_variables": list(output_variables)}
+    params = {**_params(form, pet_method, ngen, columns or AORC_NAMES), "output_variables": list(output_variables)}
     return {
         "global": {
             "formulations": [{"name": form, "params": params}],
@@ -265,8 +270,8 @@ def realization_of(
     }
 
 
-def _params(form: Form, pet_method: str, ngen: NgenKind) -> dict[str, Any]:
-    module = _module(pet_method, ngen)
+def _params(form: Form, pet_method: str, ngen: NgenKind, columns: Mapping[str, str]) -> dict[str, Any]:
+    module = _module(pet_method, ngen, columns)
     if form == "bmi_python":
         return module
     return {
@@ -279,8 +284,7 @@ def _params(form: Form, pet_method: str, ngen: NgenKind) -> dict[str, Any]:
     }
 
 
-def _module(pet_method: str, ngen: NgenKind) -> dict[str, Any]:
-    file_name = {known.csdms: known.file_names[0] for known in WELL_KNOWN}
+def _module(pet_method: str, ngen: NgenKind, columns: Mapping[str, str]) -> dict[str, Any]:
     return {
         "model_type_name": "bmi_dmg",
         "python_type": "bmi_dmg.BmiDeltaModel",
@@ -288,7 +292,7 @@ def _module(pet_method: str, ngen: NgenKind) -> dict[str, Any]:
         "allow_exceed_end_time": True,
         "main_output_variable": RUNOFF_DEPTH,
         "uses_forcing_file": False,
-        "variables_names_map": {variable.name: file_name[variable.name] for variable in INPUTS[pet_method]},
+        "variables_names_map": {variable.name: columns[variable.name] for variable in INPUTS[pet_method]},
         "mass_balance": MASS_BALANCE,
         # Inputs never change type or unit, so that there is no need to ask for them at every step; the fork does not know the key.
         **({} if ngen is NgenKind.NGWPC else {"cache_input_variable_metadata": True}),

@@ -95,8 +95,9 @@ class SpinUp:
         return self._storage() - before
 
     def _storage(self) -> Array:
-        self._engine.catch_up(self._rows)
-        return self._engine.arrays.storage(self._engine.model, self._rows)
+        with self._engine.lock:
+            self._engine.catch_up(self._rows)
+            return self._engine.arrays.storage(self._engine.model, self._rows)
 
     def finish(self, time: datetime) -> None:
         """Leave the catchments as they are to start a run.
@@ -132,10 +133,12 @@ def _count_anew(stepper: Stepper, streamflow: float) -> None:
     if "day_sums" in state:
         state["day_sums"][[FLOW, NOT_SIMULATED]] = streamflow, 0.0
     unfinished, unreported, _ = stepper.held()
-    arrays, row = stepper.catchment.engine.arrays, stepper.catchment.row
-    arrays.budget[row, ENGINE_BUDGET.index("precipitation")] = -unfinished
-    arrays.budget[row, ENGINE_BUDGET.index("streamflow")] = unreported
-    arrays.initial_storage[row] += unfinished + unreported
+    engine, row = stepper.catchment.engine, stepper.catchment.row
+    with engine.lock:
+        arrays = engine.arrays
+        arrays.budget[row, ENGINE_BUDGET.index("precipitation")] = -unfinished
+        arrays.budget[row, ENGINE_BUDGET.index("streamflow")] = unreported
+        arrays.initial_storage[row] += unfinished + unreported
 
 
 def spin_up(config: BmiConfig, settings: SpinUpSettings, stepper: Stepper) -> None:

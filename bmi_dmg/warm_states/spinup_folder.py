@@ -26,10 +26,11 @@ from bmi_dmg.run_folder.realization import Realization, read_realization
 from bmi_dmg.run_folder.weather_source import WeatherSource
 from bmi_dmg.startup import check_time_step, make_stepper
 from bmi_dmg.stepper import Stepper
-from bmi_dmg.unpublished import parameter_variable
+from bmi_dmg.unpublished import no_such, parameter_variable
 from bmi_dmg.variables import INPUTS
 from bmi_dmg.warm_states.spinup import SpinUp
 from bmi_dmg.warm_states.stretches import Stretch, is_year, lacks_seasons, years_before
+from dmg_core import Catchment
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
 from dmg_core.sharing import open_engine
@@ -222,9 +223,18 @@ def _join(configs: Sequence[BmiConfig], realization: Realization) -> list[Steppe
     catchments = engine.add(table, [config.catchment_id for config in configs])
     for name, value in realization.formulation.model_params.items():
         with _as_config_error(f"{realization.path}: model_params"):
-            for parameter in filter(None, (parameter_variable(catchment, name) for catchment in catchments)):
-                parameter.write(np.atleast_1d(np.array(value, np.float64)))
+            for catchment in catchments:
+                _set_parameter(catchment, name, np.atleast_1d(np.array(value, np.float64)))
     return [make_stepper(config, catchment) for config, catchment in zip(configs, catchments, strict=True)]
+
+
+def _set_parameter(catchment: Catchment, name: str, values: Array) -> None:
+    """Set a parameter, as the BMI does: other names are ignored, near misses are not."""
+    parameter, message = parameter_variable(catchment, name), no_such(catchment, name)
+    if message is not None:
+        raise ConfigError(message)
+    if parameter is not None:
+        parameter.write(values)
 
 
 def _run(
@@ -251,7 +261,7 @@ def _run(
 def _write(path: Path, steppers: Sequence[Stepper], start: datetime) -> None:
     with _as_config_error(f"{path.parent}: the states cannot be written there"):
         path.parent.mkdir(parents=True, exist_ok=True)
-    states = {stepper.catchment.id: (start, stepper.capture()) for stepper in steppers}
+    states = {stepper.catchment_id: (start, stepper.capture()) for stepper in steppers}
     states_of(steppers[0].catchment.engine.identity, states).write(path)
 
 

@@ -18,6 +18,7 @@ from bmi_dmg.variables import INPUTS, OUTPUTS, InputVariable
 from dmg_core.errors import ConfigError, StateError, WriteError
 from dmg_core.files import path_written_whole
 from dmg_core.models import PROCESS_MODELS, ProcessModel
+from dmg_core.remembered import ATTRIBUTES, CALIBRATION
 from dmg_core.state import States
 
 Array = npt.NDArray[Any]
@@ -244,6 +245,7 @@ def _variables(states: States) -> Iterator[_Variable]:
     yield _Variable("initial_storage", (), "mm", "water budget: water held when the sums were zero", array_of(states, "initial_storage"))
     yield _Variable("hours", (), "h", "hours on the clock of the BMI", array_of(states, "hours")[:, 0])
     yield from _weather(states)
+    yield from _remembered(states)
     if "day" in states.arrays:
         yield from _unfinished_day(states)
     if "hour_window" in states.arrays:
@@ -260,6 +262,18 @@ def _weather(states: States) -> Iterator[_Variable]:
         name = variable.name.replace("~", "_")
         yield _Variable(f"last_{name}", (), variable.units, f"last good hour: {variable.meaning}", weather[:, place])
         yield _Variable(f"missing_{name}", (), "h", f"hours in which this was missing: {variable.meaning}", counts[:, place])
+
+
+def _remembered(states: States) -> Iterator[_Variable]:
+    """Give what the states remember of their catchments, those of an earlier version nothing."""
+    latitude = states.arrays.get("latitude", np.zeros((len(states), 0)))
+    if latitude.shape[1]:
+        yield _Variable("latitude", (), "degrees_north", "latitude of the catchment", latitude[:, 0])
+    if ATTRIBUTES in states.arrays:
+        yield _Variable(ATTRIBUTES, ("attribute",), "1", "attributes, in the order of the model", states.arrays[ATTRIBUTES])
+    if CALIBRATION in states.arrays:
+        text = "for each parameter: whether a value was set, the value, the multiplier"
+        yield _Variable(CALIBRATION, ("parameter", "setting"), "1", text, states.arrays[CALIBRATION])
 
 
 def _unfinished_day(states: States) -> Iterator[_Variable]:

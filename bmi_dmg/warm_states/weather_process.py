@@ -12,6 +12,7 @@ import pickle
 import re
 import select
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -152,7 +153,11 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     for pipe in (child.stdin, child.stdout):
         if pipe is not None:
             pipe.close()
-    child.wait()
+    try:
+        child.wait(timeout=10.0)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()
 
 
 def python_executable() -> str:
@@ -178,6 +183,7 @@ def serve() -> None:
     """Answer requests from stdin on stdout until there are none any more."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever is printed goes where logs go
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends, and then this
     requests = sys.stdin.buffer
     while select.select([requests], [], [], IDLE)[0]:
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import yaml
 
+from dmg_core.documents import load_yaml
 from dmg_core.errors import CheckpointError
 
 
@@ -53,7 +54,7 @@ class Node:
             If it cannot be read or is not YAML.
         """
         try:
-            return cls(file, "", yaml.safe_load(read_text(file)))
+            return cls(file, "", load_yaml(read_text(file)))
         except yaml.YAMLError as error:
             raise CheckpointError(f"{file}: not YAML: {error}") from error
 

@@ -37,8 +37,9 @@ SUFFIX: Final = ".safetensors"
 
 
 def is_published_form(settings: ModelSettings) -> bool:
-    """Whether a model has a place among δMG's folders: its process model and network are published ones, paired as there."""
-    return NETWORKS.get(settings.physics) == settings.network and not settings.options and not settings.plugins
+    """Whether a model is to be written as δMG's folders are: it has nothing that has no place there."""
+    own = settings.plugins or settings.options or settings.tape is not None
+    return not own and (settings.physics in NETWORKS or settings.physics not in PROCESS_MODELS)
 
 
 def is_own_folder(folder: Path) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
@@ -11,6 +10,7 @@ from typing import Final
 
 from dmg_core.checkpoint.node import read_text
 from dmg_core.checkpoint.spellings import forcing_index
+from dmg_core.documents import load_json
 from dmg_core.errors import CheckpointError
 from dmg_core.normalization import MAX, MIN, STD
 
@@ -30,8 +30,8 @@ def read_statistics(file: Path) -> dict[str, object]:
         If the file is not JSON or not an object of rows by name.
     """
     try:
-        statistics = json.loads(read_text(file))
-    except json.JSONDecodeError as error:
+        statistics = load_json(read_text(file))
+    except ValueError as error:
         raise CheckpointError(f"{file}: not JSON: {error}") from error
     if not isinstance(statistics, dict):
         raise CheckpointError(f"{file}: expected an object {{name: [{', '.join(COLUMNS)}]}}, found {type(statistics).__name__}")

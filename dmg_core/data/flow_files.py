@@ -9,7 +9,8 @@ from __future__ import annotations
 import csv
 import re
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmg_core.data.calendars import moments
-from dmg_core.data.gauges import gauge_ids
+from dmg_core.data.gauges import gauge_ids, without_leading_zeros
 from dmg_core.errors import ConfigError
 
 FloatArray = NDArray[np.float64]
@@ -63,7 +64,7 @@ def read_flow(path: Path, wanted: Collection[str]) -> dict[str, FlowSeries]:
     path : Path
         ``.csv`` or ``.nc``.
     wanted : collection of str
-        Ids. Others in the file are left out.
+        Ids, which may lack leading zeros in the file. Others there are left out.
 
     Raises
     ------
@@ -100,13 +101,25 @@ def _read_csv(path: Path, wanted: Collection[str]) -> tuple[list[str], dict[str,
         line = int(np.flatnonzero(times.isna())[0])
         raise ConfigError(f"{unreadable}: line {line + 2}, time is {stamps.iloc[line]!r}")
     seconds = times.to_numpy(dtype="datetime64[s]")
-    series = {}
+    chosen, series = _chosen(list(units), wanted), {}
     for place, header in enumerate(headers):
         gauge = _gauge(header)
-        if gauge in units and gauge in wanted:
+        if gauge in chosen:
             values = _numbers(frame.iloc[:, place], f"{unreadable}: line {{line}}, {header}")
-            series[gauge] = FlowSeries(f"{path}: {gauge}", seconds, values, units[gauge])
+            series[chosen[gauge]] = FlowSeries(f"{path}: {gauge}", seconds, values, units[gauge])
     return list(units), series
+
+
+def _chosen(ids: Sequence[str], wanted: Collection[str]) -> dict[str, str]:
+    """Ids of a file that are wanted, and what they are called there: as they stand, or else with other leading zeros."""
+    numbers = Counter(map(without_leading_zeros, ids))
+    by_number = {without_leading_zeros(gauge): gauge for gauge in wanted}
+    chosen = {gauge: gauge for gauge in ids if gauge in wanted}
+    for gauge in ids:
+        meant = by_number.get(without_leading_zeros(gauge))
+        if gauge not in chosen and meant is not None and numbers[without_leading_zeros(gauge)] == 1:
+            chosen[gauge] = meant
+    return chosen
 
 
 def _gauge(header: str) -> str:
@@ -165,10 +178,12 @@ def _read_netcdf(path: Path, wanted: Collection[str]) -> tuple[list[str], dict[s
         flow = dataset[flows[0]].transpose("time", names.dims[0])
         ids = gauge_ids(names.values, f"{path}: {names.name}")
         times = moments(dataset["time"].values, dataset["time"].attrs, f"{path}: {', '.join(ids[:3])}: time")
-        rows = [row for row, gauge in enumerate(ids) if gauge in wanted]
+        chosen = _chosen(ids, wanted)
+        rows = [row for row, gauge in enumerate(ids) if gauge in chosen]
         values = flow.values[:, rows].astype(np.float64)
     unit = str(flow.attrs["units"])
-    return list(ids), {ids[row]: FlowSeries(f"{path}: {ids[row]}", times, values[:, i], unit) for i, row in enumerate(rows)}
+    columns = {ids[row]: values[:, column] for column, row in enumerate(rows)}
+    return list(ids), {chosen[gauge]: FlowSeries(f"{path}: {gauge}", times, one, unit) for gauge, one in columns.items()}
 
 
 FLOW_READERS: Final[Mapping[str, Callable[[Path, Collection[str]], tuple[list[str], dict[str, FlowSeries]]]]] = {

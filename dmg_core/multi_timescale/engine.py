@@ -95,10 +95,10 @@ class MultiTimescaleEngine(Engine):
         return cls(load_multi_timescale_model(folder, dtype), coupling, device, backend, threads)
 
     @in_turn
-    def add(self, attributes: Mapping[str, Any], ids: Iterable[str] | None = None) -> list[Catchment]:
+    def add(self, attributes: Mapping[str, Any], ids: Iterable[str] | None = None, *, repeated: bool = False) -> list[Catchment]:
         """Add catchments that start from nothing; see :meth:`dmg_core.Engine.add`."""
-        catchments = super().add(attributes, ids)
-        self.daily.add(attributes, [catchment.id for catchment in catchments])
+        catchments = super().add(attributes, ids, repeated=repeated)
+        self.daily.add(attributes, [catchment.id for catchment in catchments], repeated=repeated)
         if self.arrays.capacity > len(self.windows.hours_seen):
             self.windows.grow(self.coupling, self.arrays.capacity)
         return catchments

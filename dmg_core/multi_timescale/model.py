@@ -61,6 +61,7 @@ class MultiTimescaleModel(nn.Module):
         days: Tensor,
         hours: Tensor,
         attributes: Tensor,
+        *places: Tensor | None,
         **site: Tensor,
     ) -> tuple[dict[str, Tensor], PhysicsState]:
         """Run days from nothing, then the hours that follow.
@@ -73,8 +74,8 @@ class MultiTimescaleModel(nn.Module):
             Forcings of the hours after the last day.
         attributes : Tensor, shape (B, A)
             In the order of the settings' attributes.
-        **site : Tensor, shape (B,)
-            What the equations read of the catchments, by symbol; by default the attributes that the settings name.
+        *places, **site : Tensor, shape (B,)
+            What the equations read of the catchments, in declared order or by symbol; by default the attributes that the settings name.
 
         Returns
         -------
@@ -85,9 +86,9 @@ class MultiTimescaleModel(nn.Module):
         """
         catchments = days.shape[1]
         network_state, state = self.daily.stepped.initial_state(catchments), self.daily.physics.initial_state(catchments, days)
-        _, state, network_state = self.daily.go_on(days, attributes, network_state, state, **site)
+        _, state, network_state = self.daily.go_on(days, attributes, network_state, state, *places, **site)
         network_state, state = self.network.transfer(network_state), self.first_hourly_state(state)
-        outputs, state, _ = self.hourly.go_on(hours, attributes, network_state, state, **site)
+        outputs, state, _ = self.hourly.go_on(hours, attributes, network_state, state, *places, **site)
         return outputs, state
 
     def first_hourly_state(self, state: PhysicsState) -> PhysicsState:

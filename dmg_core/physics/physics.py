@@ -151,7 +151,8 @@ class Physics(nn.Module):
         """Split columns (B, n_static * nmul + n) into static parameters (B, n_static, nmul) and those of the routing (B, n)."""
         columns = len(self.static_parameters) * self.nmul
         self._check_columns("static parameters", static01, columns + len(self.routing.parameters))
-        return static01[:, :columns].reshape(-1, len(self.static_parameters), self.nmul), static01[:, columns:]
+        static = static01[:, :columns].reshape(len(static01), len(self.static_parameters), self.nmul)
+        return static, static01[:, columns:]
 
     def constants(self, static: Tensor, routing: Tensor) -> tuple[Tensor, Tensor]:
         """Turn static (B, n_static, nmul) and routing (B, n) fractions into parameters (B, nmul, P) and weights of the routing (B, L).

@@ -15,6 +15,7 @@ import numpy as np
 import yaml
 from cattrs.gen import make_dict_structure_fn
 
+from dmg_core.documents import load_yaml
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
 from dmg_core.training.experiment import Component, DataSettings, Experiment, SplitSettings
@@ -103,7 +104,7 @@ def write_experiment(file: Path, experiment: Experiment) -> None:
 
 def _read_yaml(file: Path) -> dict[str, Any]:
     try:
-        document = yaml.safe_load(file.read_text(encoding="utf-8"))
+        document = load_yaml(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: cannot be read as an experiment: {error}") from error
     except yaml.YAMLError as error:

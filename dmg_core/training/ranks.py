@@ -1,4 +1,4 @@
-"""The processes that train one model together, as ``torchrun`` starts them; one process is a special case."""
+"""The processes that train one model together, as :mod:`dmg_core.training.launch` or ``torchrun`` starts them; one is a special case."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+#: Environment variable that names the file at which processes of one machine meet.
+MEETING: Final = "DMG_MEETING"
 
 
 @dataclass(frozen=True)
@@ -70,11 +74,15 @@ class Ranks:
 
 @contextmanager
 def started_ranks() -> Iterator[Ranks]:
-    """Join the other processes if ``torchrun`` has started this one, and leave them at the end."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    """Join the other processes if this one was started with others, and leave them at the end."""
+    count, meeting = int(os.environ.get("WORLD_SIZE", "1")), os.environ.get(MEETING)
+    if count == 1:
         yield Ranks()
         return
-    dist.init_process_group("gloo")
+    if meeting is None:
+        dist.init_process_group("gloo")
+    else:
+        dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=int(os.environ["RANK"]), world_size=count)
     try:
         yield Ranks(dist.get_rank(), dist.get_world_size())
         dist.barrier()  # all leave together: what one of them meets in leaving must not end another that is still writing

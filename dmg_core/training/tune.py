@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from dmg_core.errors import ConfigError, DmgError
+from dmg_core.files import written_whole
 from dmg_core.training.experiment import Experiment
 from dmg_core.training.experiment_file import changed, experiment_of, read_document, write_experiment
 from dmg_core.training.faults import TrainingError
@@ -135,13 +137,29 @@ def tune(search: Search, out: str | Path, trials: int) -> Path:
     out.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = optuna.samplers.TPESampler(seed=search.experiment({}).seed)
-    study = optuna.create_study(
-        storage=f"sqlite:///{out / STUDY_NAME}", study_name=SEARCH, sampler=sampler, direction="maximize", load_if_exists=True
-    )
-    ended = len([trial for trial in study.trials if trial.state.is_finished()])
-    study.optimize(lambda trial: _try(search, out, trial), n_trials=max(trials - ended, 0), catch=TrainingError)
-    study.trials_dataframe(("number", "value", "state", "duration", "params")).to_csv(out / TRIALS_NAME, index=False)
+    with _errors_of(out / STUDY_NAME):
+        study = optuna.create_study(
+            storage=f"sqlite:///{out / STUDY_NAME}", study_name=SEARCH, sampler=sampler, direction="maximize", load_if_exists=True
+        )
+        ended = len([trial for trial in study.trials if trial.state.is_finished()])
+        study.optimize(lambda trial: _try(search, out, trial), n_trials=max(trials - ended, 0), catch=TrainingError)
+    table = study.trials_dataframe(("number", "value", "state", "duration", "params")).to_csv(index=False)
+    with written_whole(out / TRIALS_NAME) as stream:
+        stream.write(table.encode())
     return _write_best(search, study, out)
+
+
+@contextmanager
+def _errors_of(database: Path) -> Iterator[None]:
+    """Turn what the database of a search raises, which is full, read-only or damaged then, into an error that names its file."""
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        reason = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error
+        raise DmgError(f"{database}: the search cannot be kept there: {reason}") from error
 
 
 def _try(search: Search, out: Path, trial: Trial) -> float:

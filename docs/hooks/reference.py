@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from mkdocs.exceptions import PluginError
@@ -12,9 +13,7 @@ from bmi_dmg.mass_balance import MassBalance
 from bmi_dmg.protocols import Serialization, Unpublished
 from bmi_dmg.unpublished import MISSING_HOURS, STATE
 from bmi_dmg.variables import INPUTS, OUTPUTS, InputVariable
-from dmg_core.assimilation import NETWORK, STORES
-from dmg_core.parameters import VARIANTS, Parameter, Variant
-from dmg_core.physics.equations import stores_of
+from dmg_core.models import PROCESS_MODELS, Parameter, ProcessModel, Store
 
 MARKER: Final = re.compile(r"<!-- generated: (\w+) -->")
 #: Columns that help on the command line is wrapped to.
@@ -22,6 +21,12 @@ HELP_WIDTH: Final = 100
 
 #: Names that people give the variants.
 VARIANT_TITLES: Final = {"Hbv": "1.0", "Hbv_1_1p": "1.1p", "Hbv_2": "2.0", "Hbv_2_hourly": "2.0 hourly", "Hbv_2_1_hourly": "2.1 hourly"}
+
+#: The members of the family.
+MEMBERS: Final[dict[str, type[ProcessModel]]] = {name: PROCESS_MODELS[name] for name in VARIANT_TITLES}
+
+#: Parts of the state of an LSTM, by the names by which they are set from outside.
+NETWORK: Final = ("network_hidden", "network_cell")
 
 Row = Sequence[str]
 
@@ -71,40 +76,40 @@ def protocols() -> str:
 
 def states() -> str:
     """Table of the unpublished variables that are the state of a catchment, and of what is counted."""
-    rows = [(_code(STATE + name), "`mm`", f"{symbol}, one value per component{_only_in(symbol)}") for name, symbol in STORES.items()]
+    stores = {store.name: store for member in MEMBERS.values() for store in member.stores}
+    rows = [
+        (_code(STATE + store.state_name), _code(store.unit), f"{name}, one value per component{_only_in(store)}")
+        for name, store in stores.items()
+    ]
     rows += [(_code(STATE + name), "`1`", "network state, one value per hidden unit") for name in NETWORK]
     rows.append((_code(MISSING_HOURS), "`h`", "hours in which each input was missing; can be read only"))
     return _table(("name", "units", "meaning"), rows)
 
 
-def _only_in(symbol: str) -> str:
-    """Say which variants have a store, unless all have it."""
-    having = [VARIANT_TITLES.get(name, name) for name, variant in VARIANTS.items() if symbol in stores_of(variant)._fields]
-    return "" if len(having) == len(VARIANTS) else f" ({', '.join(having)})"
+def _only_in(store: Store) -> str:
+    """Say which members have a store, unless all have it."""
+    having = [title for name, title in VARIANT_TITLES.items() if store.name in {one.name for one in MEMBERS[name].stores}]
+    return "" if len(having) == len(MEMBERS) else f" ({', '.join(having)})"
 
 
 def parameters() -> str:
-    """Table of all parameters, and the variants that have them; a parameter whose range is not the same in all has several rows."""
-    names = dict.fromkeys(parameter.name for variant in VARIANTS.values() for parameter in _all_of(variant))
-    every = dict.fromkeys(parameter for variant in VARIANTS.values() for parameter in _all_of(variant))
-    rows = [(*_parameter_cells(parameter), _variants_with(parameter)) for name in names for parameter in every if parameter.name == name]
+    """Table of all parameters, and the members that have them; a parameter whose range is not the same in all has several rows."""
+    every = dict.fromkeys(replace(parameter, constant=None) for member in MEMBERS.values() for parameter in member.parameters)
+    names = dict.fromkeys(parameter.name for parameter in every)
+    rows = [(*_parameter_cells(parameter), _members_with(parameter)) for name in names for parameter in every if parameter.name == name]
     return _table(("name", "range", "units", "meaning", "models"), rows)
-
-
-def _all_of(variant: Variant) -> tuple[Parameter, ...]:
-    extra = () if variant.only_when_dynamic is None else (variant.only_when_dynamic,)
-    return (*variant.parameters, *extra)
 
 
 def _parameter_cells(parameter: Parameter) -> Row:
     return _code(parameter.name), f"{parameter.low:g} … {parameter.high:g}", _code(parameter.unit), parameter.meaning
 
 
-def _variants_with(parameter: Parameter) -> str:
+def _members_with(parameter: Parameter) -> str:
     titles = [
-        VARIANT_TITLES.get(name, name) + ("" if parameter in variant.parameters else " (if dynamic)")
-        for name, variant in VARIANTS.items()
-        if parameter in _all_of(variant)
+        VARIANT_TITLES[name] + ("" if own.constant is None else " (if dynamic)")
+        for name, member in MEMBERS.items()
+        for own in member.parameters
+        if replace(own, constant=None) == parameter
     ]
     return ", ".join(titles)
 
@@ -113,9 +118,9 @@ def routing() -> str:
     """Table of the parameters of the unit hydrograph."""
     header = ("name", "range", "units", "meaning", "model", "steps of the hydrograph")
     rows = [
-        (*_parameter_cells(parameter), VARIANT_TITLES.get(name, name), str(variant.hydrograph_steps))
-        for name, variant in VARIANTS.items()
-        for parameter in (variant.route_a, variant.route_b)
+        (*_parameter_cells(parameter), VARIANT_TITLES[name], str(member.hydrograph_steps))
+        for name, member in MEMBERS.items()
+        for parameter in (member.route_a, member.route_b)
     ]
     return _table(header, rows)
 

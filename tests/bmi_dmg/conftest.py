@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from dmg_core.physics.hbv import OUTPUTS as ENGINE_OUTPUTS
 
 from bmi_dmg import BmiDeltaModel
 from bmi_dmg.checking.preflight import Output
 from bmi_dmg.driver.lifecycle import Variable
 from bmi_dmg.driver.outputs import DATASET, Dataset, OutputSettings
+from bmi_dmg.engine_layout import ENGINE_OUTPUTS
 from bmi_dmg.run_folder.aorc import WELL_KNOWN
 from bmi_dmg.run_folder.hydrofabric import read_divides
 from bmi_dmg.run_folder.realization import TIME_FORMAT

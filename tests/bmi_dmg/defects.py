@@ -178,7 +178,11 @@ DEFECTS = {
         rewrite_forcing((*IDS, "cat-55")), NOTE, "forcing-unused", "not in this run: cat-55", str(FORCING), ("cat-55",)
     ),
     "catchment twice in the forcing": Defect(
-        rewrite_forcing((*IDS, "cat-3")), ERROR, "forcing-file", "ids names cat-3 twice", str(FORCING)
+        rewrite_forcing((*IDS, "cat-3")),
+        ERROR,
+        "forcing-file",
+        "ids must name each catchment once, but cat-3 stands in row 3 and row 4",
+        str(FORCING),
     ),
     "step at the end time not covered": Defect(
         rewrite_forcing(hours=slice(0, HOURS - 1)),
@@ -196,7 +200,9 @@ DEFECTS = {
     "hours left out": Defect(
         set_time(skip_hours), ERROR, "forcing-file", "2019-05-05 03:00:00 is followed by 2019-05-05 07:00:00", str(FORCING)
     ),
-    "times in days": Defect(set_time(keep_values, "days"), ERROR, "forcing-file", "unit 'days'; ngen knows", str(FORCING)),
+    "times in days": Defect(
+        set_time(keep_values, "days"), ERROR, "forcing-file", "unit 'days', which ngen would take for seconds", str(FORCING)
+    ),
     "times of one catchment": Defect(set_time(shift_one), ERROR, "forcing-file", "Time of cat-3 differs from that of cat-1", str(FORCING)),
     "variable missing": Defect(rewrite_forcing(without=PRESSURE), ERROR, "forcing-variable", f"no variable '{PRESSURE}' for input"),
     "gaps": Defect(

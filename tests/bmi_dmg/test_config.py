@@ -208,6 +208,10 @@ def test_folder_for_a_file(tmp_path: Path) -> None:
     [
         (b"a: [1, 2", r"cat-7\.yml: is not YAML: .*line 1"),
         (b"a: !!python/object/apply:os.getcwd []", r"cat-7\.yml: is not YAML: .*python/object/apply"),
+        (
+            b"catchment_id: cat-7\ncatchment_id: cat-8",
+            r"cat-7\.yml: is not YAML: the key 'catchment_id' stands there twice, in lines 1 and 2",
+        ),
         (b"a: \x00", r"cat-7\.yml: is not YAML"),
         (b"\xff\xfe\x00", r"cat-7\.yml: cannot be read as a BMI configuration: .*utf-8"),
         (b"", r"cat-7\.yml: expected keys and values, found NoneType"),
@@ -221,6 +225,40 @@ def test_no_yaml(tmp_path: Path, content: bytes, message: str) -> None:
     file.write_bytes(content)
     with pytest.raises(ConfigError, match=f"(?s){message}"):
         read_config(file)
+
+
+@pytest.mark.parametrize("written", ["0012", "1_0", "01022500", "12", "cat-12", "1e5", "0x1F"])
+def test_ids_are_as_they_are_written(tmp_path: Path, written: str) -> None:
+    """An id that YAML would take for another number is the one that stands there."""
+    (tmp_path / "a.yml").write_text(
+        f"catchment_id: {written}\nmodel_dir: {tmp_path}\nstart_time: 2000-01-01\npet_method: penman_monteith\n"
+    )
+    assert read_config(tmp_path / "a.yml").catchment_id == written
+
+
+@pytest.mark.parametrize("written", ["../cat-1", "a/b", "cat 1", "1.5", "true", "[cat-1]", "cat-ä"])
+def test_ids_that_are_none(tmp_path: Path, written: str) -> None:
+    """What could be no plain name of a file is no id."""
+    (tmp_path / "a.yml").write_text(f"catchment_id: {written}\nmodel_dir: {tmp_path}\nstart_time: 2000-01-01\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"a\.yml: catchment_id: .* is no legal id"):
+        read_config(tmp_path / "a.yml")
+
+
+@pytest.mark.parametrize(("written", "value"), [("0012", 12.0), ("1e-5", 1e-5), ("335.1", 335.1)])
+def test_attributes_are_the_numbers_that_are_written(write_config: Writer, written: str, value: float) -> None:
+    """Leading zeros do not make another number of an attribute."""
+    file = write_config(meanelevation=1.0)
+    file.write_text(file.read_text().replace("meanelevation: 1.0", f"meanelevation: {written}"))
+    assert read_config(file).attributes(["aridity", "meanP", "meanelevation", "uparea"])["meanelevation"] == value
+
+
+@pytest.mark.parametrize("written", ["1_0", "high", "1,5", "--", "true"])
+def test_attributes_that_are_no_numbers(write_config: Writer, written: str) -> None:
+    """Words and digits in groups are refused, with file, key and value."""
+    file = write_config(meanelevation=1.0)
+    file.write_text(file.read_text().replace("meanelevation: 1.0", f"meanelevation: {written}"))
+    with pytest.raises(ConfigError, match=r"\.yml: meanelevation is .*, expected a number"):
+        read_config(file).attributes(["aridity", "meanP", "meanelevation", "uparea"])
 
 
 def test_model_dir_is_looked_for_in_the_working_directory_first(

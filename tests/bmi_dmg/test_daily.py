@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 import torch
-from dmg_core.physics.hbv import OUTPUTS
 
 from bmi_dmg.daily import DailyStepper
+from bmi_dmg.engine_layout import ENGINE_OUTPUTS as OUTPUTS
 from bmi_dmg.variables import HARGREAVES_INPUTS, PENMAN_MONTEITH_INPUTS
 from bmi_dmg.weather import Weather
 from dmg_core import Catchment
@@ -156,3 +156,34 @@ def test_impossible_weather_changes_nothing(make_stepper: MakeStepper, hour: int
     _hours(undisturbed, weather_undisturbed, hours)
     assert days == days_undisturbed
     assert len(days) == 2
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_failed_hour_23_leaves_the_day_as_it_was(make_stepper: MakeStepper, missing: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If the step of the model fails, day, clock, last good hour and counts are as before, and the hour can be taken in again."""
+    (stepper, weather, steps), (twin, twins_weather, twins_steps) = make_stepper(MIDNIGHT), make_stepper(MIDNIGHT)
+    for each in (weather, twins_weather):
+        monkeypatch.setattr(each, "_missing", "hold")
+    hours = _series(48)
+    if missing:
+        hours[23] = math.nan
+    _hours(twin, twins_weather, hours)
+    _hours(stepper, weather, hours[:23])
+    before = {name: array.copy() for name, array in stepper.own_state().items()}, stepper.hours, stepper.time
+
+    def fail(*step: float) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(stepper, "_advance", fail)
+        for _ in range(2):
+            weather.values[:] = hours[23]
+            with pytest.raises(ZeroDivisionError):
+                stepper.step()
+            for name, array in stepper.own_state().items():
+                np.testing.assert_array_equal(array, before[0][name], err_msg=name)
+            assert (stepper.hours, stepper.time) == before[1:]
+    _hours(stepper, weather, hours[23:])
+    assert steps == twins_steps
+    for name, array in twin.own_state().items():
+        np.testing.assert_array_equal(stepper.own_state()[name], array, err_msg=name)

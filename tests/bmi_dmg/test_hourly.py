@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import numpy as np
 import pytest
 import torch
-from dmg_core.physics.hbv import OUTPUTS
 
+from bmi_dmg.engine_layout import ENGINE_OUTPUTS as OUTPUTS
 from bmi_dmg.hourly import HourlyStepper
 from bmi_dmg.variables import PENMAN_MONTEITH_INPUTS
 from bmi_dmg.weather import Weather

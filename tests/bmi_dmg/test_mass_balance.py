@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dmg_core.parameters import VARIANTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bmi_dmg import BmiDeltaModel
 from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
-from dmg_core.assimilation import STORES, store_names
+from dmg_core.assimilation import stores_by_name
+from dmg_core.models import PROCESS_MODELS
 from tests.bmi_dmg.kinds import CATCHMENTS, KINDS, Kind, make_kind
 
 Weather = dict[str, np.ndarray]
@@ -160,7 +160,7 @@ def test_closes_whatever_is_put_in(
     hours = data.draw(st.sets(st.integers(0, 59), max_size=6))
     for hour in range(60):
         if hour in hours:
-            name = f"state::{data.draw(st.sampled_from(store_names(VARIANTS[physics])))}"
+            name = f"state::{data.draw(st.sampled_from(tuple(stores_by_name(PROCESS_MODELS[physics]))))}"
             values = np.array(data.draw(st.lists(st.floats(0.0, 400.0), min_size=2, max_size=2)))
             before, added = terms(model), (values - model.get_value_ptr(name)).mean() / 1000.0
             model.set_value(name, values)
@@ -178,7 +178,7 @@ def test_stores_cannot_be_made_impossible(
     model, weather = make_bmi(physics="Hbv_2_1_hourly"), weather_of(60)
     drive(model, weather)
     before = terms(model)
-    for name in STORES:
+    for name in stores_by_name(PROCESS_MODELS["Hbv_2_1_hourly"]):
         content = model.get_value_ptr(f"state::{name}").copy()
         with pytest.raises(ValueError, match=f"catchment cat-7: {name} "):
             model.set_value(f"state::{name}", np.array(values))

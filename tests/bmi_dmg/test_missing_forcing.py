@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dmg_core.parameters import VARIANTS
 
 from bmi_dmg import BmiDeltaModel
 from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS
-from dmg_core.assimilation import NETWORK, store_names
+from dmg_core.assimilation import stores_by_name
 from dmg_core.errors import ConfigError, ForcingError
+from dmg_core.models import PROCESS_MODELS
 
 Maker = Callable[..., BmiDeltaModel]
 Weather = dict[str, np.ndarray]
@@ -220,7 +220,7 @@ def test_never_nan_in_a_store(make: Callable[..., BmiDeltaModel], physics: str, 
         for hour in range(1, 200):
             results = drive(model, holes, OUTPUT_NAMES, slice(hour, hour + 1))
             assert all(np.isfinite(values).all() for values in results.values())
-            for name in (*store_names(VARIANTS[physics]), *NETWORK):
+            for name in (*stores_by_name(PROCESS_MODELS[physics]), "network_hidden", "network_cell"):
                 assert np.isfinite(model.get_value_ptr(f"state::{name}")).all()
         assert counts(model) == {name: np.isnan(column[1:]).sum() for name, column in holes.items()}
 

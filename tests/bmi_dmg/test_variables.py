@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 from cf_units import Unit
-from dmg_core.physics.hbv import OUTPUTS as ENGINE_OUTPUTS
 from standard_names.standardname import StandardName
 
+from bmi_dmg.engine_layout import ENGINE_OUTPUTS
 from bmi_dmg.variables import (
     HARGREAVES_INPUTS,
     INPUTS,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 
@@ -96,3 +98,59 @@ def test_static_parameters_from_a_series_take_no_multipliers() -> None:
         engine.calibration.multiply(engine.arrays, CHANGED, "parFC", 1.2)
     engine.calibration.multiply(engine.arrays, CHANGED, "parBETA", 1.2)
     assert engine.calibration.change_of(CHANGED, "parBETA") == (1.2, 0.0)
+
+
+#: What may be set for a parameter, in any order: a value of 30 % of its range, a multiplier of 1.5.
+ORDERS = [order for count in (1, 2, 3) for order in permutations(["value", "multiplier", "step"], count) if order != ("step",)]
+
+
+@pytest.mark.parametrize("order", ORDERS, ids="-".join)
+@pytest.mark.parametrize(("name", "symbol"), [("parFC", "FC"), ("parBETA", "BETA")])
+def test_value_and_multiplier_mean_the_same_in_any_order(name: str, symbol: str, order: tuple[str, ...]) -> None:
+    """A value replaces the network's and a multiplier multiplies what stands there, whichever comes first, also after a step."""
+    engine, untouched = engine_of(), engine_of()
+    parameter = engine.calibration.parameters[name]
+    value = parameter.low + 0.3 * (parameter.high - parameter.low)
+    for what in order:
+        if what == "value":
+            engine.calibration.set_value(engine.arrays, CHANGED, name, value)
+        elif what == "multiplier":
+            engine.calibration.multiply(engine.arrays, CHANGED, name, 1.5)
+        else:
+            for each in (engine, untouched):
+                each.step(np.ones((CATCHMENTS, 3)))
+    for each in (engine, untouched):
+        each.arrays.h[:], each.arrays.c[:] = 0.0, 0.0
+        each.step(np.ones((CATCHMENTS, 3)))
+    stands = value if "value" in order else parameter_of(untouched, symbol)[CHANGED]
+    expected = np.clip(stands * (1.5 if "multiplier" in order else 1.0), parameter.low, parameter.high)
+    np.testing.assert_allclose(parameter_of(engine, symbol)[CHANGED], np.broadcast_to(expected, 2), rtol=1e-12)
+    np.testing.assert_array_equal(parameter_of(engine, symbol)[0], parameter_of(untouched, symbol)[0])
+
+
+@pytest.mark.parametrize(("name", "symbol"), [("parFC", "FC"), ("parBETA", "BETA")])
+def test_the_last_one_set_counts(name: str, symbol: str) -> None:
+    """Values and multipliers can be set again, between steps, too: they do not pile up."""
+    engine, untouched = engine_of(), engine_of()
+    for multiplier in (0.9, 1.7, 1.0):
+        engine.calibration.multiply(engine.arrays, CHANGED, name, multiplier)
+        for each in (engine, untouched):
+            each.step(np.ones((CATCHMENTS, 3)))
+        low, high = engine.calibration.parameters[name].low, engine.calibration.parameters[name].high
+        expected = np.clip(multiplier * parameter_of(untouched, symbol)[CHANGED], low, high)
+        np.testing.assert_allclose(parameter_of(engine, symbol)[CHANGED], expected, rtol=1e-12)
+
+
+def test_a_withdrawn_catchment_leaves_nothing_set() -> None:
+    """A catchment that takes the row of one that was withdrawn has the network's parameters."""
+    engine, untouched = Engine(make_model("Hbv_2")), Engine(make_model("Hbv_2"))
+    (gone,) = engine.add(make_attributes(1))
+    engine.calibration.set_value(engine.arrays, 0, "parFC", 123.0)
+    engine.calibration.multiply(engine.arrays, 0, "parBETA", 1.5)
+    engine.step(np.ones((1, 3)))
+    engine.withdraw(gone)
+    for each in (engine, untouched):
+        each.add(make_attributes(1))
+        each.step(np.ones((1, 3)))
+    for symbol in ("FC", "BETA"):
+        np.testing.assert_array_equal(parameter_of(engine, symbol), parameter_of(untouched, symbol))

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
+from dmg_core.physics.kernels import parameter_columns
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -456,3 +457,94 @@ def test_identity_survives_the_way_through_a_header(small: States, kept: bytes) 
     back = States.from_bytes(kept, WHERE).identity
     assert back == small.identity
     small.identity.require(back, WHERE)
+
+
+# --- what a state remembers --------------------------------------------------------------------------------------------------------------
+
+
+def _row(engine: Engine) -> dict[str, Any]:
+    return {name: array[0] for name, array in engine.capture(slice(0, 1)).items()}
+
+
+@pytest.mark.parametrize("physics", FAMILY)
+def test_stores_below_zero_are_refused(physics: str) -> None:
+    """A state whose store holds less than nothing is refused with catchment, store and value, and nothing changes."""
+    engine = make_engine(make_model(physics), make_attributes(2))
+    before, state = _captured(engine).to_bytes(), _row(engine)
+    state["stores"] = state["stores"].copy()
+    state["stores"][1, 2] = -1e-9
+    with pytest.raises(StateError, match=rf"{WHERE}: the state of 0 has -1e-09 mm in store SM, component 2, expected .* not below 0"):
+        engine.restore(0, state, WHERE)
+    assert _captured(engine).to_bytes() == before
+    state["stores"][1, 2] = -5e-13  # rounding, which hourly models lift to 0, and daily ones never make
+    if "hourly" in physics:
+        engine.restore(0, state, WHERE)
+    else:
+        with pytest.raises(StateError, match="-5e-13 mm in store SM"):
+            engine.restore(0, state, WHERE)
+
+
+@pytest.mark.parametrize("physics", FAMILY)
+def test_state_of_other_attributes_is_refused(physics: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A state that was written for other attributes is refused with all of them and both values, or told where that is accepted."""
+    model, attributes = make_model(physics), {name: np.array([2.0]) for name in make_attributes(1)}
+    engine = make_engine(model, attributes)
+    other = make_engine(model, attributes | {"aridity": np.array([2.5]), "uparea": np.array([3.0])})
+    before = _captured(other).to_bytes()
+    told = f"{WHERE}: the state of 0 was written for other attributes: aridity was 2.0, is 2.5; uparea was 2.0, is 3.0"
+    with pytest.raises(StateError, match=re.escape(told)):
+        other.restore(0, _row(engine), WHERE)
+    assert _captured(other).to_bytes() == before
+    other.restore(0, _row(engine), WHERE, accept_changes=True)
+    assert told in caplog.text
+    np.testing.assert_array_equal(other.arrays.stores[0], engine.arrays.stores[0])
+
+
+def test_other_parameters_are_told_with_the_first_step(caplog: pytest.LogCaptureFixture) -> None:
+    """Parameters set from outside that have changed since a state was written are told, wherever they are set before the first step."""
+    model, attributes = make_model("Hbv_2"), make_attributes(1)
+    engine, same, other = (make_engine(model, attributes) for _ in range(3))
+    for each in (engine, same):
+        each.calibration.set_value(each.arrays, 0, "parFC", 234.0)
+        each.calibration.multiply(each.arrays, 0, "parBETA", 1.25)
+    engine.run(make_weather(3, 1))
+    state = _row(engine)
+    for each in (same, other):
+        each.restore(0, state, WHERE)
+        each.restore(0, _row(each), WHERE)  # what is saved before the first step still remembers
+    other.calibration.multiply(other.arrays, 0, "parBETA", 1.125)
+    assert not caplog.text
+    same.step(np.ones((1, 3)))
+    assert not caplog.text
+    other.step(np.ones((1, 3)))
+    assert "parBETA was the network's × 1.25, is the network's × 1.125; parFC was 234, is the network's" in caplog.text
+    caplog.clear()
+    other.step(np.ones((1, 3)))
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("physics", FROM_SERIES)
+def test_a_value_that_is_part_of_a_state(physics: str) -> None:
+    """Where static parameters are part of the state, a value set now holds after restoring; one not set any more has no way back."""
+    model, attributes = make_model(physics), make_attributes(1)
+    engine, other = (make_engine(model, attributes) for _ in range(2))
+    engine.calibration.set_value(engine.arrays, 0, "parFC", 234.0)
+    state = _row(engine)
+    other.restore(0, state, WHERE)
+    with pytest.raises(StateError, match="written with values set for parFC, and the network's are not known any more"):
+        other.step(np.ones((1, 3)))
+    for order in (1, -1):
+        fresh = make_engine(model, attributes)
+        steps = [lambda: fresh.restore(0, state, WHERE), lambda: fresh.calibration.set_value(fresh.arrays, 0, "parFC", 345.0)]  # noqa: B023
+        for step in steps[::order]:
+            step()
+        fresh.step(np.ones((1, 3)))
+        assert (fresh.arrays.parameters[0, :, parameter_columns(model.physics.variant).index("FC")] == 345.0).all()
+
+
+def test_states_from_before_states_remembered(small: States) -> None:
+    """A state that says nothing of attributes and calibration, of an earlier version, is taken as it is."""
+    engine = make_engine(make_model("Hbv_2", nmul=1, routing=False, hidden=2), make_attributes(2, seed=9))
+    older = {name: array[0] for name, array in small.arrays.items() if name not in ("catchment_attributes", "calibration")}
+    engine.restore(0, older, WHERE)
+    engine.step(np.ones((2, 3)))

@@ -75,6 +75,20 @@ def test_compose_mounts_what_the_image_expects(root: Path, instructions: Instruc
     assert (root / "docker" / service["build"]["context"] / service["build"]["dockerfile"]).resolve() == root / "docker" / "Dockerfile"
 
 
+def test_compiled_code_can_be_written_by_its_owner_alone(instructions: Instructions, tmp_path: Path) -> None:
+    """What the image's processes load and execute is readable for all and writeable for nobody else, whatever it was before."""
+    (line,) = (arguments for name, arguments in instructions if name == "RUN" and ".compiled" in arguments)
+    folder = tmp_path / ".compiled"
+    folder.mkdir()
+    folder.chmod(0o777)
+    (folder / "kernel.nbc").touch()
+    (folder / "kernel.nbc").chmod(0o666)
+    (command,) = (part for part in line.split(" && ") if part.startswith("chmod"))
+    subprocess.run(command.replace("/ngen/ngen/extern/bmi_dmg/.compiled", str(folder)).split(), check=True)
+    assert oct(folder.stat().st_mode & 0o777) == "0o755"
+    assert oct((folder / "kernel.nbc").stat().st_mode & 0o777) == "0o644"
+
+
 @pytest.fixture
 def run_folder(tmp_path: Path) -> Path:
     """A folder with the names of a run folder's files."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import typer.main
-from dmg_core.parameters import VARIANTS
 from mkdocs.exceptions import PluginError
 
 from bmi_dmg.cli.main import app
 from bmi_dmg.config import SETTINGS, WITHOUT_EFFECT
 from bmi_dmg.variables import INPUTS, OUTPUTS
-from dmg_core.assimilation import NETWORK, STORES
+from dmg_core.assimilation import stores_by_name
+from dmg_core.models import PROCESS_MODELS
+from tests.dmg_core.factories import FAMILY
 
 
 def _rows(table: str) -> dict[str, list[str]]:
@@ -49,13 +51,17 @@ def test_all_unpublished_variables_are_told(reference: ModuleType) -> None:
     for word in ("create", "size", "state", "free"):
         assert {f"ngen::serialization_{word}", f"serialization_{word}"} < protocols.keys()
     assert "reset_time" in protocols
-    assert states.keys() == {*(f"state::{name}" for name in (*STORES, *NETWORK)), "missing_forcing_hours"}
+    assert states.keys() == {
+        *(f"state::{name}" for name in (*stores_by_name(PROCESS_MODELS["Hbv_2_1_hourly"]), "network_hidden", "network_cell")),
+        "missing_forcing_hours",
+    }
     assert states["state::excess_store_1"][2] == "SIE1, one value per component (2.1 hourly)"
 
 
 def test_all_parameters_are_told(reference: ModuleType) -> None:
     """Every parameter of every variant stands there once, with range and units; parK0 has another range in 2.1, next to the first."""
-    tables = [variant.parameters_for(["parBETAET"]) for variant in VARIANTS.values()]
+    members = [PROCESS_MODELS[name] for name in FAMILY]
+    tables = [[replace(parameter, constant=None) for parameter in member.parameters] for member in members]
     expected = {
         (
             f"`{parameter.name}`",
@@ -73,7 +79,7 @@ def test_all_parameters_are_told(reference: ModuleType) -> None:
     assert len(of_K0) == 2
     assert of_K0[1] == of_K0[0] + 1
     assert rows[of_K0[1]][1:] == ["0.05 … 12", "`1/d`", "recession of near-surface flow", "2.1 hourly"]
-    assert reference.generated("routing").count("`route_a`") == len(VARIANTS)
+    assert reference.generated("routing").count("`route_a`") == len(FAMILY)
 
 
 def test_all_commands_are_told(reference: ModuleType) -> None:

@@ -167,7 +167,9 @@ class Table {
   }
 
   head(column, i) {
-    const button = make("button", { type: "button" }, column.label, column.units ? make("span", { class: "quiet" }, ` ${column.units}`) : "");
+    // Long words may be parted with a soft hyphen.
+    const label = column.label.replace(/(evapo)(transpiration)/i, "$1\u00ad$2").replace(/(precipi)(tation)/i, "$1\u00ad$2").replace(/(ground)(water)/i, "$1\u00ad$2");
+    const button = make("button", { type: "button" }, label, column.units ? make("span", { class: "quiet" }, ` ${column.units}`) : "");
     button.addEventListener("click", () => this.sort(i));
     return make("th", { scope: "col" }, button);
   }

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -294,10 +295,23 @@ def test_a_folder_of_ngiabs_has_nothing_to_object_to(shared: Path, tmp_path: Pat
 
 def test_packages_of_other_versions_are_told(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An installed package that is too old for this project is a warning; those of extras do not count."""
-    monkeypatch.setattr("bmi_dmg.checking.check.metadata.requires", lambda name: ["numpy>=99", "torch", "typer>=99; extra == 'tools'"])
+    monkeypatch.setattr(
+        "bmi_dmg.checking.package_checks.metadata.requires", lambda name: ["numpy>=99", "torch", "typer>=99; extra == 'tools'"]
+    )
     found = [finding for finding in check_folder(good).findings if finding.kind == "package"]
     assert [(finding.severity, finding.variable) for finding in found] == [(WARNING, "numpy")]
     assert "needs numpy>=99" in found[0].message
+
+
+def test_packages_that_do_not_go_together_are_told(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package that is installed and cannot be imported is a warning with the reason and what to install."""
+    (tmp_path / "pyarrow.py").write_text("raise ImportError('pyarrow requires NumPy 2.0 or newer, found 1.26.4')\n")
+    monkeypatch.delitem(sys.modules, "pyarrow", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    (found,) = [finding for finding in check_folder(good).findings if finding.kind == "package"]
+    assert (found.severity, found.variable) == (WARNING, "pyarrow")
+    assert f"cannot be imported beside numpy {np.__version__}: pyarrow requires NumPy 2.0 or newer" in found.message
+    assert "install" in found.remedy
 
 
 def test_a_refusal_names_the_folder(folder: Path) -> None:

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from typer.testing import CliRunner
 from bmi_dmg.cli.main import app
 from dmg_core.model import load_model
 from dmg_core.training.experiment_file import read_experiment
+from tests.bmi_dmg.packages import environment_of_packages
 from tests.dmg_core.training.synthetic import YEAR, make_basins, make_document
 
 runner = CliRunner()
@@ -151,3 +155,19 @@ def test_a_search_prints_the_best_experiment(tmp_path: Path) -> None:
     assert result.stdout == f"{tmp_path / 'out' / 'best.yaml'}\n"
     assert read_experiment(tmp_path / "out" / "best.yaml").model.hidden_size in {2, 3}
     assert json.loads((tmp_path / "out" / "trial-000" / "versions.json").read_text())["torch"]
+
+
+def test_several_processes_train_together(experiment: Path, tmp_path: Path) -> None:
+    """``--processes`` starts the command so many times; the model is printed once, and its checkpoint says by how many it was written."""
+    document = {**make_document(), "plugins": ["tests.dmg_core.training.synthetic"]}
+    experiment.write_text(yaml.safe_dump(document))
+    root = Path(__file__).resolve().parents[3]
+    environment = environment_of_packages()
+    environment |= {"PYTHONPATH": os.pathsep.join([environment["PYTHONPATH"], str(root)]), "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONSAFEPATH", None)
+    command = [sys.executable, "-m", "bmi_dmg.cli", "train", str(experiment), "--out", str(tmp_path / "out"), "--processes", "2"]
+    result = subprocess.run([*command, "--no-progress"], env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == f"{tmp_path / 'out' / 'model'}\n"
+    alone = invoke("train", experiment, "--out", tmp_path / "out", "--resume", "--no-progress")
+    assert "was written by 2 processes" in alone.stderr

@@ -5,11 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from dmg_core.parameters import HBV_20
 
 from bmi_dmg.demo.example_model import SETTINGS, TYPICAL, example_weights, write_example_model
 from bmi_dmg.demo.synthetic_catchments import synthesize_catchments
 from dmg_core import DeltaModel, load_model
+from dmg_core.models.hbv import Hbv20
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_folder_says_that_the_model_is_untrained(tmp_path: Path) -> None:
 
 def test_static_parameters_are_near_their_typical_values(model: DeltaModel) -> None:
     """Averaged over catchments and components, parameters are those of a humid temperate catchment; catchments differ."""
-    _, static_parameters = HBV_20.split(SETTINGS.dynamic)
+    _, static_parameters = Hbv20.split(SETTINGS.dynamic)
     with torch.inference_mode():
         static, routing = model.static_fractions(model.normalize_attributes(attributes()))
     assert routing is not None
@@ -51,7 +51,7 @@ def test_static_parameters_are_near_their_typical_values(model: DeltaModel) -> N
         tolerance = 0.5 if parameter.name == "parTT" else 0.4 * TYPICAL[parameter.name]
         assert abs(float(value.mean()) - TYPICAL[parameter.name]) < tolerance, parameter.name
         assert float(value.mean(1).std()) > 0.0, parameter.name
-    shape, scale = HBV_20.route_a.scale(routing[:, 0]) + 0.1, HBV_20.route_b.scale(routing[:, 1]) + 0.5
+    shape, scale = Hbv20.route_a.scale(routing[:, 0]) + 0.1, Hbv20.route_b.scale(routing[:, 1]) + 0.5
     assert torch.all((shape * scale > 0.4) & (shape * scale < 3.0))  # mean delay in days
 
 
@@ -64,7 +64,7 @@ def test_dynamic_parameters_vary_with_the_weather(model: DeltaModel) -> None:
     x, _ = model.network_inputs(forcing, attributes())
     with torch.inference_mode():
         fractions, _ = model.dynamic_fractions(x, model.lstm.initial_state(10))
-    for parameter, fraction in zip(HBV_20.split(SETTINGS.dynamic)[0], fractions.unbind(2), strict=True):
+    for parameter, fraction in zip(Hbv20.split(SETTINGS.dynamic)[0], fractions.unbind(2), strict=True):
         value = parameter.scale(fraction)
         assert abs(float(value.mean()) - TYPICAL[parameter.name]) < 0.4 * TYPICAL[parameter.name], parameter.name
         assert float(value.std(0).mean()) > 0.005 * TYPICAL[parameter.name], parameter.name

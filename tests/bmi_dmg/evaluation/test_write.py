@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from bmi_dmg.cli.main import app
 from bmi_dmg.evaluation.pictures import _outlines
 from bmi_dmg.evaluation.write import read_published, summary, write_evaluation
-from dmg_core.errors import ConfigError
+from dmg_core.errors import ConfigError, WriteError
 from dmg_core.training.evaluation import Evaluation, evaluate
 from dmg_core.training.new_model import new_model
 from dmg_core.training.train import train
@@ -71,6 +71,14 @@ def test_the_distribution_stands_beside_those_of_others(evaluation: Evaluation, 
     monkeypatch.setattr(Figure, "savefig", keep)
     write_evaluation(tmp_path, evaluation, "a model", PUBLISHED)
     assert texts == [f"a model: median {evaluation.median('nse'):.3f}, 2 basins", "other: median 0.600, 2 basins"]
+
+
+def test_a_full_disk_is_told_and_leaves_no_half_file(evaluation: Evaluation, small_disk: Path) -> None:
+    """A disk without room for the flow is named with its file, and nothing that looks whole is left."""
+    (small_disk / "ballast").write_bytes(bytes(48_000))
+    with pytest.raises(WriteError, match=rf"{small_disk / 'out' / 'simulation.nc'}: cannot be written: No space left on device"):
+        write_evaluation(small_disk / "out", evaluation, "a model", {})
+    assert list((small_disk / "out").iterdir()) == []
 
 
 def test_without_observed_flow_there_is_flow_and_no_score(evaluation: Evaluation, tmp_path: Path) -> None:

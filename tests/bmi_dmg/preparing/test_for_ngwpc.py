@@ -21,6 +21,7 @@ from bmi_dmg.preparing.hydrofabric_attributes import hydrofabric_attributes
 from bmi_dmg.preparing.prepare import prepare
 from bmi_dmg.report import write_report
 from bmi_dmg.report.divides import draw_divides
+from bmi_dmg.results.network import read_network
 from bmi_dmg.run_folder.forcings import NetCDFForcing
 from bmi_dmg.run_folder.hydrofabric import read_divides
 from bmi_dmg.run_folder.writing import BMI_CONFIGS, FORCING, REALIZATION
@@ -91,6 +92,10 @@ def test_both_layouts_are_read_alike(prepared: Path, tmp_path: Path) -> None:
     for name, values in expected_attributes.items():
         np.testing.assert_array_equal(attributes[name], values, err_msg=name)
     assert draw_divides(prepared, IDS) == draw_divides(tmp_path / "old", IDS)
+    network = read_network(new, IDS)
+    assert network is not None
+    assert network == read_network(old, IDS)
+    assert max(network.downstream) >= 0
     readers = NetCDFForcing(prepared / FORCING), NetCDFForcing(kept(prepared, FORCING))
     assert readers[0].units == readers[1].units
     assert readers[0].coverage("cat-2") == readers[1].coverage("cat-2")

@@ -148,3 +148,74 @@ def test_a_loop_is_an_error() -> None:
     """A network that flows in a circle is refused and the circle named."""
     with pytest.raises(ConfigError, match=r"has a loop: .*(a -> b|b -> a)"):
         accumulate({"a": 1.0, "b": 1.0}, {"a": "b", "b": "a"})
+
+
+def write_coast(path: Path, flowpaths: list[str | None], nexus: list[tuple[str, str]]) -> None:
+    """Write divides of 1, 2, 4 … km² without the column of upstream areas, draining to nex-1, the last to the sea."""
+    import geopandas
+    import pandas as pd
+    import pyogrio
+    from shapely.geometry import box
+
+    n = len(flowpaths)
+    divides = geopandas.GeoDataFrame(
+        {
+            "divide_id": [f"cat-{i}" for i in range(n)],
+            "id": flowpaths,
+            "toid": [*["nex-1"] * (n - 1), "nex-2"],
+            "areasqkm": [float(2**i) for i in range(n)],
+        },
+        geometry=[box(1000.0 * i, 0.0, 1000.0 * (i + 1), 1000.0) for i in range(n)],
+        crs="EPSG:5070",
+    )
+    divides.to_file(path, layer="divides", driver="GPKG")
+    pyogrio.write_dataframe(pd.DataFrame(nexus, columns=["id", "toid"]), path, layer="nexus", driver="GPKG")
+
+
+def test_divides_without_flowpath_have_no_upstream_area(tmp_path: Path) -> None:
+    """Coastal divides have no flowpath: each lacks an upstream area, none gets another's, and nobody else's changes."""
+    path = tmp_path / "coast.gpkg"
+    write_coast(path, ["wb-0", None, "wb-2", None, "wb-4"], [("nex-1", "wb-4")])
+    ids = tuple(f"cat-{i}" for i in range(5))
+    upstream = hydrofabric_attributes(path, ids)["uparea"]
+    np.testing.assert_array_equal(upstream, [1.0, np.nan, 4.0, np.nan, 1.0 + 4.0 + 16.0])
+
+
+@pytest.mark.parametrize(
+    ("flowpaths", "nexus", "message"),
+    [
+        (["wb-0", "wb-0"], [("nex-1", "wb-9")], r"'divides': id must name each catchment once, but wb-0 stands in cat-0 and cat-1"),
+        (["wb-0", "wb-1"], [("nex-1", "wb-0"), ("nex-1", "wb-1")], r"'nexus': id must name each .* but nex-1 stands in row 1 and row 2"),
+    ],
+)
+def test_keys_of_the_network_are_looked_at(tmp_path: Path, flowpaths: list[str | None], nexus: list[tuple[str, str]], message: str) -> None:
+    """A flowpath of two divides, or a nexus that flows to two places, is refused: areas would go astray."""
+    path = tmp_path / "coast.gpkg"
+    write_coast(path, flowpaths, nexus)
+    with pytest.raises(ConfigError, match=message):
+        hydrofabric_attributes(path, ("cat-0", "cat-1"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            [("cat-1", 100.0), ("cat-2", 200.0), ("cat-2", 300.0)],
+            "'divide-attributes': divide_id must name .* cat-2 stands in row 2 and row 3",
+        ),
+        ([("cat-1", 100.0), (None, 200.0)], "'divide-attributes': divide_id, row 2: the id is missing"),
+        ([("cat-1", "100"), ("cat-2", "high")], r"'divide-attributes': mean.elevation of cat-2 \(row 2\) is 'high', expected a number"),
+    ],
+)
+def test_the_table_of_attributes_is_looked_at(tmp_path: Path, rows: list[tuple[object, object]], message: str) -> None:
+    """Doubled and missing ids and words for numbers in the layer of attributes are named; what is not wanted is left alone."""
+    import pandas as pd
+    import pyogrio
+
+    path = tmp_path / "basin.gpkg"
+    basin = synthesize_catchments(2, 1)
+    write_hydrofabric(path, basin)
+    pyogrio.write_dataframe(pd.DataFrame(rows, columns=["divide_id", "mean.elevation"]), path, layer="divide-attributes", driver="GPKG")
+    with pytest.raises(ConfigError, match=message):
+        hydrofabric_attributes(path, basin.ids, ["meanelevation"])
+    assert hydrofabric_attributes(path, basin.ids, ["areasqkm"]).keys() == {"areasqkm"}

@@ -148,6 +148,17 @@ def test_what_is_replaced_in_configs_is_told_and_kept(folder: Path, again: Prepa
     assert run(folder, progress=False).n_steps == HOURS
 
 
+def test_a_warm_start_goes_with_the_attributes_it_is_of(folder: Path, again: Prepare, table: Path) -> None:
+    """Where an attribute of a catchment is another now, its state would be refused, so its warm start does not stay, and that is told."""
+    set_configs(folder, **CHOICES)
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([*lines[:-1], lines[-1].replace("1.041", "1.2")]))
+    (note,) = again().notes
+    assert note.startswith("Replaced in 1 BMI configs: aridity, initial_state; ")
+    starts = [yaml.safe_load((folder / BMI_CONFIGS / f"{name}.yml").read_text())["initial_state"] for name in IDS]
+    assert starts == ["./state/warm.safetensors"] * 2 + ["zero"]
+
+
 def test_broken_files_give_way_and_are_kept(folder: Path, again: Prepare) -> None:
     """A realization and a config that cannot be read are replaced, and kept as they were."""
     (folder / REALIZATION).write_text("{")

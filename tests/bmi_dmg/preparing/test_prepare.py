@@ -3,11 +3,12 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import netCDF4
 import numpy as np
+import pyogrio
 import pytest
 import yaml
 from typer.testing import CliRunner
@@ -177,7 +178,8 @@ def nothing(folder: Path) -> None:
 
 
 def second_forcing(folder: Path) -> None:
-    """Put another forcing beside the first."""
+    """Leave two files of which neither has the name of the forcing."""
+    (folder / FORCING).rename(folder / FORCING.parent / "another.nc")
     (folder / FORCING.parent / "other.nc").write_bytes(b"")
 
 
@@ -186,9 +188,14 @@ Refused = tuple[Callable[[Path], object], dict[str, object], type[DmgError], str
 REFUSED: dict[str, Refused] = {
     "no geopackage": (lambda folder: (folder / "config" / "basin.gpkg").unlink(), {}, ConfigError, "no geopackage"),
     "no forcing": (lambda folder: (folder / FORCING).unlink(), {}, ConfigError, "no forcing; put forcings.nc"),
-    "two forcings": (second_forcing, {}, ConfigError, "expected one NetCDF file, found forcings.nc, other.nc"),
+    "two forcings": (second_forcing, {}, ConfigError, "expected forcings.nc or one NetCDF file, found another.nc, other.nc"),
     "a divide without forcing": (shorter, {}, ForcingError, "no forcing for cat-3"),
-    "no table": (nothing, {"attributes": None}, MissingAttributesError, r"- aridity, meanP: all catchments \(no value in forcing\)"),
+    "no table": (
+        nothing,
+        {"attributes": None},
+        MissingAttributesError,
+        r"- aridity, meanP: all catchments \(climate indices need a year of forcing; forcings.nc has 3 complete days\)",
+    ),
     "no pressure": (without_pressure, {"pet_method": "penman_monteith"}, ForcingError, "penman_monteith needs land_surface_air__pressure"),
     "too early": (nothing, {"start": START - timedelta(hours=1)}, ForcingError, "the forcing goes from 2019-05-01 00:00:00 to"),
     "too late": (nothing, {"end": START + timedelta(hours=HOURS)}, ForcingError, "the forcing goes from"),
@@ -248,3 +255,80 @@ def test_the_command_tells_errors_cleanly(folder: Path, make_model: Callable[...
     result = CliRunner().invoke(app, ["prepare", str(folder), "--adopt", "--model", str(make_model())])
     assert result.exit_code == 2
     assert "either --model MODEL_FOLDER or --adopt" in result.stderr
+
+
+def test_the_download_of_the_preprocessor_is_left_alone(folder: Path, table: Path, make_model: Callable[..., Path]) -> None:
+    """NGIAB keeps the grid it has downloaded beside the forcing: it is no forcing, and no reason to refuse the folder."""
+    (folder / FORCING.parent / "raw_gridded_data.nc").write_bytes(b"a grid")
+    (folder / FORCING.parent / "other.nc").write_bytes(b"")
+    prepare(folder, make_model(), attributes=table)
+    assert read_realization(folder).forcing.path == folder / FORCING
+    (folder / FORCING).unlink()
+    (folder / FORCING.parent / "other.nc").unlink()
+    with pytest.raises(ConfigError, match=r"no forcing \(raw_gridded_data\.nc is the preprocessor's download, not the forcing\)"):
+        prepare(folder, make_model(), attributes=table)
+
+
+@pytest.mark.parametrize("kind", ["netcdf", "csv"])
+def test_forcing_with_the_names_of_wrf_hydro_runs(folder: Path, table: Path, make_model: Callable[..., Path], kind: str) -> None:
+    """The realization names the variables that the forcing has, and runs as with AORC's names, to the last digit."""
+    prepare(folder, make_model(), attributes=table)
+    expected = netCDF4.Dataset(str(run(folder, progress=False).dataset))["land_surface_water__runoff_depth"][:]
+    of_wrf = {known.file_names[0]: known.file_names[-1] for known in WELL_KNOWN}
+    with netCDF4.Dataset(str(folder / FORCING), "a") as dataset:
+        for name, other in of_wrf.items():
+            if name != other:
+                dataset.renameVariable(name, other)
+        names = [name for name in of_wrf.values() if name in dataset.variables]
+        columns = {name: (dataset[name].units, dataset[name][:]) for name in names}
+    if kind == "csv":
+        (folder / FORCING).unlink()
+        header = ",".join(["Time", *(f"{name}({units})" for name, (units, _) in columns.items())])
+        for i, catchment in enumerate(IDS):
+            lines = [
+                ",".join([str(START + timedelta(hours=hour)), *(repr(float(values[i, hour])) for _, values in columns.values())])
+                for hour in range(HOURS)
+            ]
+            (folder / FORCING.parent / f"{catchment}.csv").write_text("\n".join([header, *lines]) + "\n")
+    prepare(folder, make_model(), attributes=table)
+    assert read_realization(folder).formulation.variables_names_map["land_surface_air__temperature"] == "T2D"
+    assert {finding.severity for finding in check_folder(folder).findings} <= {Severity.NOTE}
+    found = netCDF4.Dataset(str(run(folder, progress=False).dataset))["land_surface_water__runoff_depth"][:]
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_a_hostile_hydrofabric_writes_nothing(folder: Path, table: Path, make_model: Callable[..., Path]) -> None:
+    """An id that leads out of the run folder is refused before any file is written, inside or outside of it."""
+    geopackage = folder / "config" / "basin.gpkg"
+    divides = pyogrio.read_dataframe(geopackage, layer="divides")
+    divides["divide_id"] = ["cat-1", "../../../../outside/cat-2", "cat-3"]
+    pyogrio.write_dataframe(divides, geopackage, layer="divides", driver="GPKG")
+    before = sorted(folder.parent.rglob("*"))
+    with pytest.raises(ConfigError, match="is no legal id"):
+        prepare(folder, make_model(), attributes=table)
+    assert sorted(folder.parent.rglob("*")) == before
+
+
+def test_times_of_a_run_are_utc_without_saying_so(folder: Path, table: Path, make_model: Callable[..., Path]) -> None:
+    """A time that names a zone is refused, and the same time in UTC is told."""
+    start = datetime(2019, 5, 2, 6, tzinfo=timezone(timedelta(hours=2)))
+    with pytest.raises(ConfigError, match=r"give 2019-05-02 06:00:00\+02:00 as 2019-05-02 04:00:00"):
+        prepare(folder, make_model(), attributes=table, start=start)
+
+
+def test_the_climate_has_an_option_of_its_own(folder: Path, table: Path, make_model: Callable[..., Path], tmp_path: Path) -> None:
+    """What the table lacks for want of a year of forcing, a table of climate gives."""
+    rows = [line.split(",") for line in table.read_text().splitlines()]
+    place = rows[0].index("aridity")
+    climate = tmp_path / "climate.csv"
+    climate.write_text("\n".join(f"{row[0]},{row[place]}" for row in rows) + "\n")
+    table.write_text("\n".join(",".join(cell for i, cell in enumerate(row) if i != place) for row in rows) + "\n")
+    arguments = ["prepare", str(folder), "--model", str(make_model()), "--attributes", str(table)]
+    failed = CliRunner().invoke(app, arguments)
+    assert failed.exit_code == 1
+    assert "aridity: all catchments (climate indices need a year of forcing; forcings.nc has 3 complete days)" in failed.stderr
+    assert "--climate" in failed.stderr
+    result = CliRunner().invoke(app, [*arguments, "--climate", str(climate)])
+    assert result.exit_code == 0, result.stderr
+    assert "1 from climate.csv" in result.stderr
+    assert read_config(folder / BMI_CONFIGS / "cat-2.yml").others["aridity"] == 1.041

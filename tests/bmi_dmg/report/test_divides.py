@@ -5,6 +5,7 @@ from pathlib import Path
 
 import geopandas
 import numpy as np
+import pyogrio
 import pytest
 import shapely
 from shapely.geometry import LineString, MultiPolygon, Polygon, box
@@ -92,6 +93,18 @@ def test_there_may_be_nothing_to_draw(tmp_path: Path) -> None:
     """Without a hydrofabric, or with one that lacks a catchment, there is no map."""
     assert draw_divides(tmp_path, ["cat-1"]) is None
     assert draw_divides(write(tmp_path, [square(0, 0)]), ["cat-1", "cat-2"]) is None
+
+
+def test_a_table_without_outlines_is_not_drawn(tmp_path: Path) -> None:
+    """Divides as a plain table, or one without an outline, give no map and no error."""
+    folder = write(tmp_path, [square(0, 0), None])
+    assert draw_divides(folder, ["cat-1", "cat-2"]) is None
+    assert draw_divides(folder, ["cat-1"]) is not None
+    path = folder / "config" / "fabric.gpkg"
+    table = geopandas.read_file(path, layer="divides", ignore_geometry=True)
+    path.unlink()
+    pyogrio.write_dataframe(table, path, layer="divides", driver="GPKG")
+    assert draw_divides(folder, ["cat-1"]) is None
 
 
 def test_main_rivers_drain_a_hundredth_of_the_most(tmp_path: Path) -> None:

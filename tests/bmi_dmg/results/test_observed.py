@@ -86,6 +86,13 @@ def test_units_of_flow_are_known(tmp_path: Path, header: str, expected: float) -
     assert flows["cat-1"][0] == pytest.approx(expected, rel=1e-12)
 
 
+def test_gauges_may_lack_leading_zeros(tmp_path: Path) -> None:
+    """A gauge whose zero a program has cut is found; where the file has the number twice, only the one that stands there is."""
+    file = write(tmp_path / "flow.csv", "time,1563500[mm/d],0009[mm/d],009[mm/d]\n2020-02-28,1,2,3\n")
+    flows = read_observed(file, AXIS, ("01563500", "009", "9"), None)
+    assert {gauge: values[0] for gauge, values in flows.items()} == {"01563500": 1.0, "009": 3.0}
+
+
 @pytest.mark.parametrize(("calendar", "days"), [("standard", [0, 1, 2]), ("noleap", [0, None, 1])])
 def test_netcdf_keeps_its_dates(tmp_path: Path, calendar: str, days: list[int | None]) -> None:
     """The third value of a calendar without leap days is of 2 March, and 29 February has none; no date is shifted."""

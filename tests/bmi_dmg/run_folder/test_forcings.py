@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bmi_dmg.run_folder.forcings import CsvForcing, ForcingReader, NetCDFForcing, open_forcing
+from bmi_dmg.run_folder.csv_forcing import CsvForcing
+from bmi_dmg.run_folder.forcings import ForcingReader, NetCDFForcing, open_forcing
 from bmi_dmg.run_folder.realization import ForcingSettings, read_realization
 from dmg_core.errors import ForcingError
 
@@ -93,6 +94,14 @@ SECONDS = int((START - datetime(1970, 1, 1)).total_seconds())
         ({"units": "h", "epoch_start": "02/28/2020 20:00:00"}, np.array([2, 3])),
         ({"units": "minutes since 2020-02-28 21:00:00"}, np.array([60, 120])),
         ({"units": "ns"}, (SECONDS + np.array([0.0, 3600.0])) * 1e9),
+        ({"units": "nanoseconds"}, (SECONDS + np.array([0, 3600])) * 10**9),
+        ({"units": "microseconds since 1970-01-01 00:00:00"}, (SECONDS + np.array([0, 3600])) * 10**6),
+        ({"units": "milliseconds since 1970-01-01 00:00:00.000 UTC"}, (SECONDS + np.array([0, 3600])) * 10**3),
+        ({"units": "seconds since 1970-01-01 00:00:00 UTC"}, SECONDS + np.array([0, 3600])),
+        ({"units": "seconds since 1970-1-1 0:0:0Z"}, SECONDS + np.array([0, 3600])),
+        ({"units": "seconds since 1970-01-01 00:00:00 +00:00"}, SECONDS + np.array([0, 3600])),
+        ({"units": "hours since 2020-02-28"}, np.array([22, 23])),
+        ({"units": "s", "epoch_start": "02/28/2020 22:00:00 UTC"}, np.array([0, 3600])),
     ],
 )
 def test_all_forms_of_time_that_ngen_knows(
@@ -109,8 +118,19 @@ def test_all_forms_of_time_that_ngen_knows(
 @pytest.mark.parametrize(
     ("attributes", "times", "message"),
     [
-        ({"units": "days since 2000-01-01 00:00:00"}, [0.0, 1 / 24], "unit 'days'; ngen knows h, hours"),
-        ({"units": "hours since 2000-01-01"}, [0, 1], "YYYY-MM-DD HH:MM:SS"),
+        ({"units": "days since 2000-01-01 00:00:00"}, [0.0, 1 / 24], "unit 'days', which ngen would take for seconds; it knows h, hours"),
+        ({"units": "hours since 2000-01-01T06:00:00"}, [0, 1], "YYYY-MM-DD HH:MM:SS"),
+        ({"units": "hours since 2000-01-01 00:00:00 +02:00"}, [0, 1], r"time zone \+02:00, which ngen passes over"),
+        ({"units": "hours since 2000-01-01 00:00:00 CET"}, [0, 1], "time zone CET"),
+        ({"units": "hours since 2000-01-01 00:00:00.5"}, [0, 1], "is not understood"),
+        ({"units": "hours since 2000-02-30 00:00:00"}, [0, 1], "day is out of range"),
+        (
+            {"units": "s"},
+            [1.448928e18, 1.4489316e18],
+            "Time begins with 1.448928e.18 and has the unit 's'.*in 'ns' it would begin at 2015-12-01",
+        ),
+        ({"units": "s"}, [1.448928e12, 1.4489316e12], "out of the calendar; in 'ms' it would begin at 2015-12-01"),
+        ({"units": "s"}, [402480, 402481], "in 'h' it would begin at 2015-12-01"),
         ({"units": "s", "epoch_start": "1970-01-01"}, [0, 3600], "MM/DD/YYYY"),
         ({"units": "s"}, [0, 86400], "advance by 3600 s"),
     ],
@@ -228,7 +248,7 @@ def test_csv_folders_that_are_wrong(tmp_path: Path, files: dict[str, str], messa
     ("wrong", "message"),
     [
         (CSV.replace("23:00:00,0.2", "23:30:00,0.2") + "2020-02-29 00:00:00,0.3,282,1\n", "expected a line for 2020-02-28 23:00:00, found"),
-        (CSV.replace("0.2,", "much,"), "column 'precip_rate' is not all numbers"),
+        (CSV.replace("0.2,", "much,"), "'precip_rate' of cat-1 at 2020-02-28 23:00:00 is 'much', expected a number"),
         (CSV.replace("0.1,280,1", "0.1,280,1,7,8"), "not readable as CSV"),
     ],
 )
@@ -254,4 +274,155 @@ def test_the_real_forcing_is_read(shared: Path) -> None:
     temperature = reader.read("land_surface_air__temperature", ["cat-2861474"], 4000, 24)
     assert temperature.shape == (24, 1)
     assert 250 < temperature.min() < temperature.max() < 320
+    reader.close()
+
+
+def csv_reader(folder: Path, header: str, *lines: str, encoding: str = "utf-8") -> CsvForcing:
+    """Open a CSV file of two hours for cat-1."""
+    text = "\n".join([header, *(lines or ("2020-02-28 22:00:00,1.5,280", "2020-02-28 23:00:00,2.5,281"))]) + "\n"
+    (folder / "cat-1.csv").write_bytes(text.encode(encoding))
+    return CsvForcing(folder, PATTERN, ["cat-1"])
+
+
+@pytest.mark.parametrize(
+    ("field", "name", "units"),
+    [
+        ("precip_rate[mm h-1]", "precip_rate", "mm h-1"),
+        ("precip_rate(mm h-1)", "precip_rate", "mm h-1"),
+        (" precip_rate ( mm h-1 ) ", "precip_rate", "mm h-1"),
+        ("precip_rate", "precip_rate", "mm s^-1"),
+        ("precip_rate[]", "precip_rate", "mm s^-1"),
+        ("precip_rate()", "precip_rate", "mm s^-1"),
+        ("RAINRATE(mm h-1)", "RAINRATE", "mm h-1"),
+        ("rain", "rain", ""),
+        ("rain)", "rain)", ""),
+    ],
+)
+def test_headers_are_split_as_by_ngen(tmp_path: Path, field: str, name: str, units: str) -> None:
+    """Units stand in square or round brackets at the end; where there is none, ngen's default counts."""
+    reader = csv_reader(tmp_path, f"time,{field},T2D")
+    assert reader.units[name] == units
+    assert reader.read(name, ["cat-1"], 0, 2).tolist() == [[1.5], [2.5]]
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("time,precip_rate[mm s^-1],precip_rate[mm h-1]", r"cat-1\.csv: the column 'precip_rate' stands there twice"),
+        ("time,precip_rate[mm s^-1](mm h-1),T2D", "two units"),
+        ("time,precip_rate,RAINRATE", f"precip_rate and RAINRATE are the same variable, '{RAIN}'"),
+    ],
+)
+def test_a_variable_has_one_column_and_one_unit(tmp_path: Path, header: str, message: str) -> None:
+    """Of two columns or units of a variable neither is chosen."""
+    with pytest.raises(ForcingError, match=message):
+        csv_reader(tmp_path, header)
+
+
+def test_a_header_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    """A unit such as °C in Latin-1 is an error that says what ngen would do."""
+    with pytest.raises(ForcingError, match=r"cat-1\.csv: the header is not in UTF-8 .*pass numbers on unconverted"):
+        csv_reader(tmp_path, "time,precip_rate[mm h-1],T2D[°C]", encoding="latin-1")
+    assert csv_reader(tmp_path, "time,precip_rate[mm h-1],T2D[°C]", encoding="utf-8-sig").units["T2D"] == "°C"
+
+
+def test_times_may_stand_in_any_column_and_say_that_they_are_utc(tmp_path: Path) -> None:
+    """The column called time is that of the times; UTC, zeros of a fraction and missing seconds change nothing."""
+    lines = ("1.5,2020-02-28 22:00:00 UTC,280", "2.5, 2020-02-28 23:00Z,281", "3.5,2020-02-29 00:00:00.000,282")
+    reader = csv_reader(tmp_path, "rain[mm h-1],Time,T2D", *lines)
+    assert reader.coverage("cat-1") == (START, START + timedelta(hours=2))
+    assert reader.read("rain", ["cat-1"], 0, 3).tolist() == [[1.5], [2.5], [3.5]]
+
+
+@pytest.mark.parametrize(
+    ("time", "message"),
+    [
+        ("2020-02-28 22:00:00+02:00", r"it names the time zone \+02:00, which ngen passes over"),
+        ("2020-02-28 22:00:00 CET", "time zone CET"),
+        ("2020-02-28T22:00:00", "has another form"),
+    ],
+)
+def test_times_of_another_zone_are_refused(tmp_path: Path, time: str, message: str) -> None:
+    """Such times, which ngen would read as others without a word, are errors."""
+    with pytest.raises(ForcingError, match=message):
+        csv_reader(tmp_path, "time,rain,T2D", f"{time},1.5,280")
+
+
+@pytest.mark.parametrize("cell", ["--", "", "NA", "1_0", "high", "True"])
+def test_a_cell_that_stops_ngen_is_named(tmp_path: Path, cell: str) -> None:
+    """File, column, catchment, hour and value are told."""
+    reader = csv_reader(tmp_path, "time,rain,T2D", "2020-02-28 22:00:00,1.5,280", f"2020-02-28 23:00:00,{cell},281")
+    with pytest.raises(ForcingError, match=rf"cat-1\.csv: 'rain' of cat-1 at 2020-02-28 23:00:00 is '{cell}', expected a number"):
+        reader.read("rain", ["cat-1"], 0, 2)
+    assert reader.read("T2D", ["cat-1"], 0, 2).tolist() == [[280.0], [281.0]]
+
+
+@pytest.mark.parametrize("cell", ["nan", "NaN"])
+def test_nan_is_a_missing_value(tmp_path: Path, cell: str) -> None:
+    """What ngen reads as a missing value is one."""
+    reader = csv_reader(tmp_path, "time,rain,T2D", "2020-02-28 22:00:00,1.5,280", f"2020-02-28 23:00:00,{cell},281")
+    np.testing.assert_array_equal(reader.read("rain", ["cat-1"], 0, 2), [[1.5], [np.nan]])
+
+
+def test_one_file_may_be_that_of_all_catchments(tmp_path: Path) -> None:
+    """Without a pattern the path names a file, which ngen gives to every catchment."""
+    csv_reader(tmp_path, "time,rain,T2D")
+    reader = open_forcing(ForcingSettings("CsvPerFeature", tmp_path / "cat-1.csv", None), ["cat-7", "cat-8"])
+    assert reader.read("rain", ["cat-8", "cat-7"], 0, 2).tolist() == [[1.5, 1.5], [2.5, 2.5]]
+
+
+def test_a_pattern_that_is_none_is_an_error(tmp_path: Path) -> None:
+    """A file_pattern that is no regular expression is quoted."""
+    (tmp_path / "cat-1.csv").write_text(CSV)
+    with pytest.raises(ForcingError, match=r"file_pattern is no regular expression: '\*cat"):
+        CsvForcing(tmp_path, "*{{id}}.csv", ["cat-1"])
+
+
+@pytest.mark.parametrize("kind", ["characters", "numbers", "empty", "illegal"])
+def test_ids_that_are_none_are_refused(tmp_path: Path, write_netcdf: Callable[..., None], kind: str) -> None:
+    """Ids must be strings, as ngen reads them, each of them there and legal."""
+    import netCDF4
+
+    path = tmp_path / "f.nc"
+    names = {"empty": ["cat-1", ""], "illegal": ["cat-1", "../cat-2"]}.get(kind, ["cat-1", "cat-2"])
+    write_netcdf(path, names, {"precip_rate": ("mm s^-1", np.zeros((2, 2)))})
+    if kind in {"characters", "numbers"}:
+        with netCDF4.Dataset(str(path), "a") as dataset:
+            dataset.renameVariable("ids", "old")
+            dataset.createDimension("letters", 5)
+            if kind == "numbers":
+                dataset.createVariable("ids", "i4", ("catchment-id",))[:] = [1, 2]
+            else:
+                dataset.createVariable("ids", "S1", ("catchment-id", "letters"))[:] = netCDF4.stringtochar(np.array(names, "S5"))
+    message = {
+        "characters": "ids must be strings .* not characters: ngen stops",
+        "numbers": "ids must be strings .* not int32",
+        "empty": "ids, row 2: the id is missing",
+        "illegal": "row 2: '../cat-2' is no legal id",
+    }[kind]
+    with pytest.raises(ForcingError, match=message):
+        NetCDFForcing(path)
+
+
+def test_an_empty_unit_is_the_default(tmp_path: Path, write_netcdf: Callable[..., None]) -> None:
+    """A well-known variable with an empty unit has ngen's default, as without one."""
+    path = tmp_path / "f.nc"
+    write_netcdf(path, ["cat-1"], {"T2D": ("", np.zeros((1, 2)))})
+    reader = NetCDFForcing(path)
+    assert reader.units["land_surface_air__temperature"] == "K"
+    reader.close()
+
+
+def test_packed_values_are_refused(tmp_path: Path, write_netcdf: Callable[..., None]) -> None:
+    """Values that only scale_factor makes right would be others in ngen, which reads them as they stand."""
+    import netCDF4
+
+    path = tmp_path / "f.nc"
+    write_netcdf(path, ["cat-1"], {"precip_rate": ("mm s^-1", np.zeros((1, 2))), "T2D": ("K", np.full((1, 2), 280.0))})
+    with netCDF4.Dataset(str(path), "a") as dataset:
+        dataset["precip_rate"].scale_factor = 0.1
+    reader = NetCDFForcing(path)
+    with pytest.raises(ForcingError, match=r"f\.nc: precip_rate is packed \(scale_factor\), which ngen passes over"):
+        reader.read("precip_rate", ["cat-1"], 0, 2)
+    assert reader.read("T2D", ["cat-1"], 0, 2).tolist() == [[280.0], [280.0]]
     reader.close()

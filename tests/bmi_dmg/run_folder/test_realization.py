@@ -174,6 +174,7 @@ MODULE = (*PARAMS, "modules", 0)
         (_set("time", "end_time", value="2020-02-27 22:00:00"), "whole number of hours after start_time"),
         (_set("global", "forcing", "provider", value="CSV"), "provider' is 'CSV'; known are NetCDF and CsvPerFeature"),
         (_set("global", "forcing", value="./forcings.nc"), "'global.forcing' must be of type dict|global.forcing"),
+        (_remove("global", "forcing", "provider"), "provider' is missing or CsvPerFeature: ngen would read forcings.nc as CSV"),
         (_remove("time"), "'time' is missing"),
     ],
 )
@@ -188,6 +189,22 @@ def test_csv_forcing_without_pattern_is_an_error(make_run: Callable[..., Path]) 
     """CsvPerFeature needs a file pattern."""
     with pytest.raises(ConfigError, match="file_pattern' is missing"):
         read_realization(make_run(csv=True, change=_remove("global", "forcing", "file_pattern")))
+
+
+@pytest.mark.parametrize("change", [_remove("global", "forcing", "provider"), _set("global", "forcing", "provider", value="")])
+def test_a_provider_that_is_left_out_is_that_of_ngen(make_run: Callable[..., Path], change: Change) -> None:
+    """Without a provider ngen takes CSV files, one per catchment."""
+    folder = make_run(csv=True, change=change)
+    forcing = read_realization(folder).forcing
+    assert (forcing.provider, forcing.path, forcing.file_pattern) == ("CsvPerFeature", folder / "forcings", ".*{{id}}.*.csv")
+
+
+def test_doubled_keys_are_refused(make_run: Callable[..., Path]) -> None:
+    """Of two values of a key, of which ngen takes the first and Python the last, neither is taken."""
+    path = make_run() / "config" / "realization.json"
+    path.write_text(path.read_text().replace('"provider": "NetCDF"', '"provider": "NetCDF", "provider": "CsvPerFeature"'))
+    with pytest.raises(ConfigError, match=r"realization\.json: .*the key 'provider' stands there twice"):
+        read_realization(path.parents[1])
 
 
 def test_model_params_are_kept(make_run: Callable[..., Path]) -> None:

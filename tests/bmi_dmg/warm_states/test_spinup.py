@@ -554,6 +554,26 @@ def test_weather_that_cannot_be_read(
         model.update()
 
 
+def test_a_reader_that_was_idle_is_started_anew(make_own_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that nobody asks ends by itself, and the next catchment gets another, with the same states as without a pause."""
+    folder = make_own_run(START, 40, START, 24, spinup={"forcing": str(FORCING), "days": 30})
+    monkeypatch.chdir(folder)
+    config, states = str(BMI_CONFIGS / "cat-1.yml"), []
+    monkeypatch.setattr(weather_process, "_process", process := weather_process._WeatherProcess())
+    module = "bmi_dmg.warm_states.weather_process"
+    monkeypatch.setattr(weather_process, "_COMMAND", f"import {module} as reader; reader.IDLE = 0.2; reader.serve()")
+    children = []
+    for _ in range(2):
+        model = BmiDeltaModel()
+        model.initialize(config)
+        states.append(state_bytes(model).to_bytes())
+        children.append(process._child)
+        assert process._child is not None
+        assert process._child.wait(timeout=30.0) == 0
+    assert states[0] == states[1]
+    assert children[0] is not children[1]
+
+
 def test_packages_that_are_missing_are_named(make_own_run: MakeRun, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Where the packages that read NetCDF are not installed, an error says how to get them."""
     folder = make_own_run(START, 40, START, 24, spinup={"forcing": str(FORCING), "days": 30})

@@ -326,3 +326,24 @@ def test_the_loss_falls_on_real_basins(camels: Any, tmp_path: Path) -> None:
     losses = [row["loss"] for row in recorder.rows]
     assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:5])
     assert trainer.counters.best_nse > 0.3
+
+
+def test_torch_is_set_while_gradients_are_computed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In each step torch has the experiment's threads and takes denormal numbers for zero, and denormals are back afterwards."""
+    seen, backward = [], torch.Tensor.backward
+
+    def denormals() -> bool:
+        return bool((torch.tensor([1e-310], dtype=torch.float64) * 1.0 != 0.0).item())
+
+    def watched(tensor: torch.Tensor, *arguments: Any, **keywords: Any) -> None:
+        seen.append((torch.get_num_threads(), denormals()))
+        backward(tensor, *arguments, **keywords)
+
+    monkeypatch.setattr(torch.Tensor, "backward", watched)
+    before = torch.get_num_threads()
+    try:
+        train(make_experiment(epochs=1, threads=3), tmp_path / "run")
+        assert seen == [(3, not torch.set_flush_denormal(False))] * 3
+        assert denormals()
+    finally:
+        torch.set_num_threads(before)
