@@ -9,8 +9,10 @@ to 1999 are not read: they are the published test period.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ from bmi_dmg.run_folder.hydrofabric import read_divides
 from dmg_core.data import READERS, BasinData
 from dmg_core.metrics import kge, nse
 from dmg_core.model import DeltaModel, load_model
-from dmg_core.routing import GaugeRouting, LaggedUnitHydrograph, Membership, aggregate
+from dmg_core.routing import GaugeRouting, LaggedUnitHydrograph, Membership, aggregate, unit_hydrograph
 
 SHARED = Path(os.environ.get("DMG_SHARED", "../shared")) / "data"
 MODEL = Path(__file__).parent.parent / "configs" / "models" / "conus-daily"
@@ -31,6 +33,7 @@ GAUGES = {"01557500": "juniata/jrb_hydrofabric_v2.2.gpkg", "01123000": "gauged/g
 START, CALIBRATED, SCORED = "1999-10-01", ("2000-10-01", "2008-09-30"), ("2008-10-01", "2014-09-30")
 #: Speed of a flood wave in small rivers, m/s.
 CELERITY = 1.0
+_TOLD = {"streamflow": "routed", "unrouted_streamflow": "unrouted"}
 
 
 @dataclass(frozen=True)
@@ -89,27 +92,35 @@ def delay(simulated: np.ndarray, observed: np.ndarray) -> float:
     return float(shifts[best] + 0.5 * (before - after) / (before - 2.0 * peak + after))
 
 
-def calibrated(flow: Tensor, observed: Tensor, membership: Membership) -> tuple[Tensor, list[float]]:
+def calibrated(flow: Tensor, observed: Tensor, membership: Membership) -> tuple[Tensor, str]:
     """Route sums at a gauge by the lagged unit hydrograph that gives the best NSE in the calibration; its a, b and lag."""
     routing = GaugeRouting(membership, LaggedUnitHydrograph.daily(), per="gauge")
-    best, found = np.inf, torch.zeros(1, 3)
-    for start in (-3.0, -1.0):
-        raw = torch.full((1, 3), start, dtype=torch.float64, requires_grad=True)
-        optimizer = torch.optim.LBFGS([raw], max_iter=60, line_search_fn="strong_wolfe")
 
-        def loss() -> Tensor:
-            optimizer.zero_grad()
-            routed, _ = routing.advance(flow, routing.weights(torch.sigmoid(raw)))
-            value = torch.nanmean((routed[:, 0] - observed) ** 2)
-            value.backward()
-            return value
+    def route(raw: Tensor) -> Tensor:
+        return routing.advance(flow, routing.weights(torch.sigmoid(raw)))[0][:, 0]
 
-        optimizer.step(loss)
-        value = float(loss())
-        if value < best:
-            best, found = value, torch.sigmoid(raw.detach())
-    routed, _ = routing.advance(flow, routing.weights(found))
-    return routed[:, 0], [parameter.scale(float(value)) for parameter, value in zip(routing.hydrograph.parameters, found[0], strict=True)]
+    def error(raw: Tensor) -> Tensor:
+        return torch.nanmean((route(raw) - observed) ** 2)
+
+    found = min((_minimum(error, start) for start in (-3.0, -1.0)), key=lambda raw: error(raw).item())
+    values = [
+        parameter.scale(part) for parameter, part in zip(routing.hydrograph.parameters, torch.sigmoid(found[0]).tolist(), strict=True)
+    ]
+    return route(found), ", ".join(f"{value:.2f}" for value in values)
+
+
+def _minimum(error: Callable[[Tensor], Tensor], start: float) -> Tensor:
+    raw = torch.full((1, 3), start, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.LBFGS([raw], max_iter=60, line_search_fn="strong_wolfe")
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        value = error(raw)
+        value.backward()
+        return value
+
+    optimizer.step(closure)
+    return raw.detach()
 
 
 def through_channels(flow: Tensor, units: Units) -> Tensor:
@@ -124,43 +135,67 @@ def through_channels(flow: Tensor, units: Units) -> Tensor:
     return routing.advance(flow, spike)[0][:, 0]
 
 
-def main() -> None:
-    """Print the table."""
-    model = load_model(MODEL, "float64").eval()
-    data = READERS["camels_nextgen"](
-        SHARED / "camels_us_daymet.nc", SHARED / "camels_us_attributes.csv", list(GAUGES), model.settings.attributes
-    )
+def delays(model: DeltaModel, table: np.ndarray) -> np.ndarray:
+    """Mean delay of the unit hydrographs, days beyond the step itself, of catchments with attributes (N, A)."""
+    names, attributes = list(model.settings.attributes), torch.from_numpy(table)
+    area, elevation = (attributes[:, names.index(name)] for name in ("uparea", "elev_mean"))
+    parameters = model.mean_parameters(torch.ones((2, len(table), 3), dtype=torch.float64), attributes, area, elevation)
+    weights = unit_hydrograph(parameters["route_a"].double(), parameters["route_b"].double(), 15)
+    return np.asarray((weights * torch.arange(15)).sum(1))
+
+
+def table_of_delays(model: DeltaModel, data: BasinData) -> list[str]:
+    """Lines of the second table."""
+    lines = ["| catchments | upstream area (km²) | number | 10 % | median | 90 % |", "| --- | --- | --: | --: | --: | --: |"]
+    names = list(data.attribute_names)
+    geopackage = SHARED / GAUGES["01557500"]
+    own = hydrofabric_attributes(geopackage, read_divides(geopackage).ids)
+    juniata = np.repeat(data.select(["01557500"]).attributes, len(own["uparea"]), axis=0)
+    for name in {"uparea", "elev_mean", "slope_mean"} & set(own):
+        juniata[:, names.index(name)] = own[name]
+    juniata = juniata[np.isfinite(juniata).all(axis=1)]
+    for label, table in (("CAMELS basins", data.attributes), ("divides of the Juniata", juniata)):
+        found, area = delays(model, table), table[:, names.index("uparea")]
+        for low, high in pairwise((0, 10, 100, 500, 1000, 10000)):
+            inside = (area >= low) & (area < high)
+            if inside.sum() >= 5:
+                figures = " | ".join(f"{value:.2f}" for value in np.quantile(found[inside], (0.1, 0.5, 0.9)))
+                lines.append(f"| {label} | {low}–{high} | {inside.sum()} | {figures} |")
+    return lines
+
+
+def table_of_scores(model: DeltaModel, data: BasinData) -> list[str]:
+    """Lines of the first table."""
+    lines = ["| gauge | flow | NSE | KGE | lag (d) | a, b, lag of the gauge |", "| --- | --- | --: | --: | --: | --- |"]
     data = data.period(START, SCORED[1])
-    scored = (data.dates >= np.datetime64(SCORED[0])) & (data.dates <= np.datetime64(SCORED[1]))
-    learned = (data.dates >= np.datetime64(CALIBRATED[0])) & (data.dates <= np.datetime64(CALIBRATED[1]))
-    print("| gauge | flow | NSE | KGE | lag (d) | a, b, lag of the gauge |\n| --- | --- | --: | --: | --: | --- |")
+    scored, learned = ((data.dates >= np.datetime64(first)) & (data.dates <= np.datetime64(last)) for first, last in (SCORED, CALIBRATED))
     for gauge, file in GAUGES.items():
-        basin = data.select([gauge])
-        units = read_units(gauge, SHARED / file)
-        lumped = simulate(model, basin, {}, 1)
-        divides = simulate(model, basin, units.attributes, len(units.path))
+        basin, units = data.select([gauge]), read_units(gauge, SHARED / file)
         observed = basin.flow[:, 0]
-        target = torch.from_numpy(np.where(learned, observed, np.nan))
-        routed, unrouted = divides["streamflow"], divides["unrouted_streamflow"]
-        with_lag, way = calibrated(unrouted, target, units.membership)
-        twice, second_way = calibrated(routed, target, units.membership)
-        forms = {
-            "lumped, routed": (lumped["streamflow"][:, 0], None),
-            "lumped, unrouted": (lumped["unrouted_streamflow"][:, 0], None),
-            "divides, routed, summed": (aggregate(routed, units.membership)[:, 0], None),
-            "divides, unrouted, summed": (aggregate(unrouted, units.membership)[:, 0], None),
-            "divides, unrouted, lag of the gauge calibrated": (with_lag, way),
-            "divides, routed, lag of the gauge calibrated": (twice, second_way),
-            "divides, unrouted, channels at 1 m/s": (through_channels(unrouted, units), None),
-            "divides, routed, channels at 1 m/s": (through_channels(routed, units), None),
-        }
-        for name, (flow, parameters) in forms.items():
-            simulated = flow.numpy()[scored, None]
-            scores = [float(metric(simulated, observed[scored, None])[0]) for metric in (nse, kge)]
-            lag = delay(simulated[:, 0], observed[scored])
-            told = "" if parameters is None else ", ".join(f"{value:.2f}" for value in parameters)
-            print(f"| {gauge} | {name} | {scores[0]:.3f} | {scores[1]:.3f} | {lag:+.2f} | {told} |")
-        print("units", len(units.path), "km²", units.membership.gauge_areas, "longest way km", units.path.max().round(1), "mean", units.path.mean().round(1))
+        for name, flow, told in forms(model, basin, units, torch.from_numpy(np.where(learned, observed, np.nan))):
+            simulated = flow.numpy()[scored]
+            scores = " | ".join(f"{metric(simulated[:, None], observed[scored, None])[0]:.3f}" for metric in (nse, kge))
+            lines.append(f"| {gauge} | {name} | {scores} | {delay(simulated, observed[scored]):+.2f} | {told} |")
+    return lines
+
+
+def forms(model: DeltaModel, basin: BasinData, units: Units, target: Tensor) -> Iterator[tuple[str, Tensor, str]]:
+    """Name, flow at the gauge, and what was calibrated for it."""
+    lumped, divides = simulate(model, basin, {}, 1), simulate(model, basin, units.attributes, len(units.path))
+    for name in ("streamflow", "unrouted_streamflow"):
+        yield f"lumped, {_TOLD[name]}", lumped[name][:, 0], ""
+    for name in ("streamflow", "unrouted_streamflow"):
+        yield f"divides, {_TOLD[name]}, summed", aggregate(divides[name], units.membership)[:, 0], ""
+        yield f"divides, {_TOLD[name]}, calibrated lag", *calibrated(divides[name], target, units.membership)
+        yield f"divides, {_TOLD[name]}, channels at {CELERITY:g} m/s", through_channels(divides[name], units), ""
+
+
+def main() -> None:
+    """Print the tables."""
+    model = load_model(MODEL, "float64").eval()
+    files = (SHARED / "camels_us_daymet.nc", SHARED / "camels_us_attributes.csv")
+    data = READERS["camels_nextgen"](*files, None, model.settings.attributes)
+    sys.stdout.write("\n".join([*table_of_scores(model, data), "", *table_of_delays(model, data)]) + "\n")
 
 
 if __name__ == "__main__":

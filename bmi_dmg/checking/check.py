@@ -6,7 +6,6 @@ report.
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from bmi_dmg.checking.findings import Finding, Findings, Severity, Subject, list
 from bmi_dmg.checking.ngen_checks import inspect_for_ngen
 from bmi_dmg.checking.package_checks import check_packages
 from bmi_dmg.checking.preflight import NO_CATCHMENTS, RunPlan, inspect_run
+from bmi_dmg.checking.routing_checks import inspect_routing
 from bmi_dmg.driver.claim import leftovers, running
 from bmi_dmg.driver.lifecycle import finalize_all, working_in
 from bmi_dmg.driver.outputs import DATASET
@@ -99,7 +99,7 @@ def _inspect(folder: Path, realization: Realization, findings: Findings, kind: N
         _check_strays(inspection.catchments, realization, findings)
         _check_leftovers(inspection.catchments, realization, findings)
         _check_unfinished(folder, realization, findings)
-        _check_routing(folder, realization, findings)
+        inspect_routing(folder, realization, findings)
         if kind is not None:
             inspect_for_ngen(kind, folder, realization, findings)
     check_packages(findings)
@@ -168,17 +168,3 @@ def _check_unfinished(run_folder: Path, realization: Realization, findings: Find
                 folder,
                 "run again, which puts this in order",
             )
-
-
-def _check_routing(folder: Path, realization: Realization, findings: Findings) -> None:
-    """Note a t-route configuration that is not there."""
-    routing = json.loads(realization.path.read_text(encoding="utf-8")).get("routing")
-    named = routing.get("t_route_config_file_with_path") if isinstance(routing, dict) else None
-    if isinstance(named, str) and not (folder / named).is_file():
-        findings.warning(
-            "routing",
-            f"{realization.path}: 'routing' names {named}, which does not exist, so t-route could not run",
-            realization.path,
-            "add the file, or remove 'routing'",
-            variable="routing",
-        )

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from dmg_core.errors import ConfigError
 from dmg_core.models.process_model import Parameter
 from dmg_core.routing.unit_hydrograph import UnitHydrograph, unit_hydrograph
 
@@ -74,7 +75,22 @@ class LaggedUnitHydrograph(UnitHydrograph):
 
     def weights(self, fractions: Tensor) -> Tensor:
         """Give the unit hydrographs of B pairs from their fractions of a, b and tau, shape (B, 3); see :meth:`Routing.weights`."""
-        route_a, route_b, lag = (parameter.scale(column) for parameter, column in zip(self.parameters, fractions.unbind(1), strict=True))
+        return self._of(*(parameter.scale(column) for parameter, column in zip(self.parameters, fractions.unbind(1), strict=True)))
+
+    def weights_of(self, route_a: float, route_b: float, lag: float) -> Tensor:
+        """Give one unit hydrograph (1, L) in float64 from physical values.
+
+        Raises
+        ------
+        ConfigError
+            If one is outside its range.
+        """
+        for parameter, value in zip(self.parameters, (route_a, route_b, lag), strict=True):
+            if not parameter.low <= value <= parameter.high:
+                raise ConfigError(f"{parameter.name} is {value:g}, expected {parameter.low:g} to {parameter.high:g} {parameter.unit}")
+        return self._of(*torch.tensor([[route_a], [route_b], [lag]], dtype=torch.float64))
+
+    def _of(self, route_a: Tensor, route_b: Tensor, lag: Tensor) -> Tensor:
         return lagged(unit_hydrograph(route_a, route_b, self._before_lag), lag, self.steps)
 
 

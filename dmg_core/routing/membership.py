@@ -156,7 +156,8 @@ class Membership:
     @cached_property
     def gauge_areas(self) -> FloatArray:
         """Sums of the areas of the units above each gauge, km², shape (G,)."""
-        return np.bincount(self.pair_gauges, self.areas[self.members], len(self.gauges))
+        sums: FloatArray = np.bincount(self.pair_gauges, self.areas[self.members], len(self.gauges)).astype(np.float64)
+        return sums
 
     @cached_property
     def shares(self) -> FloatArray:
