@@ -94,13 +94,13 @@ def delay(simulated: np.ndarray, observed: np.ndarray) -> float:
 
 def calibrated(flow: Tensor, observed: Tensor, membership: Membership) -> tuple[Tensor, str]:
     """Route sums at a gauge by the lagged unit hydrograph that gives the best NSE in the calibration; its a, b and lag."""
-    routing = GaugeRouting(membership, LaggedUnitHydrograph.daily(), per="gauge")
+    routing, known = GaugeRouting(membership, LaggedUnitHydrograph.daily(), per="gauge"), torch.isfinite(observed)
 
     def route(raw: Tensor) -> Tensor:
         return routing.advance(flow, routing.weights(torch.sigmoid(raw)))[0][:, 0]
 
     def error(raw: Tensor) -> Tensor:
-        return torch.nanmean((route(raw) - observed) ** 2)
+        return ((route(raw) - observed)[known] ** 2).mean()
 
     found = min((_minimum(error, start) for start in (-3.0, -1.0)), key=lambda raw: error(raw).item())
     values = [
