@@ -32,6 +32,7 @@ from bmi_dmg.stepper import Stepper
 from bmi_dmg.weather import ALL_POSSIBLE, Array, compiled_hour_of
 from dmg_core.compilation import compile_kernel, compiled, digest_of, rebind
 from dmg_core.equations import primitives
+from dmg_core.errors import CatchmentError
 from dmg_core.physics import pet
 
 #: Of the modules the compiled code is made of.
@@ -46,9 +47,16 @@ class HoursToSteps:
     steppers : sequence of Stepper
         N catchments of one kind of model and one set of inputs. Their unfinished days, last good hours and policies for missing values are
         taken over; :meth:`give_back` returns what has become of them.
+
+    Raises
+    ------
+    CatchmentError
+        If there are none.
     """
 
     def __init__(self, steppers: Sequence[Stepper]) -> None:
+        if not steppers:
+            raise CatchmentError("there are no catchments whose hours could be taken in; give one or more")
         self._steppers = steppers
         self._is_daily = isinstance(steppers[0], DailyStepper)
         self._limits, self._hour = steppers[0].weather.limits, np.zeros(3)

@@ -32,10 +32,14 @@ class HourlyStepper(Stepper):
         self._take_hour = compiled_hour_of_row()
 
     def step(self) -> npt.NDArray[np.float64]:
-        """Take one step; see :meth:`bmi_dmg.stepper.Stepper.step`."""
+        """Take one step; see :meth:`bmi_dmg.stepper.Stepper.step`. An error leaves the catchment as it was."""
         self._take_in(self._take_hour)
         precipitation, temperature, pet = self.weather.hour
-        outputs = self._advance(self._row, precipitation, temperature, pet)
+        try:
+            outputs = self._advance(self._row, precipitation, temperature, pet)
+        except BaseException:
+            self.weather.take_back()
+            raise
         self.hours += 1
         return outputs
 

@@ -24,11 +24,11 @@ Array = npt.NDArray[np.float64]
 _LINE: Final = 8
 
 #: Where in a row there is: the unfinished day, the hours on BMI's clock, the inputs, what was accepted last, the hour of the model, what is
-#: reported, sums that outlast a day, and the hours in which inputs were missing.
-DAY, CLOCK, INPUTS, ACCEPTED, HOUR, REPORTED, SUMS, MISSING = 0, 6, 8, 16, 25, 28, 46, 48
+#: reported, sums that outlast a day, the hours in which inputs were missing, and what an hourly model had accepted before its last hour.
+DAY, CLOCK, INPUTS, ACCEPTED, HOUR, REPORTED, SUMS, MISSING, BEFORE = 0, 6, 7, 15, 24, 27, 45, 47, 55
 
 #: Numbers of a row: whole lines.
-WIDTH: Final = 7 * _LINE
+WIDTH: Final = 8 * _LINE
 
 #: Starts of the rows of a block; their objects, too, are the same for all blocks.
 _STARTS: Final = tuple(range(0, 64 * WIDTH, WIDTH))

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bmi_dmg import row as rows
-from bmi_dmg.row import ACCEPTED, HOUR, INPUTS, MISSING, WIDTH, new_row
+from bmi_dmg.row import ACCEPTED, BEFORE, HOUR, INPUTS, MISSING, WIDTH, new_row
 from bmi_dmg.variables import InputVariable
 from dmg_core.compilation import compile_kernel, digest_of
 from dmg_core.equations import compile_scalar, primitives
@@ -119,6 +119,14 @@ class Weather:
             self.values[self._mended] = math.nan
             self._mended = []
 
+    def take_back(self) -> None:
+        """Forget the hour that :func:`hour_of_row` has taken, because the model's step with it has failed.
+
+        What is missing now was missing in it, and was counted.
+        """
+        self._accepted[:] = self.row.part(BEFORE, len(self._accepted))
+        self.missing_hours[np.isnan(self.values)] -= 1.0
+
     def _error(self, index: int, time: datetime) -> ForcingError:
         variable, value = self._variables[index], self.values[index]
         problem, remedy = f"is {value:g} {variable.units}", ""
@@ -166,8 +174,13 @@ def hour_of(inputs: Array, low: Array, high: Array, accepted: Array, hour: Array
 
 
 def hour_of_row(block: Array, start: int, low: Array, high: Array) -> int:
-    """Do what :func:`hour_of` does, for the numbers of a row (:mod:`bmi_dmg.row`); ``hour_of`` is bound when this is compiled."""
+    """Do what :func:`hour_of` does, for the numbers of a row (:mod:`bmi_dmg.row`); ``hour_of`` is bound when this is compiled.
+
+    What was accepted before is kept beside it, for :meth:`Weather.take_back`.
+    """
     row, n = block[start : start + WIDTH], low.shape[0]
+    for i in range(n + 1):
+        row[BEFORE + i] = row[ACCEPTED + i]
     accepted, hour = row[ACCEPTED : ACCEPTED + n + 1], row[HOUR : HOUR + 3]
     return hour_of(row[INPUTS : INPUTS + n], low, high, accepted, hour)
 

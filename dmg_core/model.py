@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,12 @@ from dmg_core.attributes import attribute_table
 from dmg_core.checkpoint import Checkpoint, ModelSettings, read_checkpoint, stamp_of
 from dmg_core.equations.models import digest_of_equations
 from dmg_core.errors import AttributeTableError, CheckpointError, ConfigError
-from dmg_core.models import PROCESS_MODELS, ProcessModel
+from dmg_core.models import ProcessModel
 from dmg_core.models.layout import TOTAL
 from dmg_core.networks import NETWORKS, LstmNetwork, Network, NetworkState, ParameterNetwork
 from dmg_core.normalization import Normalizer
 from dmg_core.physics import Fractions, Physics, PhysicsState
+from dmg_core.physics.making import make_physics
 
 FloatArray = NDArray[np.float32] | NDArray[np.float64]
 
@@ -342,35 +342,6 @@ def _require_fit(checkpoint: Checkpoint, network: nn.Module) -> None:
         raise CheckpointError(
             f"{checkpoint.folder}: the weights do not fit the network {checkpoint.settings.network}: {'; '.join(problems)}"
         )
-
-
-def make_physics(settings: ModelSettings, *, routing: bool | None = None) -> Physics:
-    """Make the process model of settings, with its components and its routing (that of the settings, unless it is said).
-
-    Raises
-    ------
-    ConfigError
-        If there is no such process model, or it does not take an option.
-    """
-    process = make_process(settings.physics, settings.nearzero, settings.options)
-    return Physics(process, settings.nmul, settings.dynamic, settings.routing if routing is None else routing)
-
-
-def make_process(name: str, nearzero: float, options: Mapping[str, object]) -> ProcessModel:
-    """Make a process model with its options; ``nearzero`` is one of those that have it.
-
-    Raises
-    ------
-    ConfigError
-        If there is no such process model, or it does not take an option.
-    """
-    kind = PROCESS_MODELS[name]
-    known = [option for option in inspect.signature(kind).parameters if option not in {"args", "kwargs"}]
-    unknown = [option for option in options if option not in known]
-    if unknown:
-        raise ConfigError(f"process model {name} has no option {', '.join(unknown)}; it has {', '.join(known) or 'none'}")
-    given = {"nearzero": nearzero, **options} if "nearzero" in known else dict(options)
-    return kind(**given)
 
 
 def load_model(folder: str | Path, dtype: str | torch.dtype = "float32") -> DeltaModel:

@@ -43,13 +43,18 @@ class SpinUp:
         N catchments in successive rows of one engine, of one kind of model and one set of inputs.
     source : HourlyWeather
         Their weather, in the same order.
+
+    Raises
+    ------
+    CatchmentError
+        If there are no catchments.
     """
 
     def __init__(self, steppers: Sequence[Stepper], source: HourlyWeather) -> None:
+        self._gather = HoursToSteps(steppers)
         row = steppers[0].catchment.row
         self._steppers, self._source = steppers, source
         self._engine, self._rows = steppers[0].catchment.engine, slice(row, row + len(steppers))
-        self._gather = HoursToSteps(steppers)
         self._last: Array | None = None
 
     def run(self, stretches: Sequence[Stretch]) -> list[Array]:

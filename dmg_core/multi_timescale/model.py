@@ -11,11 +11,12 @@ from torch import Tensor, nn
 from dmg_core.attributes import needed_attributes
 from dmg_core.checkpoint import Moments, MultiTimescaleCheckpoint, MultiTimescaleSettings, read_multi_timescale
 from dmg_core.checkpoint.config import ModelSettings
-from dmg_core.model import DeltaModel, make_physics, torch_dtype
+from dmg_core.model import DeltaModel, torch_dtype
 from dmg_core.models import PROCESS_MODELS
 from dmg_core.networks import DailyHalf, HourlyHalf, LstmMlpModel, MlpModel, StackLstmMlpModel
 from dmg_core.normalization import Normalizer
 from dmg_core.physics import PhysicsState
+from dmg_core.physics.making import make_physics
 
 
 class MultiTimescaleModel(nn.Module):

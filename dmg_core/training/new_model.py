@@ -11,11 +11,12 @@ from dmg_core.checkpoint.spellings import NETWORKS as PAIRED
 from dmg_core.checkpoint.spellings import forcing_index
 from dmg_core.equations.models import digest_of_equations
 from dmg_core.errors import ConfigError
-from dmg_core.model import DeltaModel, make_physics, make_process
+from dmg_core.model import DeltaModel
 from dmg_core.models import PROCESS_MODELS, ProcessModel
 from dmg_core.models.layout import TOTAL
 from dmg_core.networks import NETWORKS
 from dmg_core.normalization import Normalizer, is_constant
+from dmg_core.physics.making import make_physics, make_process
 from dmg_core.training.experiment import Experiment
 from dmg_core.training.statistics import statistic_of
 

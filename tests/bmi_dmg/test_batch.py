@@ -16,8 +16,9 @@ from bmi_dmg.daily import DailyStepper
 from bmi_dmg.hourly import HourlyStepper
 from bmi_dmg.stepper import Stepper
 from bmi_dmg.variables import INPUTS
+from bmi_dmg.warm_states.spinup import SpinUp
 from bmi_dmg.weather import Weather
-from dmg_core.errors import ForcingError
+from dmg_core.errors import CatchmentError, ForcingError
 
 LATITUDES = (10.0, 45.0, -60.0)
 
@@ -30,7 +31,7 @@ class RecordingEngine:
 
     def __init__(self) -> None:
         self.steps: list[tuple[float, float, float]] = []
-        self.model = SimpleNamespace(physics=SimpleNamespace(variant=SimpleNamespace(steps_per_day=1)))
+        self.model = SimpleNamespace(physics=SimpleNamespace(process=SimpleNamespace(steps_per_day=1)))
 
     def advance(self, row: int, precipitation: float, temperature: float, pet: float) -> np.ndarray:
         """Write down a step."""
@@ -163,3 +164,11 @@ def test_a_block_without_hours(kind: str) -> None:
     """No hours are no steps."""
     start = datetime(2000, 1, 1, 3)
     assert HoursToSteps(make_steppers(kind, start)).take(start, make_hours(kind, 0)).shape == (0, 3, 3)
+
+
+def test_no_catchments_are_refused() -> None:
+    """Where there is nothing to gather hours for, or to spin up, that is said."""
+    with pytest.raises(CatchmentError, match="there are no catchments"):
+        HoursToSteps([])
+    with pytest.raises(CatchmentError, match="there are no catchments"):
+        SpinUp([], None)  # type: ignore[arg-type]  # the weather of none

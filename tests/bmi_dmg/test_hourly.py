@@ -63,3 +63,35 @@ def test_impossible_weather_changes_nothing(recorded: tuple[HourlyStepper, Steps
     with pytest.raises(ForcingError, match="cat-7, 2000-02-28 23:00: land_surface_air__pressure is 985 Pa, expected 30000 to 120000 Pa"):
         stepper.step()
     assert (stepper.hours, stepper.time, len(steps)) == (1, START + timedelta(hours=1), 1)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_failed_step_leaves_the_catchment_as_it_was(
+    recorded: tuple[HourlyStepper, Steps], missing: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If the step of the model fails, clock, last good hour and counts are as before, and the hour can be taken in again."""
+    stepper, steps = recorded
+    weather = stepper.weather
+    monkeypatch.setattr(weather, "_missing", "hold")
+    noon = weather.values.copy()
+    stepper.step()
+    held = {name: array.copy() for name, array in stepper.own_state().items()}
+
+    def fail(*step: float) -> None:
+        raise ZeroDivisionError
+
+    later = np.where(np.arange(8) == 1, np.nan if missing else 25.0, noon + 1e-4)
+    with monkeypatch.context() as patched:
+        patched.setattr(stepper, "_advance", fail)
+        for _ in range(2):
+            weather.values[:] = later
+            with pytest.raises(ZeroDivisionError):
+                stepper.step()
+            for name, array in stepper.own_state().items():
+                np.testing.assert_array_equal(array, held[name], err_msg=name)
+            assert stepper.hours == 1
+    weather.values[:] = later
+    stepper.step()
+    assert steps[-1][2] == (24.0 if missing else 25.0)
+    np.testing.assert_array_equal(weather.missing_hours, [0.0, float(missing), *np.zeros(6)])
+    np.testing.assert_array_equal(weather.state()["weather"][:-1], np.where(np.isnan(later), noon, later))

@@ -68,7 +68,7 @@ def _batched(folder: Path, attributes: Mapping[str, float], series: np.ndarray) 
     engine.add({name: [value] for name, value in attributes.items()})
     results = engine.run(series[:, None])
     return {
-        variable.name: results[variable.source][:, 0] * variable.factor(engine.model.physics.variant.steps_per_day) for variable in OUTPUTS
+        variable.name: results[variable.source][:, 0] * variable.factor(engine.model.physics.process.steps_per_day) for variable in OUTPUTS
     }
 
 

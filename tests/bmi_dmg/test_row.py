@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bmi_dmg.daily import DAY_LENGTH
-from bmi_dmg.row import ACCEPTED, CLOCK, DAY, HOUR, INPUTS, MISSING, REPORTED, SUMS, WIDTH, new_row
+from bmi_dmg.row import ACCEPTED, BEFORE, CLOCK, DAY, HOUR, INPUTS, MISSING, REPORTED, SUMS, WIDTH, new_row
 from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS
 from dmg_core.memory import CACHE_LINE
 
@@ -20,6 +20,7 @@ PARTS = {
     REPORTED: len(OUTPUTS),
     SUMS: 2,
     MISSING: _COUNT,
+    BEFORE: _COUNT + 1,
 }
 
 

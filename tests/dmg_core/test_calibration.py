@@ -120,7 +120,7 @@ def test_value_and_multiplier_mean_the_same_in_any_order(name: str, symbol: str,
             for each in (engine, untouched):
                 each.step(np.ones((CATCHMENTS, 3)))
     for each in (engine, untouched):
-        each.arrays.h[:], each.arrays.c[:] = 0.0, 0.0
+        each.arrays.network["h"][:], each.arrays.network["c"][:] = 0.0, 0.0
         each.step(np.ones((CATCHMENTS, 3)))
     stands = value if "value" in order else parameter_of(untouched, symbol)[CHANGED]
     expected = np.clip(stands * (1.5 if "multiplier" in order else 1.0), parameter.low, parameter.high)

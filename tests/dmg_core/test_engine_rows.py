@@ -104,7 +104,7 @@ ROWS = [slice(0, 400), slice(-2, 4), slice(0, -1), slice(0, 4, 2), slice(3, 1), 
 def test_rows_that_there_are_not(backend: str, rows: slice) -> None:
     """Rows beyond the catchments, from the end, backwards or in steps are refused by all that takes rows; nothing is changed."""
     engine = make_engine(make_model("Hbv_2"), make_attributes(4), backend)
-    before = [array.tobytes() for array in vars(engine.arrays).values()]
+    before = [array.tobytes() for array in engine.arrays.named.values()]
     for use in (
         lambda: engine.run_rows(rows, make_weather(3, 4)),
         lambda: engine.settle_from_series(rows, make_weather(3, 4)),
@@ -114,7 +114,7 @@ def test_rows_that_there_are_not(backend: str, rows: slice) -> None:
     ):
         with pytest.raises(CatchmentError, match="rows are"):
             use()
-    assert [array.tobytes() for array in vars(engine.arrays).values()] == before
+    assert [array.tobytes() for array in engine.arrays.named.values()] == before
 
 
 @pytest.mark.parametrize("row", [-1, 4, 400, 1.5])

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.numpy
-from dmg_core.physics.kernels import parameter_columns
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -539,7 +538,9 @@ def test_a_value_that_is_part_of_a_state(physics: str) -> None:
         for step in steps[::order]:
             step()
         fresh.step(np.ones((1, 3)))
-        assert (fresh.arrays.parameters[0, :, parameter_columns(model.physics.variant).index("FC")] == 345.0).all()
+        assert (
+            fresh.arrays.parameters[0, :, [parameter.symbol for parameter in model.physics.process.parameters].index("FC")] == 345.0
+        ).all()
 
 
 def test_states_from_before_states_remembered(small: States) -> None:

@@ -12,7 +12,7 @@ from dmg_core.errors import CheckpointError
 def test_a_folder_says_what_it_needs(make_model: Callable[..., Path], attributes: dict[str, float]) -> None:
     """Variant, attributes and their ranges come from the model folder."""
     facts = read_model_facts(make_model())
-    assert facts.variant.name == "Hbv_2"
+    assert facts.process.name == "Hbv_2"
     assert facts.attributes == tuple(attributes)
     assert facts.training_ranges.keys() == attributes.keys()
     assert not facts.needs_series

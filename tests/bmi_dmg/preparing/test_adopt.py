@@ -169,5 +169,8 @@ def test_an_adopted_folder_runs(make_ngiabs: Callable[..., Path], shared: Path) 
     shutil.copy(source / "config" / "cat-2861474_subset.gpkg", folder / "config")
     adopt(folder)
     findings = [finding for finding in check_folder(folder).findings if finding.kind != "numpy"]
-    assert [(finding.severity, finding.kind) for finding in findings] == [(Severity.NOTE, "main-output")]
+    assert [(finding.severity, finding.kind) for finding in findings] == [
+        (Severity.NOTE, "cold-start"),
+        (Severity.NOTE, "main-output"),
+    ]
     assert run(folder, progress=False).n_steps == 72

@@ -88,7 +88,7 @@ def test_parameters_are_means_of_what_the_equations_take(physics: str) -> None:
     tensors = [torch.from_numpy(array) for array in (data.forcing, data.attributes, data.upstream_area, data.elevation)]
     values = model.mean_parameters(*tensors)
     table = {parameter.name: parameter for parameter in model.physics.table}
-    routes = ["route_a", "route_b"] if model.physics.routing else []
+    routes = ["route_a", "route_b"] if model.physics.routing.parameters else []
     assert list(values) == [*table, *routes]
     for name, parameter in table.items():
         assert ((values[name] >= parameter.low) & (values[name] <= parameter.high)).all()
