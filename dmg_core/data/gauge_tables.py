@@ -124,15 +124,15 @@ def tell_areas(membership: Membership, stated: Mapping[str, float], where: str) 
     """Log gauges whose stated area is not that of their units, and give the ratios."""
     found = membership.area_disagreements(stated, AREA_TOLERANCE)
     for gauge, ratio in found.items():
-        LOGGER.warning(
-            "%s: gauge %s drains %g km², but its units have %.4g km² (%+.0f %%); flow in mm is off by as much: look at where it stands",
-            where,
-            gauge,
-            stated[gauge],
-            ratio * stated[gauge],
-            100.0 * (ratio - 1.0),
-        )
+        LOGGER.warning("%s", _disagreement(where, gauge, stated[gauge], ratio))
     return found
+
+
+def _disagreement(where: str, gauge: str, area: float, ratio: float) -> str:
+    return (
+        f"{where}: gauge {gauge} drains {area:g} km², but its units have {ratio * area:.4g} km² ({100.0 * (ratio - 1.0):+.0f} %): is it at the "
+        "right unit? Flow in mm is off by as much"
+    )
 
 
 class _Table:

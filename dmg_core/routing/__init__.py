@@ -1,6 +1,7 @@
 """What happens to flow on its way from a process model to an outlet, and from unit basins to gauges."""
 
 from dmg_core.routing.base import Routing
+from dmg_core.routing.delay_bound import DelayBound, bounded, mean_delay
 from dmg_core.routing.gauge_router import GaugeBudget, GaugeRouter
 from dmg_core.routing.gauges import GaugeRouting, aggregate
 from dmg_core.routing.lagged_unit_hydrograph import LaggedUnitHydrograph, lagged
@@ -11,6 +12,7 @@ from dmg_core.routing.unit_network import OUTSIDE, UnitNetwork
 
 __all__ = [
     "OUTSIDE",
+    "DelayBound",
     "GaugeBudget",
     "GaugeRouter",
     "GaugeRouting",
@@ -22,7 +24,9 @@ __all__ = [
     "UnitHydrograph",
     "UnitNetwork",
     "aggregate",
+    "bounded",
     "lagged",
+    "mean_delay",
     "route",
     "unit_hydrograph",
 ]
