@@ -22,14 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmi_dmg import BmiDeltaModel
-from bmi_dmg.daily import DailyStepper
+from bmi_dmg.bmi.restart import Checkpoints, find_state, state_of
 from bmi_dmg.demo.example_model import SETTINGS, write_example_model
 from bmi_dmg.demo.synthetic_catchments import ATTRIBUTES
-from bmi_dmg.restart import Checkpoints, find_state, state_of
 from bmi_dmg.run_folder.writing import BMI_CONFIGS, Period, write_bmi_config
-from bmi_dmg.stepper import Stepper
+from bmi_dmg.stepping.daily import DailyStepper
+from bmi_dmg.stepping.stepper import Stepper
+from bmi_dmg.stepping.weather import Weather
 from bmi_dmg.variables import PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
-from bmi_dmg.weather import Weather
 from dmg_core import Engine
 
 START = datetime(2000, 1, 1)

@@ -21,10 +21,10 @@ import torch
 from torch import Tensor
 
 from dmg_core.checkpoint import ModelSettings
+from dmg_core.learning.denormals import denormals_as_zero
+from dmg_core.learning.new_model import new_model
 from dmg_core.model import DeltaModel
 from dmg_core.physics import Hbv11p
-from dmg_core.training.denormals import denormals_as_zero
-from dmg_core.training.new_model import new_model
 
 DYNAMIC = ("parBETA", "parK0", "parBETAET")
 ATTRIBUTES = tuple(f"attribute_{i}" for i in range(35))

@@ -41,7 +41,7 @@ def test_threads(benchmark: Any, make_engine: MakeEngine, make_forcing: MakeForc
 @pytest.mark.benchmark(group="100 catchments, 365 days, outputs", min_rounds=3)
 def test_outputs(benchmark: Any, make_engine: MakeEngine, make_forcing: MakeForcing, outputs: int) -> None:
     """What keeping all outputs costs, against one."""
-    from bmi_dmg.engine_layout import ENGINE_OUTPUTS as OUTPUTS
+    from bmi_dmg.stepping.engine_layout import ENGINE_OUTPUTS as OUTPUTS
 
     engine, forcing = make_engine(100), make_forcing(365, 100)
     benchmark(engine.run, forcing, OUTPUTS[:outputs])

@@ -9,13 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from dmg_core.catchment import Catchment
-    from dmg_core.engine import Engine
-    from dmg_core.model import DeltaModel, load_model
+    from dmg_core.engine.engine import Catchment, Engine
+    from dmg_core.loading import load_model
+    from dmg_core.model import DeltaModel
 
 __all__ = ["Catchment", "DeltaModel", "Engine", "load_model"]
 
-_MODULES: Final = {"Catchment": "catchment", "DeltaModel": "model", "Engine": "engine", "load_model": "model"}
+_MODULES: Final = {"Catchment": "engine", "DeltaModel": "model", "Engine": "engine", "load_model": "loading"}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,25 +1,16 @@
-"""Tables of catchment attributes: which a model needs, and whether a table has them."""
+"""Tables of catchment attributes, checked."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dmg_core.errors import AttributeTableError
 
-if TYPE_CHECKING:
-    from dmg_core.model import DeltaModel
-
 FloatArray = npt.NDArray[np.float64]
-
-
-def needed_attributes(model: DeltaModel) -> tuple[str, ...]:
-    """Names of the attributes a catchment must have: the network's, then what the equations need besides."""
-    named = [model.settings.attribute_of(attribute.name) for attribute in model.physics.process.attributes]
-    return tuple(dict.fromkeys([*model.settings.attributes, *named]))
 
 
 def attribute_table(attributes: Mapping[str, Any], names: Sequence[str]) -> FloatArray:

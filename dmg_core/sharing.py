@@ -7,7 +7,7 @@ from threading import Lock
 from weakref import WeakValueDictionary
 
 from dmg_core.checkpoint import is_multi_timescale_folder
-from dmg_core.engine import Engine
+from dmg_core.engine.engine import Engine
 from dmg_core.multi_timescale import Coupling, MultiTimescaleEngine
 
 #: Engines in use, by what makes them differ; one goes when its last catchment is let go.

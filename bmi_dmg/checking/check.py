@@ -15,14 +15,15 @@ from typing import Any, Final
 from bmi_dmg.checking.findings import Finding, Findings, Severity, Subject, listing
 from bmi_dmg.checking.ngen_checks import inspect_for_ngen
 from bmi_dmg.checking.package_checks import check_packages
-from bmi_dmg.checking.preflight import NO_CATCHMENTS, RunPlan, inspect_run
+from bmi_dmg.checking.preflight import NO_CATCHMENTS, inspect_run
 from bmi_dmg.checking.routing_checks import inspect_routing
-from bmi_dmg.driver.claim import leftovers, running
-from bmi_dmg.driver.lifecycle import finalize_all, working_in
-from bmi_dmg.driver.outputs import DATASET
 from bmi_dmg.run_folder.hydrofabric import Catchments
 from bmi_dmg.run_folder.ngen_kinds import NgenKind
 from bmi_dmg.run_folder.realization import ID_TOKEN, Realization, read_realization
+from bmi_dmg.run_plan.claim import leftovers, running
+from bmi_dmg.run_plan.lifecycle import finalize_all, working_in
+from bmi_dmg.run_plan.plan import RunPlan
+from bmi_dmg.run_plan.result_files import DATASET
 
 REALIZATION_REMEDY: Final = "correct it, or write a new one with 'bmi-dmg prepare'"
 

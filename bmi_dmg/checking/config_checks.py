@@ -9,13 +9,13 @@ from pathlib import Path
 
 import attrs
 
+from bmi_dmg.bmi.startup import check_time_step
 from bmi_dmg.checking.findings import Findings, Severity, Subject, listing
 from bmi_dmg.checking.model_facts import ModelFacts, read_model_facts
 from bmi_dmg.checking.routing_checks import inspect_double_routing
-from bmi_dmg.config import SETTINGS, WITHOUT_EFFECT, BmiConfig, read_config
+from bmi_dmg.config.bmi_config import SETTINGS, WITHOUT_EFFECT, BmiConfig, read_config
+from bmi_dmg.config.near_misses import refuse_slips
 from bmi_dmg.run_folder.realization import Formulation, Realization
-from bmi_dmg.slips import refuse_slips
-from bmi_dmg.startup import check_time_step
 from dmg_core.attribute_ranges import TrainingRange
 from dmg_core.errors import DmgError
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmi_dmg.checking.findings import Finding, Findings, Severity, Subject, listing
-from bmi_dmg.run_folder.forcings import ForcingReader
+from bmi_dmg.run_folder.forcing_reader import ForcingReader
 from bmi_dmg.run_folder.realization import Realization
 from bmi_dmg.run_folder.units import Converter, converter
 from bmi_dmg.variables import PENMAN_MONTEITH_INPUTS, PRECIPITATION, InputVariable

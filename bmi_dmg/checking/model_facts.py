@@ -8,9 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dmg_core.attribute_ranges import TrainingRange, training_ranges
-from dmg_core.attributes import needed_attributes
 from dmg_core.checkpoint import is_multi_timescale_folder, read_checkpoint, read_multi_timescale
-from dmg_core.model import build_model
+from dmg_core.loading import build_model
 from dmg_core.models import ProcessModel
 from dmg_core.multi_timescale import build_multi_timescale_model
 
@@ -68,9 +67,8 @@ def _facts(folder: Path) -> ModelFacts:
     model = build_model(checkpoint)
     ranges = training_ranges(model.normalize_attributes)
     process, pet_method = model.physics.process, checkpoint.settings.pet_method
-    return ModelFacts(
-        folder, process, needed_attributes(model), pet_method, model.static_from_series, ranges, model.physics.routing.steps > 1, ()
-    )
+    routes = model.physics.routing.steps > 1
+    return ModelFacts(folder, process, model.needed_attributes, pet_method, model.static_from_series, ranges, routes, ())
 
 
 def _facts_of_both(folder: Path) -> ModelFacts:

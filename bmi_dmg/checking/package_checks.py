@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from bmi_dmg.checking.findings import Findings
-from bmi_dmg.preparing.attribute_tables import OLD_PYARROW
+from bmi_dmg.run_folder.tables import OLD_PYARROW
 
 DISTRIBUTION: Final = "bmi-dmg"
 #: Distribution -> its module, of the packages that only some commands need.

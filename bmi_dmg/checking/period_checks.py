@@ -7,10 +7,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from bmi_dmg.bmi.model import BmiDeltaModel
 from bmi_dmg.checking.findings import Findings, listing
-from bmi_dmg.daily import HOURS, HOURS_PER_DAY, DailyStepper
-from bmi_dmg.model import BmiDeltaModel
 from bmi_dmg.run_folder.realization import Realization
+from bmi_dmg.stepping.daily import HOURS, HOURS_PER_DAY, DailyStepper
 
 NOT_SIMULATED: Final = "not-simulated"
 COLD_START: Final = "cold-start"

@@ -14,18 +14,19 @@ from typing import Final
 import numpy as np
 from bmipy import Bmi
 
+from bmi_dmg.bmi.model import BmiDeltaModel
 from bmi_dmg.checking.config_checks import inspect_configs
 from bmi_dmg.checking.findings import Finding, Findings, Severity, Subject, listing
 from bmi_dmg.checking.forcing_checks import KNOWN, Source, inspect_coverage, inspect_values
 from bmi_dmg.checking.period_checks import inspect_period, inspect_start
-from bmi_dmg.driver.lifecycle import Constructor, Variable, describe, finalize_all, initialized, interface_of, load_class
-from bmi_dmg.model import BmiDeltaModel
-from bmi_dmg.run_folder.forcings import ForcingReader, open_forcing
+from bmi_dmg.run_folder.forcing_reader import ForcingReader
+from bmi_dmg.run_folder.forcings import open_forcing
 from bmi_dmg.run_folder.hydrofabric import Catchments, find_catchments
 from bmi_dmg.run_folder.realization import Formulation, Realization
-from bmi_dmg.run_folder.units import Converter, converter
+from bmi_dmg.run_folder.units import converter
 from bmi_dmg.run_folder.weather_source import source_of
-from bmi_dmg.variables import PRECIPITATION
+from bmi_dmg.run_plan.lifecycle import Constructor, Variable, describe, finalize_all, initialized, interface_of, load_class
+from bmi_dmg.run_plan.plan import Exchange, Input, Output, RunFolderError, RunPlan
 from dmg_core.errors import ConfigError
 
 logger = logging.getLogger(__name__)
@@ -37,116 +38,6 @@ CLASS_REMEDY: Final = "install the package in the environment of the run, or cor
 MODULE_REMEDY: Final = "correct what the message names; it is the BMI class that says so"
 INPUT_REMEDY: Final = "correct variables_names_map in the realization, or the variable and its unit in the forcing"
 OUTPUT_REMEDY: Final = "name one of the class's outputs"
-
-
-class RunFolderError(ConfigError):
-    """Raise if a run folder cannot be run.
-
-    Attributes
-    ----------
-    problems : tuple of str
-        Everything that is wrong with it.
-    """
-
-    def __init__(self, run_folder: Path, problems: Sequence[str]) -> None:
-        """List the problems of a run folder."""
-        self.problems = tuple(problems)
-        lines = "".join(f"\n  - {problem}" for problem in problems)
-        super().__init__(f"{run_folder} cannot be run; {len(problems)} problem{'s' if len(problems) > 1 else ''}:{lines}")
-
-
-@dataclass(frozen=True)
-class Input:
-    """One input of the BMI class and where its values come from.
-
-    Attributes
-    ----------
-    variable : Variable
-        The input.
-    source : str
-        Name of the forcing variable.
-    convert : Converter or None
-        From the forcing's unit to the input's.
-    """
-
-    variable: Variable
-    source: str
-    convert: Converter | None
-
-
-@dataclass(frozen=True)
-class Output:
-    """One output that is read after every step.
-
-    Attributes
-    ----------
-    variable : Variable
-        The output.
-    header : str or None
-        Header of its CSV column; None for a main output that has none.
-    """
-
-    variable: Variable
-    header: str | None
-
-
-@dataclass(frozen=True)
-class Exchange:
-    """What is set before each step and read after it.
-
-    Attributes
-    ----------
-    inputs : tuple of Input
-        In the order the BMI class names them.
-    outputs : tuple of Output
-        The columns of the CSV in their order; the main output at the end if it is none of them.
-    main_output : str
-        BMI name of the runoff.
-    """
-
-    inputs: tuple[Input, ...]
-    outputs: tuple[Output, ...]
-    main_output: str
-
-    @property
-    def place_of_precipitation(self) -> int | None:
-        """Which of the inputs is precipitation in mm/h; None if none is, as far as is known."""
-        known = PRECIPITATION.name, PRECIPITATION.units
-        places = [place for place, given in enumerate(self.inputs) if (given.variable.name, given.variable.units) == known]
-        return places[0] if places else None
-
-    @property
-    def known_sources(self) -> list[Source]:
-        """Where the weather comes from whose values can be judged."""
-        return [Source(KNOWN[given.variable.name], given.source) for given in self.inputs if given.variable.name in KNOWN]
-
-
-@dataclass(frozen=True)
-class RunPlan:
-    """A run that can start.
-
-    Attributes
-    ----------
-    realization : Realization
-        What is to be run.
-    catchments : Catchments
-        The catchments, in the order they are stepped.
-    forcing : ForcingReader
-        Open; whoever has the plan closes it.
-    construct : Constructor
-        Makes a BMI object.
-    first_model : Bmi
-        The first catchment's object, already initialised.
-    exchange : Exchange
-        What is set before each step and read after it.
-    """
-
-    realization: Realization
-    catchments: Catchments
-    forcing: ForcingReader
-    construct: Constructor
-    first_model: Bmi
-    exchange: Exchange
 
 
 @dataclass(frozen=True)
@@ -245,8 +136,13 @@ def _plan(catchments: Catchments, realization: Realization, findings: Findings, 
     exchange = _exchange(model, realization, forcing, findings)
     if forcing is None or exchange is None:
         return None
-    inspect_values(forcing, realization, covered, exchange.known_sources, frozenset(mended), findings)
+    inspect_values(forcing, realization, covered, _known_sources(exchange), frozenset(mended), findings)
     return RunPlan(realization, catchments, forcing, construct, model, exchange)
+
+
+def _known_sources(exchange: Exchange) -> list[Source]:
+    """Where the weather comes from whose values can be judged."""
+    return [Source(KNOWN[given.variable.name], given.source) for given in exchange.inputs if given.variable.name in KNOWN]
 
 
 def is_own(construct: Constructor | None) -> bool:

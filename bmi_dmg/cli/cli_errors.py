@@ -10,7 +10,7 @@ from typing import Final, NoReturn
 
 import typer
 
-from bmi_dmg.cli import logs
+from bmi_dmg import logs
 from bmi_dmg.cli.missing import missing_package
 from dmg_core.errors import DmgError
 

@@ -62,9 +62,9 @@ def evaluate_command(
     """Evaluate and print a summary."""
     with clean_errors(leaves=f"Files in {out} are whole, but some may be of an earlier evaluation; evaluate again."):
         from bmi_dmg.evaluation.write import read_published, summary, write_evaluation
-        from dmg_core.training.evaluation import evaluate_folders
-        from dmg_core.training.experiment import read_basins
-        from dmg_core.training.run_folder import log_of
+        from dmg_core.learning.evaluation import evaluate_folders
+        from dmg_core.learning.experiment import read_basins
+        from dmg_core.learning.run_folder import log_of
 
         others = {} if published is None else read_published(published)
         first, last = (moment.date().isoformat() for moment in period)

@@ -15,7 +15,7 @@ try:
 except ModuleNotFoundError as error:
     raise SystemExit(f"Error: {missing_package(error)}") from None
 
-from bmi_dmg.cli import logs
+from bmi_dmg import logs
 from bmi_dmg.cli.bench_cli import BENCH_HELP, bench_command
 from bmi_dmg.cli.cli_errors import clean_errors
 from bmi_dmg.cli.evaluate_cli import EVALUATE_HELP, evaluate_command

@@ -32,7 +32,7 @@ def show_command(
     """
     with clean_errors(leaves=READS_ONLY):
         from bmi_dmg.warm_states.state_tools import show
-        from dmg_core.state import States
+        from dmg_core.engine.state import States
 
         typer.echo(show(States.read(file), catchment or ()))
 
@@ -48,7 +48,7 @@ def export_command(
     """
     with clean_errors(leaves=f"{out} has not been written."):
         from bmi_dmg.warm_states.state_tools import export
-        from dmg_core.state import States
+        from dmg_core.engine.state import States
 
         export(States.read(file), out)
     typer.echo(out)
@@ -62,7 +62,7 @@ def diff_command(first: StateFile, second: StateFile) -> None:
     """
     with clean_errors(status=2, leaves=READS_ONLY):
         from bmi_dmg.warm_states.state_tools import differences
-        from dmg_core.state import States
+        from dmg_core.engine.state import States
 
         lines = differences(States.read(first), States.read(second))
     for line in lines:

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from bmi_dmg.cli import logs
+from bmi_dmg import logs
 from bmi_dmg.cli.cli_errors import clean_errors
 from bmi_dmg.cli.key_values import read_key_values
 from dmg_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dmg_core.training.trainer import Counters, Watcher
-    from dmg_core.training.validation import Validation
+    from dmg_core.learning.trainer import Counters, Watcher
+    from dmg_core.learning.validation import Validation
 
 TRAIN_HELP = """Learn a model from observed flow, as an experiment file says.
 
@@ -122,11 +122,11 @@ def train_command(
     """Train and print the path of the model folder."""
     with clean_errors(leaves=f"{out} keeps the training up to its last checkpoint; --resume goes on from there."), ExitStack() as stack:
         if processes > 1 and "RANK" not in os.environ:
-            from dmg_core.training.launch import launch
+            from dmg_core.learning.launch import launch
 
             raise typer.Exit(launch([sys.executable, "-m", "bmi_dmg.cli", *sys.argv[1:]], processes))
-        from dmg_core.training.experiment_file import read_experiment
-        from dmg_core.training.train import train
+        from dmg_core.learning.experiment_file import read_experiment
+        from dmg_core.learning.train import train
 
         changes = changes_of(
             settings,
@@ -143,7 +143,7 @@ def train_command(
         if progress and not logs.are_json():
             watchers.append(stack.enter_context(TrainingProgress(experiment.epochs)))
         if tensorboard:
-            from dmg_core.training.tensorboard import TensorBoardWatcher
+            from dmg_core.learning.tensorboard import TensorBoardWatcher
 
             watchers.append(stack.enter_context(TensorBoardWatcher(out / "tensorboard")))
         model = train(experiment, out, resume=resume, watchers=watchers)
@@ -165,7 +165,7 @@ def tune_command(
 ) -> None:
     """Search and print the path of the best experiment."""
     with clean_errors(leaves=f"{out} keeps the trials that have ended; the same command goes on with the search."):
-        from dmg_core.training.tune import read_search, tune
+        from dmg_core.learning.tune import read_search, tune
 
         changes = changes_of(
             settings,

@@ -16,14 +16,14 @@ import numpy as np
 
 from bmi_dmg.demo.synthetic_catchments import synthesize_catchments, write_hydrofabric
 from bmi_dmg.demo.synthetic_weather import Places, synthesize_weather
-from bmi_dmg.driver.lifecycle import RunError
 from bmi_dmg.driver.run import run
 from bmi_dmg.plots import plot_hydrographs
 from bmi_dmg.preparing.prepare import prepare
+from bmi_dmg.pretrained import CONUS_DAILY, copy_shipped_model
 from bmi_dmg.report import REPORT
 from bmi_dmg.results.reading import RunResults
 from bmi_dmg.run_folder.writing import Period, write_forcing
-from bmi_dmg.shipped import CONUS_DAILY, copy_shipped_model
+from bmi_dmg.run_plan.lifecycle import RunError
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
 

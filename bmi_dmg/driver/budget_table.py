@@ -17,11 +17,11 @@ import numpy as np
 from bmipy import Bmi
 from numpy.typing import NDArray
 
-from bmi_dmg.driver.lifecycle import RunError, bmi_errors
-from bmi_dmg.mass_balance import BUDGET, GAINS, MASS_TERMS, WaterBudget
-from bmi_dmg.protocols import NGEN
+from bmi_dmg.bmi.hidden_variables import MISSING_HOURS
+from bmi_dmg.bmi.mass_balance import BUDGET, GAINS, MASS_TERMS, WaterBudget
+from bmi_dmg.bmi.protocols import NGEN
 from bmi_dmg.run_folder.units import converter
-from bmi_dmg.unpublished import MISSING_HOURS
+from bmi_dmg.run_plan.lifecycle import RunError, bmi_errors
 from dmg_core.errors import ConfigError
 
 logger = logging.getLogger(__name__)

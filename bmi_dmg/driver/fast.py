@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from bmipy import Bmi
 
-from bmi_dmg.batch import HoursToSteps
-from bmi_dmg.daily import HOURS_PER_DAY, DailyStepper
-from bmi_dmg.model import BmiDeltaModel
-from bmi_dmg.stepper import SOURCES, Stepper
+from bmi_dmg.bmi.model import BmiDeltaModel
+from bmi_dmg.stepping.batch import HoursToSteps
+from bmi_dmg.stepping.daily import HOURS_PER_DAY, DailyStepper
+from bmi_dmg.stepping.stepper import SOURCES, Stepper
 from bmi_dmg.variables import OUTPUTS
 from dmg_core import Engine
 from dmg_core.errors import ConfigError

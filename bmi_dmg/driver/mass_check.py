@@ -8,10 +8,10 @@ from datetime import timedelta
 
 from bmipy import Bmi
 
-from bmi_dmg.driver.lifecycle import RunError, bmi_errors
-from bmi_dmg.mass_balance import MASS_TERMS
-from bmi_dmg.protocols import NGEN
+from bmi_dmg.bmi.mass_balance import MASS_TERMS
+from bmi_dmg.bmi.protocols import NGEN
 from bmi_dmg.run_folder.realization import STEP_SECONDS, TIME_FORMAT, MassBalanceSettings, Realization
+from bmi_dmg.run_plan.lifecycle import RunError, bmi_errors
 
 _NAMES = tuple(NGEN + name for name in MASS_TERMS)
 

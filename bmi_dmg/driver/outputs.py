@@ -1,7 +1,7 @@
 """Results of a run on disk: one CSV per catchment in ngen's form, a CF NetCDF for all by the hour, and one by the day.
 
 They are written in hidden folders, piece by piece, and moved to their places together when the run has ended well
-(:mod:`bmi_dmg.driver.staging`): an interrupted run leaves nothing that looks whole.
+(:mod:`bmi_dmg.run_plan.staging`): an interrupted run leaves nothing that looks whole.
 """
 
 from __future__ import annotations
@@ -17,23 +17,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bmi_dmg.checking.preflight import Output
 from bmi_dmg.driver.budget_table import Column, write_csv
 from bmi_dmg.driver.cf import DAILY_NAME, add_catchments, hourly_attributes, is_known
 from bmi_dmg.driver.daily_file import DailyFile, Days
 from bmi_dmg.driver.formulation_table import TABLE_NAME, write_formulation_table
-from bmi_dmg.driver.staging import Staging
 from bmi_dmg.run_folder.hydrofabric import Catchments
 from bmi_dmg.run_folder.realization import STEP_SECONDS, TIME_FORMAT
+from bmi_dmg.run_plan.plan import Output
+from bmi_dmg.run_plan.result_files import BUDGET_TABLE, NETCDF_CHUNK
+from bmi_dmg.run_plan.staging import Staging
 from dmg_core.errors import WriteError
 from dmg_core.files import write_errors
-
-#: The results of all catchments, in a run folder.
-DATASET = Path("outputs") / "catchments.nc"
-#: Catchments and hours that share a piece of the NetCDF file: whole hydrographs and whole maps both stay quick to read.
-NETCDF_CHUNK = (64, 720)
-#: Table of water budgets, beside the NetCDF file.
-BUDGET_TABLE = "budget.csv"
 
 Block = Mapping[str, NDArray[np.generic]]
 Rain = NDArray[np.float64] | None

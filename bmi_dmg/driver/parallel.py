@@ -26,18 +26,20 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from bmi_dmg.checking.preflight import Exchange, RunPlan, input_of
-from bmi_dmg.cli.logs import capture_warnings
+from bmi_dmg.bmi.model import BmiDeltaModel
+from bmi_dmg.bmi.restart import PART_VARIABLE
+from bmi_dmg.checking.preflight import input_of
 from bmi_dmg.driver.budget_table import Column
-from bmi_dmg.driver.lifecycle import RunError, finalize_all, initialized, load_class, working_in
 from bmi_dmg.driver.outputs import Block, CsvTables, OutputSettings, Rain, RunOutputs
 from bmi_dmg.driver.resume import Resumption
 from bmi_dmg.driver.stepping import Example, Passage, run_catchments
-from bmi_dmg.model import BmiDeltaModel
-from bmi_dmg.restart import PART_VARIABLE
-from bmi_dmg.run_folder.forcings import ForcingReader, open_forcing
+from bmi_dmg.logs import capture_warnings
+from bmi_dmg.run_folder.forcing_reader import ForcingReader
+from bmi_dmg.run_folder.forcings import open_forcing
 from bmi_dmg.run_folder.hydrofabric import Catchments
 from bmi_dmg.run_folder.realization import Realization
+from bmi_dmg.run_plan.lifecycle import RunError, finalize_all, initialized, load_class, working_in
+from bmi_dmg.run_plan.plan import Exchange, RunPlan
 from dmg_core.errors import DmgError
 
 _BAR_SECONDS: Final = 0.2
@@ -139,7 +141,7 @@ def run_parts(
     Raises
     ------
     DmgError
-        What a part has raised, or a :class:`bmi_dmg.driver.lifecycle.RunError` if its process has ended before the part did. No
+        What a part has raised, or a :class:`bmi_dmg.run_plan.lifecycle.RunError` if its process has ended before the part did. No
         process is left then, and no result.
     """
     every = plan.first_model.hours_between_saves if isinstance(plan.first_model, BmiDeltaModel) else None

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 from bmipy import Bmi
 
-from bmi_dmg.config import read_config
-from bmi_dmg.driver.lifecycle import bmi_errors
-from bmi_dmg.restart import holdings_of, newest_complete, restart_files, state_of
-from bmi_dmg.run_folder.forcings import STEP
+from bmi_dmg.bmi.restart import holdings_of, newest_complete, restart_files, state_of
+from bmi_dmg.config.bmi_config import read_config
+from bmi_dmg.run_folder.forcing_reader import STEP
 from bmi_dmg.run_folder.realization import Realization
+from bmi_dmg.run_plan.lifecycle import bmi_errors
+from dmg_core.engine.state import States
 from dmg_core.errors import ConfigError, StateError
-from dmg_core.state import States
 
 #: Folder of a catchment's restart files, and its name in them.
 _Place = tuple[Path, str]

@@ -12,15 +12,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bmi_dmg.checking.preflight import RunPlan, check_run, is_own
-from bmi_dmg.driver.claim import claimed
-from bmi_dmg.driver.lifecycle import RunError, finalize_all, interface_of, working_in
-from bmi_dmg.driver.outputs import DATASET, OutputSettings, RunOutputs
+from bmi_dmg.bmi.model import BmiDeltaModel
+from bmi_dmg.checking.preflight import check_run, is_own
+from bmi_dmg.driver.outputs import OutputSettings, RunOutputs
 from bmi_dmg.driver.parallel import run_parts
 from bmi_dmg.driver.resume import Resumption, find_resumption
 from bmi_dmg.driver.stepping import Example, Passage, chunk_of, run_catchments
-from bmi_dmg.model import BmiDeltaModel
 from bmi_dmg.run_folder.realization import read_realization
+from bmi_dmg.run_plan.claim import claimed
+from bmi_dmg.run_plan.lifecycle import RunError, finalize_all, interface_of, working_in
+from bmi_dmg.run_plan.plan import RunPlan
+from bmi_dmg.run_plan.result_files import DATASET
 from dmg_core.errors import ConfigError
 
 

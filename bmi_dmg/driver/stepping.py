@@ -16,14 +16,14 @@ import numpy as np
 from bmipy import Bmi
 from numpy.typing import NDArray
 
-from bmi_dmg.checking.preflight import RunPlan
 from bmi_dmg.driver.budget_table import BudgetReader, Column
 from bmi_dmg.driver.fast import FastRun
-from bmi_dmg.driver.lifecycle import Clock, RunError, Variable, finalize_all, initialized, interface_of
 from bmi_dmg.driver.mass_check import MassCheck
 from bmi_dmg.driver.outputs import Block, Rain
 from bmi_dmg.driver.resume import Resumption
 from bmi_dmg.run_folder.realization import STEP_SECONDS, TIME_FORMAT
+from bmi_dmg.run_plan.lifecycle import Clock, RunError, Variable, finalize_all, initialized, interface_of
+from bmi_dmg.run_plan.plan import RunPlan
 from dmg_core.errors import DmgError
 
 MAX_CHUNK_HOURS = 720

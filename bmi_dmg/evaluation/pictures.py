@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmi_dmg.plots.style import GRID, QUIET_TEXT, TEXT, concise_dates, new_figure, save, tidy
+from dmg_core.learning.evaluation import Evaluation
 from dmg_core.models import PROCESS_MODELS
-from dmg_core.training.evaluation import Evaluation
 
 FloatArray = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bmi_dmg.evaluation.pictures import draw_hydrographs, draw_learning, draw_parameters, draw_score_map, draw_scores
 from dmg_core.errors import ConfigError
 from dmg_core.files import path_written_whole
-from dmg_core.training.evaluation import SCORES_NAME, Evaluation, write_scores
+from dmg_core.learning.evaluation import SCORES_NAME, Evaluation, write_scores
 
 SIMULATION_NAME: Final = "simulation.nc"
 

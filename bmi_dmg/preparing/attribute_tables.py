@@ -16,15 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmi_dmg.preparing.equivalent_attributes import SAME, STAND_INS
-from bmi_dmg.run_folder.tables import KeyedTable, columns_of
+from bmi_dmg.run_folder.tables import OLD_PYARROW, KeyedTable, columns_of
 from dmg_core.errors import AttributeTableError
 
 FloatArray = NDArray[np.float64]
 
 KEY: Final = "divide_id"
 NETCDF_SUFFIXES: Final = (".nc", ".nc4", ".netcdf")
-#: The last pyarrow that can be imported beside numpy 1.26.
-OLD_PYARROW: Final = "pyarrow<26"
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmi_dmg.checking.findings import listing
+from bmi_dmg.config.near_misses import one_slip_apart
 from bmi_dmg.preparing.attribute_tables import read_attribute_table
 from bmi_dmg.preparing.equivalent_attributes import STAND_INS
 from bmi_dmg.preparing.hydrofabric_attributes import hydrofabric_attributes
-from bmi_dmg.run_folder.forcings import ForcingReader
+from bmi_dmg.run_folder.forcing_reader import ForcingReader
 from bmi_dmg.run_folder.hydrofabric import Catchments
 from bmi_dmg.run_folder.units import converter
-from bmi_dmg.slips import one_slip_apart
 from bmi_dmg.variables import PRECIPITATION, TEMPERATURE
 from dmg_core.data.climate_indices import INDICES, DailyWeather, climate_indices
 from dmg_core.errors import AttributeTableError

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from bmi_dmg.preparing.attribute_tables import NETCDF_SUFFIXES
 from bmi_dmg.run_folder.csv_forcing import CsvForcing
-from bmi_dmg.run_folder.forcings import ForcingReader, NetCDFForcing
+from bmi_dmg.run_folder.forcing_reader import ForcingReader
+from bmi_dmg.run_folder.netcdf_forcing import NetCDFForcing
 from bmi_dmg.run_folder.realization import ID_TOKEN
 from dmg_core.errors import ForcingError
 

@@ -15,8 +15,9 @@ from typing import Any, Final
 import numpy as np
 
 from bmi_dmg.preparing.keeping import free_copy_name
-from bmi_dmg.run_folder.forcings import STEP, NetCDFForcing
+from bmi_dmg.run_folder.forcing_reader import STEP
 from bmi_dmg.run_folder.layouts import CATCHMENTS, COLUMNS
+from bmi_dmg.run_folder.netcdf_forcing import NetCDFForcing
 from dmg_core.errors import ConfigError
 from dmg_core.files import path_written_whole
 
@@ -106,7 +107,7 @@ def write_fork_forcing(path: Path, ids: Sequence[str]) -> Path:
     Parameters
     ----------
     path : Path
-        NetCDF file that :class:`bmi_dmg.run_folder.forcings.NetCDFForcing` reads.
+        NetCDF file that :class:`bmi_dmg.run_folder.netcdf_forcing.NetCDFForcing` reads.
     ids : sequence of str
         N catchments.
 

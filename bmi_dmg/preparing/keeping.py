@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import yaml
 
-from bmi_dmg.config import SETTINGS, WITHOUT_EFFECT
+from bmi_dmg.config.bmi_config import SETTINGS, WITHOUT_EFFECT
 from bmi_dmg.run_folder.realization import FORK_TOKEN, ID_TOKEN, TIME_FORMAT
 from dmg_core.documents import load_json, load_yaml
 from dmg_core.files import path_written_whole

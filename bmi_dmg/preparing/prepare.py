@@ -20,12 +20,14 @@ import numpy as np
 
 from bmi_dmg.checking.findings import listing
 from bmi_dmg.checking.model_facts import ModelFacts, read_model_facts
-from bmi_dmg.config import TIME_STEPS
+from bmi_dmg.config.bmi_config import TIME_STEPS
 from bmi_dmg.preparing.attributes import Attributes, collect_attributes
 from bmi_dmg.preparing.climate_source import CSV_PATTERN, opened_climate
 from bmi_dmg.preparing.for_ngwpc import fork_layers, write_fork_forcing, write_fork_hydrofabric
 from bmi_dmg.preparing.keeping import Earlier, EarlierConfig, keep_copy, own_module, replaced_line, with_choices
-from bmi_dmg.run_folder.forcings import ForcingReader, open_forcing
+from bmi_dmg.pretrained import CONUS_DAILY, copy_shipped_model, shipped_model
+from bmi_dmg.run_folder.forcing_reader import ForcingReader
+from bmi_dmg.run_folder.forcings import open_forcing
 from bmi_dmg.run_folder.hydrofabric import Catchments, find_geopackage, read_divides
 from bmi_dmg.run_folder.layouts import forcing_in_fork_layout, is_in_fork_layout
 from bmi_dmg.run_folder.ngen_kinds import NgenKind
@@ -44,7 +46,6 @@ from bmi_dmg.run_folder.writing import (
     write_json,
     write_yaml,
 )
-from bmi_dmg.shipped import CONUS_DAILY, copy_shipped_model, shipped_model
 from bmi_dmg.variables import INPUTS, RUNOFF_DEPTH
 from dmg_core.attribute_ranges import far_outside
 from dmg_core.documents import load_json
@@ -130,7 +131,7 @@ def prepare(
         Folder with ``config/*.gpkg`` and ``forcings/forcings.nc`` (or one CSV per catchment in ``forcings/``).
     model : path, optional
         Model folder. One inside the run folder is named by its relative path, so that the folder can be moved. By default the shipped one
-        (:mod:`bmi_dmg.shipped`), which is copied into ``models``.
+        (:mod:`bmi_dmg.pretrained`), which is copied into ``models``.
     attributes : path, optional
         Table of attributes; see :func:`bmi_dmg.preparing.attribute_tables.read_attribute_table`. What it lacks is computed as far as
         possible.

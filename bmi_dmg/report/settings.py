@@ -21,7 +21,7 @@ OWN_KEYS: Final = frozenset({"catchment_id", "catchment_name"})
 FORMAT_ATTRIBUTES: Final = frozenset({"Conventions", "featureType"})
 
 #: Names of our class.
-OWN_CLASSES: Final = ("bmi_dmg.BmiDeltaModel", "bmi_dmg.model.BmiDeltaModel")
+OWN_CLASSES: Final = ("bmi_dmg.BmiDeltaModel", "bmi_dmg.bmi.model.BmiDeltaModel")
 
 Lines = list[tuple[str, str]]
 

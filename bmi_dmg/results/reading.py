@@ -14,13 +14,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bmi_dmg.driver.claim import settle
-from bmi_dmg.driver.outputs import BUDGET_TABLE, DATASET, NETCDF_CHUNK
 from bmi_dmg.results.quantities import PRECIPITATION, RUNOFF, Kind, Quantity, precipitation, quantity, runoff_of
 from bmi_dmg.results.time_axis import TimeAxis, changes_by_day
 from bmi_dmg.run_folder.aorc import WELL_KNOWN
-from bmi_dmg.run_folder.forcings import ForcingReader, open_forcing
+from bmi_dmg.run_folder.forcing_reader import ForcingReader
+from bmi_dmg.run_folder.forcings import open_forcing
 from bmi_dmg.run_folder.realization import STEP_SECONDS, read_realization
+from bmi_dmg.run_plan.claim import settle
+from bmi_dmg.run_plan.result_files import BUDGET_TABLE, DATASET, NETCDF_CHUNK
 from dmg_core.errors import ConfigError
 from dmg_core.ids import legal_ids
 

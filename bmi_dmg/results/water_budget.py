@@ -24,7 +24,7 @@ IN_TRANSIT_AND_FIRST: Final = "On the way to the outlet, and in the first step"
 #: Change of something, mm, that is told: less is nothing in a budget of millimetres.
 TOLD: Final = 0.05
 
-#: Terms that a run counts itself (:class:`bmi_dmg.mass_balance.WaterBudget`), and whether they bring water; the last is what is stored.
+#: Terms that a run counts itself (:class:`bmi_dmg.bmi.mass_balance.WaterBudget`), and whether they bring water; the last is what is stored.
 COUNTED: Final = {
     "precipitation": (LABELS[PRECIPITATION], True),
     "regional_exchange": (LABELS["regional_exchange"], True),

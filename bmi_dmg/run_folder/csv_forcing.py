@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from bmi_dmg.run_folder.forcing_reader import STEP, ForcingReader
 from bmi_dmg.run_folder.forcing_times import utc_time
-from bmi_dmg.run_folder.forcings import STEP, ForcingReader
 from bmi_dmg.run_folder.realization import ID_TOKEN, TIME_FORMAT
 from bmi_dmg.run_folder.tables import as_number
 from dmg_core.errors import ForcingError

@@ -21,6 +21,9 @@ _NUMBER: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _EMPTY: Final = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none"})
 _LISTED: Final = 3
 
+#: The last pyarrow that can be imported beside numpy 1.26.
+OLD_PYARROW: Final = "pyarrow<26"
+
 
 @dataclass(frozen=True, eq=False)
 class KeyedTable:

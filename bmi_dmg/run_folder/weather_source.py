@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from bmi_dmg.run_folder.forcings import STEP, ForcingReader
+from bmi_dmg.run_folder.forcing_reader import STEP, ForcingReader
 from bmi_dmg.run_folder.units import Converter, converter
 from bmi_dmg.variables import InputVariable
 from dmg_core.errors import ConfigError

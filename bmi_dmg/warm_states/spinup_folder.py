@@ -14,22 +14,22 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from bmi_dmg.bmi.hidden_variables import no_such, parameter_variable
+from bmi_dmg.bmi.restart import states_of
+from bmi_dmg.bmi.startup import check_time_step, make_stepper
 from bmi_dmg.checking.findings import listing
 from bmi_dmg.checking.preflight import is_own
-from bmi_dmg.config import BmiConfig, read_config
-from bmi_dmg.driver.lifecycle import load_class, working_in
-from bmi_dmg.restart import states_of
+from bmi_dmg.config.bmi_config import BmiConfig, read_config
 from bmi_dmg.run_folder.config_edit import with_key
 from bmi_dmg.run_folder.forcings import open_forcing
 from bmi_dmg.run_folder.hydrofabric import find_catchments
 from bmi_dmg.run_folder.realization import Realization, read_realization
 from bmi_dmg.run_folder.weather_source import WeatherSource
-from bmi_dmg.startup import check_time_step, make_stepper
-from bmi_dmg.stepper import Stepper
-from bmi_dmg.unpublished import no_such, parameter_variable
+from bmi_dmg.run_plan.lifecycle import load_class, working_in
+from bmi_dmg.spin_up.spin_up import SpinUp
+from bmi_dmg.spin_up.stretches import Stretch, is_year, lacks_seasons, years_before
+from bmi_dmg.stepping.stepper import Stepper
 from bmi_dmg.variables import INPUTS
-from bmi_dmg.warm_states.spinup import SpinUp
-from bmi_dmg.warm_states.stretches import Stretch, is_year, lacks_seasons, years_before
 from dmg_core import Catchment
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole

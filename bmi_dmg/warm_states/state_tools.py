@@ -12,14 +12,14 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from bmi_dmg.daily import FLOW, HIGHEST, HOURS, HOURS_PER_DAY, LOWEST, NOT_SIMULATED, PET, PRECIPITATION, TEMPERATURE
-from bmi_dmg.engine_layout import ENGINE_BUDGET
+from bmi_dmg.stepping.daily import FLOW, HIGHEST, HOURS, HOURS_PER_DAY, LOWEST, NOT_SIMULATED, PET, PRECIPITATION, TEMPERATURE
+from bmi_dmg.stepping.engine_layout import ENGINE_BUDGET
 from bmi_dmg.variables import INPUTS, OUTPUTS, InputVariable
+from dmg_core.engine.remembered import ATTRIBUTES, CALIBRATION
+from dmg_core.engine.state import States
 from dmg_core.errors import ConfigError, StateError, WriteError
 from dmg_core.files import path_written_whole
 from dmg_core.models import PROCESS_MODELS, ProcessModel
-from dmg_core.remembered import ATTRIBUTES, CALIBRATION
-from dmg_core.state import States
 
 Array = npt.NDArray[Any]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import attrs
 import safetensors.torch
@@ -170,7 +170,7 @@ def _delay_bound(node: Node | None) -> DelayBound | None:
     if node is None:
         return None
     known = [each.name for each in attrs.fields(DelayBound)]
-    given = {key: child.value for key, child in node.children().items()}
+    given: dict[str, Any] = {key: child.value for key, child in node.children().items()}
     if "attribute" not in given or not given.keys() <= set(known):
         raise node.error(f"expected {', '.join(known)}, found {', '.join(given) or 'nothing'}")
     try:

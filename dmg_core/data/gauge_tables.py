@@ -130,8 +130,8 @@ def tell_areas(membership: Membership, stated: Mapping[str, float], where: str) 
 
 def _disagreement(where: str, gauge: str, area: float, ratio: float) -> str:
     return (
-        f"{where}: gauge {gauge} drains {area:g} km², but its units have {ratio * area:.4g} km² ({100.0 * (ratio - 1.0):+.0f} %): is it at the "
-        "right unit? Flow in mm is off by as much"
+        f"{where}: gauge {gauge} drains {area:g} km², but its units have {ratio * area:.4g} km² ({100.0 * (ratio - 1.0):+.0f} %): is it at "
+        "the right unit? Flow in mm is off by as much"
     )
 
 

@@ -10,9 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dmg_core import compilation, elementary
-from dmg_core.compilation import compile_kernel, compiled, digest_of
-from dmg_core.equations import groups, primitives
+from dmg_core.equations import compilation, elementary, groups, primitives
+from dmg_core.equations.compilation import compile_kernel, compiled, digest_of
 from dmg_core.equations.groups import LANES, jacobian_dtype, jacobian_function, step_dtype, step_function
 from dmg_core.equations.models import tape_of
 from dmg_core.equations.tape import StepTape

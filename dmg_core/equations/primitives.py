@@ -1,7 +1,7 @@
 """What generated code calls: choices and functions of one number, compiled so that loops over them become vector instructions.
 
 Choices are single instructions, without a branch. Exponential, logarithm and hyperbolic tangent are those of
-:mod:`dmg_core.elementary`, or the library's where there is nothing to vectorise.
+:mod:`dmg_core.equations.elementary`, or the library's where there is nothing to vectorise.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from dmg_core.compilation import compiled
-from dmg_core.elementary import FLOAT64, build_exponential, build_logarithm, build_tanh
+from dmg_core.equations.compilation import compiled
+from dmg_core.equations.elementary import FLOAT64, build_exponential, build_logarithm, build_tanh
 
 
 def _choice(comparison: str) -> Any:

@@ -16,7 +16,7 @@ def compile_scalar(function: Callable[..., Any]) -> Any:
     """Compile a function of tensors for compiled functions that call it with single numbers.
 
     Exponential and logarithm are the library's: there is nothing to vectorise. Python calls the result through
-    :func:`~dmg_core.compilation.callable_from_python` alone.
+    :func:`~dmg_core.equations.compilation.callable_from_python` alone.
 
     Parameters
     ----------

@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dmg_core import compilation, elementary
-from dmg_core.compilation import compile_kernel, compiled, digest_of
-from dmg_core.equations import groups, primitives
+from dmg_core.equations import compilation, elementary, groups, primitives
+from dmg_core.equations.compilation import compile_kernel, compiled, digest_of
 from dmg_core.equations.groups import LANES, Asked, Result, series_reverse_function, series_step_function
 from dmg_core.equations.tape import StepTape
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from dmg_core.compilation import cache_folder, compiled
+from dmg_core.equations.compilation import cache_folder, compiled
 from dmg_core.equations.lowering import Operand
 from dmg_core.equations.primitives import primitives
 from dmg_core.equations.rules import FINITE, RULES

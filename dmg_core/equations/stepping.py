@@ -15,9 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dmg_core import compilation, elementary
-from dmg_core.compilation import compiled, digest_of, rebind
-from dmg_core.equations import groups, primitives
+from dmg_core.equations import compilation, elementary, groups, primitives
+from dmg_core.equations.compilation import compiled, digest_of, rebind
 from dmg_core.equations.groups import LANES, step_function
 from dmg_core.equations.tape import StepTape
 from dmg_core.models.layout import TOTAL, UNROUTED_TOTAL, Layout

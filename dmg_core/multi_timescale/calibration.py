@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from dmg_core.arrays import CatchmentArrays
-from dmg_core.calibration import Calibration, Change
-from dmg_core.engine import Engine
+from dmg_core.engine.arrays import CatchmentArrays
+from dmg_core.engine.calibration import Calibration, Change
+from dmg_core.engine.engine import Engine
 from dmg_core.model import DeltaModel
 
 

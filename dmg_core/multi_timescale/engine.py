@@ -14,19 +14,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dmg_core.arrays import budget_columns
-from dmg_core.catchment import Catchment
 from dmg_core.checkpoint.spellings import MULTI_TIMESCALE
-from dmg_core.engine import Engine
-from dmg_core.identity import Identity, identity_of
+from dmg_core.engine.arrays import budget_columns
+from dmg_core.engine.engine import Catchment, Engine
+from dmg_core.engine.identity import Identity, identity_of
+from dmg_core.engine.rows import checked_rows
+from dmg_core.engine.turns import in_turn
 from dmg_core.model import DeltaModel
 from dmg_core.multi_timescale.calibration import CoupledCalibration
 from dmg_core.multi_timescale.coupling import HOURS_PER_DAY, Coupling
 from dmg_core.multi_timescale.kernels import AGGREGATES, compiled_gather_days, compiled_transfer_states, transfer_weights
 from dmg_core.multi_timescale.model import MultiTimescaleModel, load_multi_timescale_model
 from dmg_core.multi_timescale.windows import Windows
-from dmg_core.rows import checked_rows
-from dmg_core.turns import in_turn
 
 Array = npt.NDArray[Any]
 

@@ -10,8 +10,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dmg_core import compilation, elementary, memory
-from dmg_core.compilation import compile_kernel, compiled, digest_of
+from dmg_core import memory
+from dmg_core.equations import compilation, elementary
+from dmg_core.equations.compilation import compile_kernel, compiled, digest_of
 from dmg_core.multi_timescale.coupling import HOURS_PER_DAY
 from dmg_core.networks import StackLstmMlpModel, activations, tiles
 from dmg_core.networks import kernels as network_kernels

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dmg_core.attributes import needed_attributes
 from dmg_core.checkpoint import Moments, MultiTimescaleCheckpoint, MultiTimescaleSettings, read_multi_timescale
 from dmg_core.checkpoint.config import ModelSettings
-from dmg_core.model import DeltaModel, torch_dtype
+from dmg_core.loading import torch_dtype
+from dmg_core.model import DeltaModel
 from dmg_core.models import PROCESS_MODELS
 from dmg_core.networks import DailyHalf, HourlyHalf, LstmMlpModel, MlpModel, StackLstmMlpModel
 from dmg_core.normalization import Normalizer
@@ -54,7 +54,7 @@ class MultiTimescaleModel(nn.Module):
     @property
     def attribute_names(self) -> tuple[str, ...]:
         """Attributes a catchment must have: those of the networks, and what the equations need besides."""
-        names = needed_attributes(self.hourly)
+        names = self.hourly.needed_attributes
         return (*names, *(name for name in self.settings.routing_attributes if name not in names))
 
     def forward(

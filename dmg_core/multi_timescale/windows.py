@@ -15,7 +15,7 @@ Array = npt.NDArray[Any]
 
 @dataclass
 class Windows:
-    """Rolling windows of ``N`` catchments, and how far each has come; rows are those of :class:`dmg_core.arrays.CatchmentArrays`.
+    """Rolling windows of ``N`` catchments, and how far each has come; rows are those of :class:`dmg_core.engine.arrays.CatchmentArrays`.
 
     A day is made of its hours when these leave the window of hours, so no hour is held twice. Windows are rings: hour ``t`` is at place
     ``t`` modulo the length. They are of the network's precision: float32 holds all that weather of float32 says, in half the memory.

@@ -1,6 +1,6 @@
 """Sigmoid and tanh compiled so that the loops that call them are vectorised.
 
-They are made of the exponential of :mod:`dmg_core.elementary`, because the library's would take most of the time of an LSTM step.
+They are made of the exponential of :mod:`dmg_core.equations.elementary`, because the library's would take most of the time of an LSTM step.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from numba import types
 from numba.extending import overload
 
-from dmg_core.elementary import FLOAT32, FLOAT64, Precision, build_exponential
+from dmg_core.equations.elementary import FLOAT32, FLOAT64, Precision, build_exponential
 
 
 def sigmoid(x: float) -> float:

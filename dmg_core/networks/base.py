@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-
-if TYPE_CHECKING:
-    from dmg_core.networks.lstm import LstmNetwork
 
 #: State of a network, tensors (B, ·), in the order of :attr:`Network.state_sizes`.
 NetworkState = tuple[Tensor, ...]
@@ -37,8 +34,8 @@ class Network(nn.Module, ABC):
         """Set the weights of some inputs, marked in ``constant`` (inputs,), to 0; by default nothing is done."""
 
     @property
-    def lstm_form(self) -> LstmNetwork | None:
-        """What compiled code can step in its place; None where torch must."""
+    def lstm_form(self) -> Any:
+        """What compiled code can step in its place, a :class:`~dmg_core.networks.lstm.LstmNetwork`; None where torch must."""
         return None
 
     def initial_state(self, catchments: int) -> NetworkState:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dmg_core.compilation import compiled
+from dmg_core.equations.compilation import compiled
 from dmg_core.memory import aligned
 from dmg_core.networks.activations import sigmoid, tanh
 from dmg_core.networks.lstm import LstmNetwork

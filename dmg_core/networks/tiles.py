@@ -27,7 +27,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from dmg_core.compilation import compiled
+from dmg_core.equations.compilation import compiled
 from dmg_core.memory import CACHE_LINE, aligned
 
 Array = npt.NDArray[Any]

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from dmg_core import compilation
-from dmg_core.compilation import compile_kernel, digest_of
+from dmg_core.equations import compilation
+from dmg_core.equations.compilation import compile_kernel, digest_of
 
 Array = npt.NDArray[Any]
 

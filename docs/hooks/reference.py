@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from mkdocs.exceptions import PluginError
 
-from bmi_dmg.mass_balance import MassBalance
-from bmi_dmg.protocols import Serialization, Unpublished
-from bmi_dmg.unpublished import MISSING_HOURS, STATE
+from bmi_dmg.bmi.hidden_variables import MISSING_HOURS, STATE
+from bmi_dmg.bmi.mass_balance import MassBalance
+from bmi_dmg.bmi.protocols import Serialization, Unpublished
 from bmi_dmg.variables import INPUTS, OUTPUTS, InputVariable
 from dmg_core.models import PROCESS_MODELS, Parameter, ProcessModel, Store
 

@@ -18,14 +18,15 @@ import torch
 import yaml
 
 from bmi_dmg import BmiDeltaModel
-from bmi_dmg.checking.preflight import Output
-from bmi_dmg.driver.lifecycle import Variable
-from bmi_dmg.driver.outputs import DATASET, Dataset, OutputSettings
-from bmi_dmg.engine_layout import ENGINE_OUTPUTS
+from bmi_dmg.driver.outputs import Dataset, OutputSettings
 from bmi_dmg.run_folder.aorc import WELL_KNOWN
 from bmi_dmg.run_folder.hydrofabric import read_divides
 from bmi_dmg.run_folder.realization import TIME_FORMAT
 from bmi_dmg.run_folder.writing import BMI_CONFIGS, FORCING, REALIZATION, Period, write_forcing, write_realization
+from bmi_dmg.run_plan.lifecycle import Variable
+from bmi_dmg.run_plan.plan import Output
+from bmi_dmg.run_plan.result_files import DATASET
+from bmi_dmg.stepping.engine_layout import ENGINE_OUTPUTS
 from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
 from dmg_core import Catchment, Engine
 from dmg_core.checkpoint import ModelSettings, write_checkpoint

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from bmi_dmg import BmiDeltaModel
-from bmi_dmg.daily import DailyStepper
-from bmi_dmg.restart import states_of
+from bmi_dmg.bmi.restart import states_of
+from bmi_dmg.stepping.daily import DailyStepper
+from bmi_dmg.stepping.weather import Weather
 from bmi_dmg.variables import INPUTS
-from bmi_dmg.weather import Weather
 from dmg_core import Engine
 
 #: What configurations of each kind differ in.

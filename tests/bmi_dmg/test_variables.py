@@ -4,7 +4,7 @@ import pytest
 from cf_units import Unit
 from standard_names.standardname import StandardName
 
-from bmi_dmg.engine_layout import ENGINE_OUTPUTS
+from bmi_dmg.stepping.engine_layout import ENGINE_OUTPUTS
 from bmi_dmg.variables import (
     HARGREAVES_INPUTS,
     INPUTS,

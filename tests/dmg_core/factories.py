@@ -12,7 +12,7 @@ import torch
 
 from dmg_core import DeltaModel, Engine
 from dmg_core.checkpoint import Checkpoint, ModelSettings, write_checkpoint
-from dmg_core.model import build_model
+from dmg_core.loading import build_model
 from dmg_core.models import PROCESS_MODELS
 from dmg_core.networks import AnnModel, LstmMlpModel, LstmModel
 from dmg_core.physics import Fractions, Hbv10, Hbv11p, Hbv20, Hbv20Hourly, Hbv21Hourly, Physics, PhysicsState

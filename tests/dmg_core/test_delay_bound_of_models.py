@@ -11,8 +11,8 @@ import torch
 import yaml
 
 from dmg_core import Engine, load_model
+from dmg_core.engine.identity import identity_of
 from dmg_core.errors import CheckpointError, ConfigError, StateError
-from dmg_core.identity import identity_of
 from dmg_core.routing import DelayBound, mean_delay
 from tests.dmg_core.factories import FAMILY, make_attributes, make_engine, make_model, make_weather, write_model
 

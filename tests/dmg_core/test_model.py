@@ -11,7 +11,7 @@ import torch
 
 from dmg_core import DeltaModel, load_model
 from dmg_core.errors import AttributeTableError, CheckpointError
-from dmg_core.training.new_model import new_model
+from dmg_core.learning.new_model import new_model
 from tests.dmg_core.factories import (
     FAMILY,
     FROM_SERIES,

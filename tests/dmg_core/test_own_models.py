@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from tests.dmg_core.training.synthetic import make_document
 
 from dmg_core import Engine, load_model
-from dmg_core.assimilation import read_state
+from dmg_core.engine.state_access import read_state
 from dmg_core.errors import CheckpointError
+from dmg_core.learning.experiment_file import read_experiment
+from dmg_core.learning.train import train
 from dmg_core.models import PROCESS_MODELS
 from dmg_core.networks import NETWORKS
-from dmg_core.training.experiment_file import read_experiment
-from dmg_core.training.train import train
 from tests.dmg_core.factories import make_weather
-from tests.dmg_core.training.synthetic import make_document
 
 PLUGIN = '''
 import torch

@@ -30,7 +30,7 @@ from bmi_dmg import BmiDeltaModel
 model = BmiDeltaModel()
 model.initialize("config/cat_config/dhbv2/cat-1.yml")
 assert not {"netCDF4", "pandas", "xarray"} & set(sys.modules)
-from bmi_dmg.run_folder.forcings import NetCDFForcing
+from bmi_dmg.run_folder.netcdf_forcing import NetCDFForcing
 from bmi_dmg.run_folder.units import converter
 from bmi_dmg.variables import PENMAN_MONTEITH_INPUTS
 forcing = NetCDFForcing(Path("forcings/forcings.nc"))

@@ -12,9 +12,9 @@ import typer.main
 from mkdocs.exceptions import PluginError
 
 from bmi_dmg.cli.main import app
-from bmi_dmg.config import SETTINGS, WITHOUT_EFFECT
+from bmi_dmg.config.bmi_config import SETTINGS, WITHOUT_EFFECT
 from bmi_dmg.variables import INPUTS, OUTPUTS
-from dmg_core.assimilation import stores_by_name
+from dmg_core.engine.state_access import stores_by_name
 from dmg_core.models import PROCESS_MODELS
 from tests.dmg_core.factories import FAMILY
 

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 import yaml
 
-from bmi_dmg.config import SETTINGS, BmiConfig, read_config
+from bmi_dmg.config.bmi_config import SETTINGS, BmiConfig, read_config
 from bmi_dmg.demo.example_model import SETTINGS as EXAMPLE
 from bmi_dmg.demo.example_model import write_example_model
 from bmi_dmg.demo.multi_timescale_model import multi_timescale_settings, write_multi_timescale_example
 from bmi_dmg.driver.run import run
-from bmi_dmg.shipped import shipped_model
+from bmi_dmg.pretrained import shipped_model
 from dmg_core.checkpoint import read_checkpoint
 from dmg_core.errors import DmgError
 from dmg_core.multi_timescale import Coupling

@@ -12,7 +12,7 @@ import yaml
 from numpy.typing import NDArray
 
 from bmi_dmg import BmiDeltaModel
-from bmi_dmg.shipped import shipped_model
+from bmi_dmg.pretrained import shipped_model
 from bmi_dmg.variables import PRECIPITATION, RUNOFF_DEPTH, TEMPERATURE
 from dmg_core import Engine
 from tests.models.weather import CLIMATES, NAMES, YEAR, attributes, make_weather

@@ -16,16 +16,16 @@ from typer.testing import CliRunner
 
 from bmi_dmg.checking.check import CheckResult, check_folder
 from bmi_dmg.checking.findings import Finding
-from bmi_dmg.checking.preflight import RunFolderError
 from bmi_dmg.cli.main import app
 from bmi_dmg.demo.example_model import write_example_model
 from bmi_dmg.demo.make import make_demo
 from bmi_dmg.demo.synthetic_catchments import synthesize_catchments, write_hydrofabric
 from bmi_dmg.demo.synthetic_weather import Places, synthesize_weather
-from bmi_dmg.driver.claim import claimed
 from bmi_dmg.driver.run import run
 from bmi_dmg.preparing.prepare import prepare
 from bmi_dmg.run_folder.writing import BUDGET_COLUMNS, FORCING, write_bmi_config, write_forcing, write_realization
+from bmi_dmg.run_plan.claim import claimed
+from bmi_dmg.run_plan.plan import RunFolderError
 from dmg_core.errors import ConfigError
 from tests.bmi_dmg.changes import HOURS, IDS, PERIOD, START, put, set_all_configs, set_forcing, set_key
 from tests.bmi_dmg.defects import DEFECTS, ERROR, NOTE, RAIN, WARMTH, WARNING

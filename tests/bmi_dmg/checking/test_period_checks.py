@@ -13,8 +13,8 @@ import pytest
 
 from bmi_dmg.checking.check import check_folder
 from bmi_dmg.checking.findings import Finding, Severity
-from bmi_dmg.driver.outputs import DATASET
 from bmi_dmg.driver.run import run
+from bmi_dmg.run_plan.result_files import DATASET
 from bmi_dmg.variables import RUNOFF_DEPTH
 
 MakeOwnRun = Callable[..., Path]

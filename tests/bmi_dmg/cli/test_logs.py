@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 from typer.testing import CliRunner
 
-from bmi_dmg.cli import logs
+from bmi_dmg import logs
 from bmi_dmg.cli.main import app
 
 

@@ -15,9 +15,9 @@ import xarray as xr
 from geopandas import GeoDataFrame
 from shapely.geometry import box
 
-from bmi_dmg.driver.outputs import DATASET
 from bmi_dmg.driver.run import run
 from bmi_dmg.run_folder.writing import FORCING
+from bmi_dmg.run_plan.result_files import DATASET
 from bmi_dmg.variables import OUTPUTS, RUNOFF_DEPTH
 from dmg_core import Engine
 from dmg_core.physics import pet

@@ -12,8 +12,8 @@ import yaml
 from bmi_dmg.driver.run import run
 from bmi_dmg.run_folder.writing import BMI_CONFIGS
 from bmi_dmg.variables import RUNOFF_DEPTH
+from dmg_core.engine.state import States
 from dmg_core.errors import ConfigError
-from dmg_core.state import States
 
 HOURS = 24 * 40 + 5
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from bmi_dmg.driver.lifecycle import RunError
 from bmi_dmg.driver.run import run
 from bmi_dmg.run_folder.realization import MassBalanceSettings, read_realization
+from bmi_dmg.run_plan.lifecycle import RunError
 from dmg_core.errors import ConfigError
 
 MakeRun = Callable[..., Path]

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from bmi_dmg.checking.preflight import Output
-from bmi_dmg.driver.lifecycle import Variable
 from bmi_dmg.driver.outputs import OutputSettings, RunOutputs
 from bmi_dmg.run_folder.hydrofabric import Catchments
+from bmi_dmg.run_plan.lifecycle import Variable
+from bmi_dmg.run_plan.plan import Output
 
 CATCHMENTS = Catchments(("cat-1", "cat-20"), np.array([2.0, 3.0]), np.array([-77.0, -78.0]), np.array([40.0, 41.0]))
 OUTPUTS = (

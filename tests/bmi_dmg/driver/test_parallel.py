@@ -12,10 +12,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from bmi_dmg.driver.lifecycle import RunError
 from bmi_dmg.driver.run import run
+from bmi_dmg.run_plan.lifecycle import RunError
+from dmg_core.engine.state import States
 from dmg_core.errors import ConfigError
-from dmg_core.state import States
 
 Folder = Callable[..., Path]
 Results = Callable[[Path], dict[str, np.ndarray]]
@@ -97,7 +97,7 @@ def test_a_failing_finalize_is_told_after_the_results(make_run: Folder, recorded
         run(folder, progress=False, workers=2)
     assert len(files_of(folder)) == 3
     (record,) = caplog.records
-    assert record.name == "bmi_dmg.driver.lifecycle"
+    assert record.name == "bmi_dmg.run_plan.lifecycle"
     assert "Traceback" in record.getMessage()
 
 

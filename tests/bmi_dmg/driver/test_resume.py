@@ -15,8 +15,8 @@ from bmi_dmg.cli.main import app
 from bmi_dmg.driver.run import run
 from bmi_dmg.run_folder.writing import BMI_CONFIGS
 from bmi_dmg.variables import RUNOFF_DEPTH
+from dmg_core.engine.state import States
 from dmg_core.errors import ConfigError, StateError
-from dmg_core.state import States
 
 MakeRun = Callable[..., Path]
 

@@ -12,9 +12,9 @@ import netCDF4
 import numpy as np
 import pytest
 
-from bmi_dmg.checking.preflight import RunFolderError
-from bmi_dmg.driver.lifecycle import RunError
 from bmi_dmg.driver.run import run
+from bmi_dmg.run_plan.lifecycle import RunError
+from bmi_dmg.run_plan.plan import RunFolderError
 
 START = datetime(2020, 2, 28, 22)
 IDS = ("cat-1", "cat-2", "cat-10")

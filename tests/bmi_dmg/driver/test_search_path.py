@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from bmi_dmg.driver.lifecycle import load_class, working_in
+from bmi_dmg.run_plan.lifecycle import load_class, working_in
 
 #: Modules of the standard library, of Python's own start of processes and of packages that are imported while a folder is run.
 SHADOWED = ("geopandas", "netCDF4", "pandas", "pickle", "runpy", "json", "cf_units", "multiprocessing")

@@ -19,8 +19,9 @@ from bmi_dmg.preparing.attribute_tables import read_attribute_table
 from bmi_dmg.preparing.attributes import MissingAttributesError, collect_attributes, daily_weather
 from bmi_dmg.preparing.climate_source import opened_climate
 from bmi_dmg.preparing.hydrofabric_attributes import hydrofabric_attributes
-from bmi_dmg.run_folder.forcings import ForcingReader, NetCDFForcing
+from bmi_dmg.run_folder.forcing_reader import ForcingReader
 from bmi_dmg.run_folder.hydrofabric import Catchments, read_divides
+from bmi_dmg.run_folder.netcdf_forcing import NetCDFForcing
 from bmi_dmg.run_folder.writing import FORCING, write_forcing
 from dmg_core.data.climate_indices import INDICES, climate_indices
 from dmg_core.errors import AttributeTableError, ForcingError

@@ -22,8 +22,8 @@ from bmi_dmg.preparing.prepare import prepare
 from bmi_dmg.report import write_report
 from bmi_dmg.report.divides import draw_divides
 from bmi_dmg.results.network import read_network
-from bmi_dmg.run_folder.forcings import NetCDFForcing
 from bmi_dmg.run_folder.hydrofabric import read_divides
+from bmi_dmg.run_folder.netcdf_forcing import NetCDFForcing
 from bmi_dmg.run_folder.writing import BMI_CONFIGS, FORCING, REALIZATION
 from dmg_core.errors import ConfigError
 from tests.bmi_dmg.preparing.conftest import BASIN, HOURS, IDS

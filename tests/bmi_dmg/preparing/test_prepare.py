@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from bmi_dmg.checking.check import check_folder
 from bmi_dmg.checking.findings import Severity
 from bmi_dmg.cli.main import app
-from bmi_dmg.config import read_config
+from bmi_dmg.config.bmi_config import read_config
 from bmi_dmg.driver.run import run
 from bmi_dmg.preparing.attributes import MissingAttributesError
 from bmi_dmg.preparing.prepare import Prepared, prepare

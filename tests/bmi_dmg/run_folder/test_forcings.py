@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from bmi_dmg.run_folder.csv_forcing import CsvForcing
-from bmi_dmg.run_folder.forcings import ForcingReader, NetCDFForcing, open_forcing
+from bmi_dmg.run_folder.forcing_reader import ForcingReader
+from bmi_dmg.run_folder.forcings import open_forcing
+from bmi_dmg.run_folder.netcdf_forcing import NetCDFForcing
 from bmi_dmg.run_folder.realization import ForcingSettings, read_realization
 from dmg_core.errors import ForcingError
 

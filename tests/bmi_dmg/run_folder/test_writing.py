@@ -6,8 +6,8 @@ from pathlib import Path
 import netCDF4
 import numpy as np
 
-from bmi_dmg.config import read_config
-from bmi_dmg.run_folder.forcings import NetCDFForcing
+from bmi_dmg.config.bmi_config import read_config
+from bmi_dmg.run_folder.netcdf_forcing import NetCDFForcing
 from bmi_dmg.run_folder.realization import read_realization
 from bmi_dmg.run_folder.writing import BMI_CONFIGS, FORCING, FORCING_UNITS, Period, write_bmi_config, write_forcing, write_realization
 

@@ -16,18 +16,18 @@ import numpy as np
 import pytest
 
 from bmi_dmg import BmiDeltaModel
-from bmi_dmg.checking.preflight import RunFolderError
-from bmi_dmg.config import read_config
+from bmi_dmg.config.bmi_config import read_config
 from bmi_dmg.driver.run import run
 from bmi_dmg.run_folder.units import converter
 from bmi_dmg.run_folder.writing import BMI_CONFIGS, FORCING
+from bmi_dmg.run_plan.plan import RunFolderError
+from bmi_dmg.spin_up.stretches import DAY, Stretch, days_before, repeated, years_before
+from bmi_dmg.spin_up.weather_process import python_executable
 from bmi_dmg.variables import PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
 from bmi_dmg.warm_states import spinup, weather_process
 from bmi_dmg.warm_states.spinup_folder import spin_up_folder
-from bmi_dmg.warm_states.stretches import DAY, Stretch, days_before, repeated, years_before
-from bmi_dmg.warm_states.weather_process import python_executable
+from dmg_core.engine.state import States
 from dmg_core.errors import ConfigError, DmgError, ForcingError
-from dmg_core.state import States
 
 MakeRun = Callable[..., Path]
 
@@ -560,7 +560,7 @@ def test_a_reader_that_was_idle_is_started_anew(make_own_run: MakeRun, monkeypat
     monkeypatch.chdir(folder)
     config, states = str(BMI_CONFIGS / "cat-1.yml"), []
     monkeypatch.setattr(weather_process, "_process", process := weather_process._WeatherProcess())
-    module = "bmi_dmg.warm_states.weather_process"
+    module = "bmi_dmg.spin_up.weather_process"
     monkeypatch.setattr(weather_process, "_COMMAND", f"import {module} as reader; reader.IDLE = 0.2; reader.serve()")
     children = []
     for _ in range(2):

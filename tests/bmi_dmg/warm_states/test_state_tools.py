@@ -11,12 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from bmi_dmg import BmiDeltaModel
+from bmi_dmg.bmi.restart import states_of
 from bmi_dmg.cli.main import app
-from bmi_dmg.restart import states_of
 from bmi_dmg.warm_states.spinup_folder import spin_up_folder
 from bmi_dmg.warm_states.state_tools import SHOWN, differences, export, show
+from dmg_core.engine.state import States
 from dmg_core.errors import ConfigError, StateError
-from dmg_core.state import States
 
 Maker = Callable[..., BmiDeltaModel]
 Weather = dict[str, np.ndarray]

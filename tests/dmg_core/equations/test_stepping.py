@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dmg_core.compilation import compile_kernel
 from dmg_core.equations import step_arrays, tape_of
+from dmg_core.equations.compilation import compile_kernel
 from dmg_core.equations.groups import LANES, step_dtype
 from dmg_core.equations.stepping import (
     CatchmentRows,

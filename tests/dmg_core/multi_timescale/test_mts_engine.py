@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmg_core import Catchment, Engine
-from dmg_core.assimilation import read_state
+from dmg_core.engine.state_access import read_state
 from dmg_core.errors import AttributeTableError, ConfigError, StateError
 from dmg_core.multi_timescale import Coupling, MultiTimescaleEngine, MultiTimescaleModel
 from tests.dmg_core.factories import FloatArray, make_weather, subset

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmg_core.checkpoint.weights import read_weights
-from dmg_core.compilation import callable_from_python
+from dmg_core.equations.compilation import callable_from_python
 from dmg_core.networks import (
     AnnModel,
     DailyHalf,

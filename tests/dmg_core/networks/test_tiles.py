@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dmg_core.compilation import callable_from_python
+from dmg_core.equations.compilation import callable_from_python
 from dmg_core.memory import CACHE_LINE
 from dmg_core.networks.tiles import PANELS_OF_ONE, ROWS, add_product, padded, panels_of
 from tests.dmg_core.strategies import seeds

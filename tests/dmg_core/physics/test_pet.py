@@ -13,8 +13,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmg_core.compilation import callable_from_python
 from dmg_core.equations import compile_scalar
+from dmg_core.equations.compilation import callable_from_python
 from dmg_core.physics.pet import hargreaves, penman_monteith
 from tests.dmg_core.reference import dhbv2_case
 

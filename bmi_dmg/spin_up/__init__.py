@@ -1,0 +1,1 @@
+"""Catchments run through weather before a run."""

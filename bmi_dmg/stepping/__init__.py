@@ -1,0 +1,1 @@
+"""From the weather of an hour to a step of the model."""

@@ -1,0 +1,197 @@
+"""What daily and hourly models have in common when they are stepped by the hour: a clock, the weather, and a state."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from bmi_dmg.stepping.engine_layout import ENGINE_OUTPUTS
+from bmi_dmg.stepping.row import CLOCK, REPORTED
+from bmi_dmg.stepping.weather import ALL_POSSIBLE, Weather
+from bmi_dmg.variables import OUTPUTS
+from dmg_core import Catchment
+from dmg_core.engine.remembered import described, require_unchanged
+from dmg_core.engine.state import require_like
+
+Array = npt.NDArray[Any]
+
+#: Places of the output variables among the engine's outputs.
+SOURCES = np.array([ENGINE_OUTPUTS.index(variable.source) for variable in OUTPUTS])
+
+
+@cache
+def _factors(steps_per_day: int) -> npt.NDArray[np.float64]:
+    """Give the factors of all outputs: the same array for all catchments."""
+    return np.array([variable.factor(steps_per_day) for variable in OUTPUTS])
+
+
+class Stepper(ABC):
+    """Steps one catchment by the hour.
+
+    The clock that BMI shows, :attr:`hours`, and the calendar, :attr:`time`, are two things: a restart may begin a new window, with BMI's
+    clock at 0, while the calendar goes on.
+
+    Parameters
+    ----------
+    catchment : Catchment
+        Row of the engine.
+    weather : Weather
+        Input variables.
+    start_time : datetime
+        Start of the first hour.
+
+    Attributes
+    ----------
+    reported : ndarray
+        Values of :data:`bmi_dmg.variables.OUTPUTS`, in their units.
+    accept_changes : bool
+        Whether a state that was written for other attributes, or another latitude, is a warning, not an error.
+    factors : ndarray
+        What turns the engine's values into those.
+    """
+
+    # An hour touches no object of a catchment's own besides this one and the BMI's: see bmi_dmg.stepping.row.
+    __slots__ = (
+        "_advance",
+        "_block",
+        "_high",
+        "_low",
+        "_origin",
+        "_row",
+        "_start",
+        "accept_changes",
+        "catchment",
+        "factors",
+        "reported",
+        "weather",
+    )
+
+    def __init__(self, catchment: Catchment, weather: Weather, start_time: datetime) -> None:
+        self.catchment = catchment
+        self.accept_changes = False
+        self.weather = weather
+        self._advance, self._row = catchment.engine.advance, catchment.row
+        self._origin = start_time
+        self._block, self._start = weather.row
+        self._low, self._high = weather.limits
+        self.reported = weather.row.part(REPORTED, len(OUTPUTS))
+        self.factors = _factors(catchment.engine.model.physics.process.steps_per_day)
+
+    @property
+    def catchment_id(self) -> str:
+        """The catchment's id."""
+        return self.weather.catchment_id
+
+    @property
+    def hours(self) -> int:
+        """Hours on BMI's clock."""
+        return int(self._block[self._start + CLOCK])
+
+    @hours.setter
+    def hours(self, hours: int) -> None:
+        self._block[self._start + CLOCK] = hours
+
+    @property
+    def time(self) -> datetime:
+        """Start of the next hour."""
+        return self._origin + timedelta(hours=self.hours)
+
+    def set_clock(self, time: datetime, hours: int) -> None:
+        """Set the start of the next hour and the hours on BMI's clock."""
+        self.hours = hours
+        self._origin = time - timedelta(hours=hours)
+
+    def update(self) -> None:
+        """Take in one hour, and report what came of it; see :meth:`step`."""
+        outputs = self.step()
+        if outputs is not None:
+            self.report(outputs)
+
+    def report(self, outputs: npt.NDArray[np.float64]) -> None:
+        """Report the engine's outputs of a step of the model from now on."""
+        outputs.take(SOURCES, out=self.reported)
+        self.reported *= self.factors
+
+    def move_on(self, hours: int, outputs: npt.NDArray[np.float64] | None) -> None:
+        """Move the clock on by hours that were taken in elsewhere, and report the last step of the model among them, if any."""
+        self.set_clock(self.time + timedelta(hours=hours), self.hours + hours)
+        if outputs is not None:
+            self.report(outputs)
+
+    def _take_in(self, kernel: Callable[..., int]) -> None:
+        """Take in the weather of the hour by one of the kernels for rows.
+
+        Something takes the place of what is missing, if that is wanted; afterwards it is missing again.
+        """
+        if kernel(self._block, self._start, self._low, self._high) != ALL_POSSIBLE:
+            self.weather.mend(self.time)
+            kernel(self._block, self._start, self._low, self._high)
+            self.weather.unmend()
+
+    @abstractmethod
+    def step(self) -> npt.NDArray[np.float64] | None:
+        """Take in one hour.
+
+        Returns
+        -------
+        ndarray or None
+            The engine's outputs (mm per model step, mm) if the hour completed a step of the model.
+
+        Raises
+        ------
+        ForcingError
+            If the weather is not set, not finite or impossible; nothing is changed then.
+        """
+
+    def own_state(self) -> dict[str, Array]:
+        """Arrays that must survive a restart besides the engine's; live."""
+        return {**self.weather.state(), "reported": self.reported}
+
+    def capture(self) -> dict[str, Array]:
+        """Copy all that must survive a restart."""
+        row = self._row
+        engine = {name: rows[0] for name, rows in self.catchment.engine.capture(slice(row, row + 1)).items()}
+        own = {name: array.copy() for name, array in self.own_state().items()}
+        return {**engine, **own, "hours": np.array([self.hours]), **self.settings()}
+
+    def settings(self) -> dict[str, Array]:
+        """Give what a state remembers of the catchment's settings, to tell whether they have changed: its latitude, where that counts."""
+        return {"latitude": np.zeros(0)}
+
+    def _require_unchanged(self, state: Mapping[str, Array], where: str) -> None:
+        for name, now in self.settings().items():
+            before = described(state, name, now.shape, where)
+            if before is not None:
+                require_unchanged([name] * now.size, before, now, where, self.catchment_id, accept=self.accept_changes)
+
+    def restore(self, state: Mapping[str, Array], where: str) -> None:
+        """Take over what :meth:`capture` gave, but for the clock.
+
+        Raises
+        ------
+        StateError
+            If something is missing or does not fit, or the catchment was another; nothing is changed then.
+        """
+        own = self.own_state()
+        for name, array in (*own.items(), ("hours", np.zeros(1, np.int64))):
+            require_like(name, state, array, where)
+        self._require_unchanged(state, where)
+        self.catchment.engine.restore(self._row, state, where, accept_changes=self.accept_changes)
+        for name, array in own.items():
+            array[...] = state[name]
+
+    @abstractmethod
+    def held(self) -> tuple[float, float, float]:
+        """Water that the engine's budget does not show, mm.
+
+        Returns
+        -------
+        tuple of float
+            Rain of an unfinished step of the model, runoff computed but not reported yet, and rain that was never simulated.
+        """

@@ -1,0 +1,256 @@
+"""The catchments of a model: a row of arrays for each, their names, static parameters and states.
+
+:class:`dmg_core.Engine` steps them.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from threading import RLock
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from dmg_core.attributes import attribute_table, require_finite
+from dmg_core.engine.arrays import CatchmentArrays
+from dmg_core.engine.calibration import Calibration
+from dmg_core.engine.forcing import require_series
+from dmg_core.engine.identity import Identity, identity_of
+from dmg_core.engine.remembered import ATTRIBUTES, CALIBRATION, described, require_stores, require_unchanged, tell_changed_calibration
+from dmg_core.engine.rows import checked_row, checked_rows
+from dmg_core.engine.state import require_like
+from dmg_core.engine.static_parameters import StaticParameters
+from dmg_core.engine.turns import in_turn
+from dmg_core.errors import AttributeTableError, CatchmentError
+from dmg_core.model import DeltaModel
+
+FloatArray = npt.NDArray[np.float64]
+
+_log = logging.getLogger(__name__)
+
+
+class Catchments(ABC):
+    """Catchments of one model, which several threads may use in turn.
+
+    Parameters
+    ----------
+    model : DeltaModel
+        The model, in evaluation mode.
+    reload : callable, optional
+        See :class:`dmg_core.Engine`.
+
+    Attributes
+    ----------
+    attribute_names, arrays, calibration, lock
+        See :class:`dmg_core.Engine`.
+    """
+
+    def __init__(self, model: DeltaModel, reload: Callable[[], DeltaModel] | None) -> None:
+        self.lock = RLock()
+        self.model = model
+        self._static_parameters = StaticParameters(model, reload)
+        self.calibration = Calibration(model, self.lock)
+        self.attribute_names = model.needed_attributes
+        self._ids: list[str] = []
+        self._names: Counter[str] = Counter()
+        self._described: list[FloatArray] = []
+        self._restored: dict[int, tuple[FloatArray, str]] = {}
+        self.arrays = CatchmentArrays.allocate(model, 0)
+        self._unsettled = False
+
+    @abstractmethod
+    def _bind(self) -> None:
+        """Use the arrays anew, after they have grown."""
+
+    def __len__(self) -> int:
+        """Return the number of catchments."""
+        return len(self._ids)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Catchment ids, in row order."""
+        return tuple(self._ids)
+
+    def __contains__(self, catchment_id: object) -> bool:
+        """Whether there is a catchment of that name."""
+        return self._names[str(catchment_id)] > 0
+
+    def _place(self, attributes: Mapping[str, Any], ids: Iterable[str] | None, *, repeated: bool) -> range:
+        """Add catchments; see :meth:`dmg_core.Engine.add`. Give their rows."""
+        values = attribute_table(attributes, self.attribute_names)
+        count, first = len(values), len(self)
+        names = [str(name) for name in ids] if ids is not None else [str(row) for row in range(first, first + count)]
+        if len(names) != count:
+            raise AttributeTableError(f"{len(names)} ids for {count} catchments")
+        require_finite(values, names, self.attribute_names)
+        if not repeated:
+            self._require_free(names)
+        if first + count > self.arrays.capacity:
+            self.arrays.grow(self.model, max(first + count, 2 * self.arrays.capacity))
+            self._bind()
+        self.arrays.place(self.model, slice(first, first + count), dict(zip(self.attribute_names, values.T, strict=True)))
+        self._ids += names
+        self._names.update(names)
+        self._described += list(values)
+        self._unsettled = True
+        return range(first, first + count)
+
+    def _require_free(self, names: Sequence[str]) -> None:
+        for name, times in Counter(names).items():
+            if times > 1 or name in self:
+                raise CatchmentError(f"two catchments would be called {name}; each needs a name of its own")
+
+    def _remove_last(self) -> None:
+        self._names[self._ids.pop()] -= 1
+        self._described.pop()
+        row = len(self)
+        self._restored.pop(row, None)
+        self.calibration.forget(row)
+        self.arrays.clear(self.model, row)
+
+    def catch_up(self, rows: slice) -> None:
+        """Do what is due before the state of some catchments is looked at or changed: nothing but in multi-timescale runs."""
+        checked_rows(rows, len(self))
+
+    def state_arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Arrays, a row for each catchment, that are its state (:class:`dmg_core.engine.arrays.CatchmentArrays`)."""
+        return self.arrays.state(with_parameters=self.model.static_from_series)
+
+    @cached_property
+    def identity(self) -> Identity:
+        """What model the states of this engine belong to."""
+        with self.lock:
+            return identity_of(self._static_parameters.whole_model())
+
+    @in_turn
+    def capture(self, rows: slice) -> dict[str, npt.NDArray[Any]]:
+        """Copy the state of some catchments, and what it is to remember of them: arrays with one row for each.
+
+        Raises
+        ------
+        StateError
+            If static parameters that come from a series are not known yet.
+        """
+        rows = checked_rows(rows, len(self))
+        if self.model.static_from_series:
+            self._static_parameters.require_settled(self.arrays, rows, self._ids)
+        self.catch_up(rows)
+        state = {name: array[rows].copy() for name, array in self.state_arrays().items()}
+        places = range(rows.start, rows.stop)
+        state[ATTRIBUTES] = np.array(self._described[rows]).reshape(len(places), len(self.attribute_names))
+        shape = (len(places), len(self.calibration.parameters), 3)
+        state[CALIBRATION] = np.array([self._calibration_of(row) for row in places]).reshape(shape)
+        return state
+
+    def _calibration_of(self, row: int) -> FloatArray:
+        """Give the parameters set from outside under which the state of a row has come about."""
+        return self._restored[row][0] if row in self._restored else self.calibration.to_array(row)
+
+    @in_turn
+    def restore(self, row: int, state: Mapping[str, npt.NDArray[Any]], where: str, *, accept_changes: bool = False) -> None:
+        """Set the state of a catchment.
+
+        Parameters set from outside stay as they are set now; those that were others when the state was written are told in the log with
+        the first step.
+
+        Parameters
+        ----------
+        row : int
+            The catchment.
+        state : mapping of str to ndarray
+            Its row of each array of :meth:`capture`; arrays of other names are ignored.
+        where : str
+            Where the state comes from, for messages.
+        accept_changes : bool
+            Whether a state that was written for other attributes is a warning, not an error.
+
+        Raises
+        ------
+        StateError
+            If arrays are missing, misshapen, of another type or not finite, stores are below 0, or the catchment had other attributes;
+            nothing is changed then.
+        """
+        row, arrays = checked_row(row, len(self)), self.state_arrays()
+        for name, array in arrays.items():
+            require_like(name, state, array[row], where)
+        require_stores(self.model.physics.process, state, where, self._ids[row])
+        attributes = described(state, ATTRIBUTES, (len(self.attribute_names),), where)
+        calibration = described(state, CALIBRATION, (len(self.calibration.parameters), 3), where)
+        if attributes is not None:
+            now = self._described[row]
+            require_unchanged(self.attribute_names, attributes, now, where, self._ids[row], accept=accept_changes)
+        for name, array in arrays.items():
+            array[row] = state[name]
+        if self.model.static_from_series:
+            self.arrays.settled[row] = True
+            self.calibration.apply(self.arrays, np.array([row]))
+        self._restored.pop(row, None)
+        if calibration is not None:
+            self._restored[row] = calibration.copy(), where
+            self._unsettled = True
+
+    def _tell_changes(self, rows: slice) -> None:
+        """Say which of ``rows`` go on from a state with other parameters set from outside: at the first step, when all are set."""
+        asked = range(rows.start, rows.stop)
+        for row in asked if len(asked) < len(self._restored) else list(self._restored):
+            if row in asked and row in self._restored:
+                tell_changed_calibration(self.calibration, row, *self._restored[row], self._ids[row])
+                del self._restored[row]
+
+    def _settle(self, rows: slice, *, more_to_come: bool = False) -> None:
+        """Make sure that ``rows`` have their static parameters; with more rows to come, the network for it is kept till then.
+
+        Those that follow from attributes are computed for all catchments that wait for them.
+        """
+        self._tell_changes(rows)
+        waiting = self._waiting()
+        if self.model.static_from_series:
+            self._static_parameters.require_settled(self.arrays, rows, self._ids)
+            self._unsettled = len(waiting) > 0 or bool(self._restored)
+            return
+        self._static_parameters.from_attributes(self.arrays, waiting, keep_network=more_to_come)
+        self.calibration.apply(self.arrays, waiting)
+        self._unsettled = more_to_come or bool(self._restored)
+
+    @in_turn
+    def settle_from_series(self, rows: slice, series: FloatArray) -> None:
+        """Fix the static parameters of those of ``rows`` that wait for them, without advancing any.
+
+        They are the network's outputs at the end of a series, as in the batch runs that 1.0 and 1.1p models are trained with.
+
+        Parameters
+        ----------
+        rows : slice
+            Catchments, N of them.
+        series : ndarray, shape (T, N, F)
+            See :meth:`run_rows`.
+
+        Raises
+        ------
+        StateError
+            If the series has no steps.
+        ForcingError
+            If it has the wrong shape or is impossible.
+        """
+        rows, series = checked_rows(rows, len(self)), np.ascontiguousarray(series, np.float64)
+        require_series(series, self._ids[rows], self.model.physics.process.forcings)
+        self._settle_from_series(rows, series)
+
+    def _settle_from_series(self, rows: slice, series: FloatArray) -> None:
+        self._tell_changes(rows)
+        places = np.flatnonzero(~self.arrays.settled[rows])
+        if not len(places):
+            return
+        waiting = rows.start + places
+        self._static_parameters.from_series(self.arrays, waiting, series[:, places])
+        self.calibration.apply(self.arrays, waiting)
+        _log.info("static parameters of %d catchments are fixed by the end of a series of %d steps", len(waiting), len(series))
+        self._unsettled = len(self._waiting()) > 0 or bool(self._restored)
+
+    def _waiting(self) -> npt.NDArray[np.int64]:
+        return np.flatnonzero(~self.arrays.settled[: len(self)])

@@ -1,0 +1,216 @@
+"""How well trained models do in a period: simulated flow, scores of each basin, parameters."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from dmg_core.attribute_ranges import far_outside, training_ranges
+from dmg_core.data import READERS, BasinData
+from dmg_core.errors import AttributeTableError, ConfigError
+from dmg_core.files import written_whole
+from dmg_core.learning.components import require_options
+from dmg_core.learning.experiment import DataSettings, Period
+from dmg_core.learning.experiment_file import EXPERIMENT_NAME, read_experiment
+from dmg_core.learning.inputs import Inputs, tensors_of
+from dmg_core.learning.material import with_inputs
+from dmg_core.learning.plugins import import_plugins
+from dmg_core.learning.run_folder import load_trained
+from dmg_core.metrics import METRICS
+from dmg_core.model import DeltaModel
+
+#: Basins run together; bounds the memory.
+BLOCK: Final = 128
+SCORES_NAME: Final = "scores.csv"
+
+LOGGER = logging.getLogger(__name__)
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What models, or the mean of several, do in a period of D days, in B basins.
+
+    Attributes
+    ----------
+    basins : BasinData
+        The basins on these days.
+    simulated : ndarray, shape (D, B)
+        mm/d over the areas of the data; of several models, the mean of their flows.
+    scores : dict of str to ndarray (B,)
+        By the names of :data:`dmg_core.metrics.METRICS`; NaN where there is no observed flow.
+    parameters : dict of str to ndarray (B,)
+        Physical values, means over components and days; of several models, their mean.
+    """
+
+    basins: BasinData
+    simulated: FloatArray
+    scores: Mapping[str, FloatArray]
+    parameters: Mapping[str, FloatArray]
+
+    def median(self, metric: str) -> float:
+        """Median of a score over the basins that have one; NaN if none has."""
+        values = self.scores[metric][np.isfinite(self.scores[metric])]
+        return float(np.median(values)) if len(values) else float("nan")
+
+    @property
+    def scored(self) -> int:
+        """Number of basins with observed flow."""
+        return int(np.isfinite(self.scores["nse"]).sum())
+
+
+def evaluate_folders(
+    folders: Sequence[Path],
+    file: Path,
+    attributes: Path | None,
+    period: tuple[str, str] | Period,
+    *,
+    ids: Sequence[str] | None = None,
+    warm_up: int = 365,
+    reader: str | None = None,
+    options: Mapping[str, Any] | None = None,
+) -> Evaluation:
+    """Read trained models and data for them, and evaluate.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Model folders, or folders of trainings.
+    file, attributes : Path
+        Series and attributes.
+    period, warm_up
+        See :func:`evaluate`.
+    ids : sequence of str, optional
+        Basins; by default all of the data.
+    reader : str, optional
+        How data are read; by default as in the training of each model, or as CAMELS where that is not known.
+    options : mapping of str to object, optional
+        Arguments of the reader, in place of those of the training.
+
+    Raises
+    ------
+    DmgError
+        If anything cannot be read or does not fit together.
+    """
+    pairs = [_read_for(folder, data_settings_of(folder, file, attributes, reader, options), ids) for folder in folders]
+    return evaluate([model for model, _ in pairs], [data for _, data in pairs], period, warm_up=warm_up)
+
+
+def evaluate(
+    models: Sequence[DeltaModel], data: Sequence[BasinData], period: tuple[str, str] | Period, *, warm_up: int = 365
+) -> Evaluation:
+    """Run models through a period, with days before it, and score the mean of their flows.
+
+    Parameters
+    ----------
+    models : sequence of DeltaModel
+        One or more.
+    data : sequence of BasinData
+        For each model the same basins and days, with the attributes that it takes.
+    period : (str or datetime64, str or datetime64)
+        First and last day that count.
+    warm_up : int
+        Days before them, as far as the data have them, that only fill the stores.
+
+    Raises
+    ------
+    DmgError
+        If days or attributes are not in the data, or the data of the models are of other basins.
+    """
+    basins = data[0].period(*period)
+    if any(one.ids != basins.ids for one in data):
+        raise ConfigError("models can be evaluated together only on the same basins")
+    first = int(np.searchsorted(data[0].dates, basins.dates[0]))
+    before = min(warm_up, first)
+    days = slice(first - before, first + len(basins.dates))
+    runs = [_run(model, one, days, before) for model, one in zip(models, data, strict=True)]
+    simulated = np.mean([flow for flow, _ in runs], axis=0)
+    shared = [name for name in runs[0][1] if all(name in parameters for _, parameters in runs)]
+    parameters = {name: np.mean([values[name] for _, values in runs], axis=0) for name in shared}
+    scores = {name: np.asarray(metric(simulated, basins.flow), np.float64) for name, metric in METRICS.items()}
+    return Evaluation(basins, simulated, scores, parameters)
+
+
+def _run(model: DeltaModel, data: BasinData, days: slice, warm_up: int) -> tuple[FloatArray, dict[str, FloatArray]]:
+    """Flow (D, B) after the warm-up and parameters (B,), block by block."""
+    data = with_inputs(data, model.settings.attributes)
+    _tell_far_attributes(model, data)
+    inputs = Inputs(**tensors_of(data, model.physics.process, torch.float64))
+    model.eval()
+    flows, parameters = [], []
+    for start in range(0, len(data.ids), BLOCK):
+        block = slice(start, start + BLOCK)
+        with torch.no_grad():
+            flows.append(inputs.run(model, model.settings.target, days, block, warm_up=warm_up).numpy())
+        parameters.append(model.mean_parameters(inputs.forcing[days, block], inputs.attributes[block], **inputs.site(block)))
+    means = {name: np.concatenate([one[name].double().numpy() for one in parameters]) for name in parameters[0]}
+    return np.concatenate(flows, axis=1), means
+
+
+def _tell_far_attributes(model: DeltaModel, data: BasinData) -> None:
+    """Log attributes far outside the training."""
+    ranges = training_ranges(model.normalize_attributes)
+    values = dict(zip(data.attribute_names, data.attributes.T, strict=True))
+    for name, entries in far_outside(ranges, values, data.ids).items():
+        LOGGER.warning("%s", ranges[name].tell(name, entries))
+
+
+def _read_for(folder: Path, settings: DataSettings, ids: Sequence[str] | None) -> tuple[DeltaModel, BasinData]:
+    """Read a trained model and data for it."""
+    model = load_trained(folder)
+    reader, given = READERS[settings.reader], (settings.file, settings.attributes, ids, model.settings.attributes)
+    require_options(reader, given, settings.options, where="data", name=settings.reader)
+    try:
+        return model, reader(*given, **settings.options)
+    except AttributeTableError as error:
+        raise AttributeTableError(f"{folder} cannot be run with these attributes: {error}") from error
+
+
+def data_settings_of(
+    folder: Path, file: Path, attributes: Path | None, reader: str | None = None, options: Mapping[str, Any] | None = None
+) -> DataSettings:
+    """Say how data for a trained model are read: as in its training, unless another reader is named.
+
+    Parameters
+    ----------
+    folder : Path
+        A model folder with the experiment that made it in it or beside it; without one, the reader is ``camels``.
+    file, attributes : Path
+        Where series and attributes are now.
+    reader : str, optional
+        In the registry of readers.
+    options : mapping of str to object, optional
+        Its arguments; they replace those of the training by name, where the reader is the same.
+
+    Raises
+    ------
+    ConfigError
+        If the experiment is wrong.
+    """
+    for place in (folder, folder.parent):
+        if (place / EXPERIMENT_NAME).is_file():
+            experiment = read_experiment(place / EXPERIMENT_NAME)
+            import_plugins(experiment)
+            learned = experiment.data.options if reader in {None, experiment.data.reader} else {}
+            given = {**learned, **(options or {})}
+            return DataSettings(file=file, attributes=attributes, reader=reader or experiment.data.reader, options=given)
+    return DataSettings(file=file, attributes=attributes, reader=reader or "camels", options=dict(options or {}))
+
+
+def write_scores(path: Path, evaluation: Evaluation) -> None:
+    """Write a table with a row for each basin and a column for each score, whole or not at all; what is not known is empty."""
+    names = list(evaluation.scores)
+    with written_whole(path) as stream:
+        lines = [["gauge_id", *names]]
+        for basin, gauge in enumerate(evaluation.basins.ids):
+            values = [float(evaluation.scores[name][basin]) for name in names]
+            lines.append([gauge, *("" if np.isnan(value) else f"{value:.6g}" for value in values)])
+        stream.write("".join(",".join(line) + "\n" for line in lines).encode())

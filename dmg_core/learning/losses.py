@@ -1,0 +1,359 @@
+"""Losses between simulated and observed flow.
+
+A loss is made with the observations of all basins of the training, because some weigh a basin by how much its flow varies there, and is
+then called with batches: flows of some of the basins in a window of time. Missing observations (NaN) take no part: the simulated flows of
+their times have no influence and gradient zero. A batch without any observation has loss zero with gradient zero, so that it leaves the
+sum of a training untouched; what is not finite in the simulation makes the loss so.
+
+Values and gradients are finite for flows of zero, and for simulations that are constant or perfect. What sees to it, in the flows' unit
+where it has one, is part of the definitions: the public framework uses the same numbers.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, Final, Protocol, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from dmg_core.errors import ConfigError
+from dmg_core.learning.components import make_component
+from dmg_core.registry import Registry
+
+DEVIATION_OFFSET: Final = 0.1
+"""Added to the standard deviation of a basin's flows (or their logarithms), so that rivers of steady flow do not outweigh the others."""
+
+LOG_FLOOR: Final = 0.01
+"""Smallest flow of which the logarithm is taken; smaller ones count as this, and have gradient zero."""
+
+SQUARE_OFFSET: Final = 1e-6
+"""Added to a squared error of which the root is taken."""
+
+LOG_SQRT_OFFSETS: Final = (1e-6, 0.1)
+"""Added to a flow before its root is taken, and to the root before its logarithm is."""
+
+KGE_OFFSET: Final = 0.1
+"""Added to what the three terms of the Kling–Gupta efficiency are divided by."""
+
+TREND_FLOOR: Final = 0.1
+"""Weight of a time at which the observed flow does not change; its largest change adds 1."""
+
+
+class Loss(Protocol):
+    """A number that is the smaller the closer the simulated flows are to the observed ones."""
+
+    def __call__(self, simulated: Tensor, observed: Tensor, basins: Tensor, /) -> Tensor:
+        """Compute the loss of a batch.
+
+        Parameters
+        ----------
+        simulated : Tensor, shape (T, b)
+            Flows of the batch's basins.
+        observed : Tensor, shape (T, b)
+            What was observed, NaN where nothing was.
+        basins : Tensor of int, shape (b,)
+            Columns of these basins in the observations that the loss was made with.
+
+        Returns
+        -------
+        Tensor, shape ()
+        """
+
+
+Maker = TypeVar("Maker", bound=Callable[..., Loss])
+
+LOSSES: Final[Registry[Callable[..., Loss]]] = Registry("loss")
+"""Makers of losses by name: each takes the observations of all basins of the training, shape (T, B), and its options by name."""
+
+
+def register_loss(name: str, *aliases: str) -> Callable[[Maker], Maker]:
+    """Make a decorator that enters a loss of one's own into :data:`LOSSES`.
+
+    Parameters
+    ----------
+    name : str
+        What it is chosen by in an experiment.
+    *aliases : str
+        Other names it can be chosen by.
+
+    Raises
+    ------
+    ConfigError
+        If one of the names is taken.
+    """
+
+    def enter(maker: Maker) -> Maker:
+        LOSSES.register(name, *aliases)(maker)
+        return maker
+
+    return enter
+
+
+def build_loss(name: str, observed_of_training: ArrayLike, **options: Any) -> Loss:
+    """Make a loss.
+
+    Parameters
+    ----------
+    name : str
+        In :data:`LOSSES`.
+    observed_of_training : array_like, shape (T, B)
+        Flows of all basins of the training in its whole period, NaN where not observed.
+    **options : object
+        What the loss takes beside them.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such loss, it does not take these options, or the observations are not in columns.
+    """
+    return make_component(LOSSES[name], observed_of_training, where="loss", name=name, options=options)
+
+
+class BatchLoss(ABC):
+    """Loss of a batch whose shapes are checked.
+
+    Parameters
+    ----------
+    observed_of_training : array_like, shape (T, B)
+        Flows of all basins of the training, NaN where not observed.
+    """
+
+    def __init__(self, observed_of_training: ArrayLike) -> None:
+        shape = np.shape(observed_of_training)
+        if len(shape) != 2:
+            raise ConfigError(f"loss: the observations of the training have shape {shape}; it must be (times, basins)")
+        self._basin_count = shape[1]
+
+    def __call__(self, simulated: Tensor, observed: Tensor, basins: Tensor) -> Tensor:
+        """Compute the loss of a batch; see :class:`Loss`.
+
+        Raises
+        ------
+        ValueError
+            If the shapes do not fit together, or a basin is not one of the training.
+        """
+        if simulated.ndim != 2 or simulated.shape != observed.shape:
+            raise ValueError(
+                f"simulated has shape {tuple(simulated.shape)}, observed {tuple(observed.shape)}; both must be (times, basins)"
+            )
+        if basins.shape != simulated.shape[1:]:
+            raise ValueError(f"basins has shape {tuple(basins.shape)}; with these flows it must be ({simulated.shape[1]},)")
+        if basins.numel() and not 0 <= int(basins.min()) <= int(basins.max()) < self._basin_count:
+            raise ValueError(f"basins has {basins.tolist()}; they must be columns 0 … {self._basin_count - 1} of the training")
+        return self._of_batch(simulated, observed, basins)
+
+    @abstractmethod
+    def _of_batch(self, simulated: Tensor, observed: Tensor, basins: Tensor) -> Tensor: ...
+
+
+class PooledLoss(BatchLoss):
+    """Loss of all observed flows of a batch together, whichever basin they belong to."""
+
+    def _of_batch(self, simulated: Tensor, observed: Tensor, _basins: Tensor) -> Tensor:
+        known = torch.isfinite(observed)
+        return self._of_flows(simulated[known], observed[known])
+
+    @abstractmethod
+    def _of_flows(self, simulated: Tensor, observed: Tensor) -> Tensor:
+        """Compute the loss of flows of shape (N,), all observed; N may be 0."""
+
+
+@register_loss("mse", "MSELoss", "MseLoss")
+class Mse(PooledLoss):
+    """Mean squared error."""
+
+    def _of_flows(self, simulated: Tensor, observed: Tensor) -> Tensor:
+        return _mean((simulated - observed) ** 2)
+
+
+@register_loss("rmse", "RmseLoss")
+class Rmse(PooledLoss):
+    """Root of the mean squared error."""
+
+    def _of_flows(self, simulated: Tensor, observed: Tensor) -> Tensor:
+        return _root(_mean((simulated - observed) ** 2))
+
+
+@register_loss("rmse_comb", "RmseCombLoss")
+class RmseComb(PooledLoss):
+    """Root of the mean squared error of the flows, combined with that of their roots' logarithms, which shows low flows.
+
+    Simulated flows below zero count as zero in the second.
+
+    Parameters
+    ----------
+    observed_of_training : array_like, shape (T, B)
+        Flows of all basins of the training.
+    log_share : float
+        Share of the second in the sum, 0 … 1.
+    """
+
+    def __init__(self, observed_of_training: ArrayLike, *, log_share: float = 0.25) -> None:
+        super().__init__(observed_of_training)
+        if not 0.0 <= log_share <= 1.0:
+            raise ConfigError(f"loss: log_share is {log_share}; it must be 0 … 1")
+        self._log_share = log_share
+
+    def _of_flows(self, simulated: Tensor, observed: Tensor) -> Tensor:
+        of_flows = _root(_mean((simulated - observed) ** 2))
+        of_logarithms = _root(_mean((_log_sqrt(simulated) - _log_sqrt(observed)) ** 2))
+        return (1.0 - self._log_share) * of_flows + self._log_share * of_logarithms
+
+
+@register_loss("kge_batch", "KgeBatchLoss")
+class KgeBatch(PooledLoss):
+    """1 less the Kling–Gupta efficiency (2009) of all flows of the batch taken as one series."""
+
+    def _of_flows(self, simulated: Tensor, observed: Tensor) -> Tensor:
+        if not observed.numel():
+            return simulated.sum()
+        around_simulated, around_observed = simulated - simulated.mean(), observed - observed.mean()
+        spread_simulated, spread_observed = _root((around_simulated**2).sum()), _root((around_observed**2).sum())
+        correlation = (around_simulated * around_observed).sum() / (spread_simulated * spread_observed + KGE_OFFSET)
+        per_deviation = max(observed.numel() - 1, 1) ** -0.5
+        variability = spread_simulated * per_deviation / (spread_observed * per_deviation + KGE_OFFSET)
+        volume = simulated.mean() / (observed.mean() + KGE_OFFSET)
+        return _root((correlation - 1.0) ** 2 + (variability - 1.0) ** 2 + (volume - 1.0) ** 2)
+
+
+@register_loss("kge_norm_batch", "KgeNormBatchLoss")
+class KgeNormBatch(KgeBatch):
+    """1 less the normalised Kling–Gupta efficiency KGE / (2 - KGE) of the batch, which stays between 0 and 2."""
+
+    def _of_flows(self, simulated: Tensor, observed: Tensor) -> Tensor:
+        distance = super()._of_flows(simulated, observed)
+        return 2.0 * distance / (1.0 + distance)
+
+
+@register_loss("nse_batch", "NseBatchLoss")
+class NseBatch(BatchLoss):
+    """Mean over all observed times of squared errors over the variance of the basin in the training (Kratzert et al. 2019).
+
+    The standard deviations are computed in the precision of the observations of the training.
+    """
+
+    def __init__(self, observed_of_training: ArrayLike) -> None:
+        super().__init__(observed_of_training)
+        self._deviation = torch.as_tensor(_deviation(self._prepare(_floating(observed_of_training)))) + DEVIATION_OFFSET
+        self._variance = self._deviation**2
+
+    def _prepare(self, observed_of_training: NDArray[Any]) -> NDArray[Any]:
+        """Give the observations of which the standard deviation is taken."""
+        return observed_of_training
+
+    def _of_batch(self, simulated: Tensor, observed: Tensor, basins: Tensor) -> Tensor:
+        known = torch.isfinite(observed)
+        variance = self._of_times(self._variance, known, basins).to(simulated)
+        return _mean(self._squared_errors(simulated[known], observed[known]) / variance)
+
+    def _squared_errors(self, simulated: Tensor, observed: Tensor) -> Tensor:
+        return (simulated - observed) ** 2
+
+    def _of_times(self, of_basins: Tensor, known: Tensor, basins: Tensor) -> Tensor:
+        """Give each observed time, shape (N,), the number of its basin."""
+        of_batch = of_basins.to(basins.device)[basins]
+        undefined = known.any(dim=0) & ~torch.isfinite(of_batch)
+        if undefined.any():
+            raise ConfigError(f"loss: basins in columns {basins[undefined].tolist()} have no observations in the training; leave them out")
+        return of_batch.expand(known.shape)[known]
+
+
+@register_loss("nse_sqrt_batch", "NseSqrtBatchLoss")
+class NseSqrtBatch(NseBatch):
+    """Mean over all observed times of absolute errors over the standard deviation of the basin in the training."""
+
+    def _of_batch(self, simulated: Tensor, observed: Tensor, basins: Tensor) -> Tensor:
+        known = torch.isfinite(observed)
+        deviation = self._of_times(self._deviation, known, basins).to(simulated)
+        return _mean((self._squared_errors(simulated[known], observed[known]) + SQUARE_OFFSET).sqrt() / deviation)
+
+
+@register_loss("nse_log_batch", "NseLogBatchLoss")
+class NseLogBatch(NseBatch):
+    """Loss ``nse_batch`` of the natural logarithms of the flows, which shows low flows."""
+
+    def _prepare(self, observed_of_training: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray(np.log(np.maximum(observed_of_training, LOG_FLOOR)))
+
+    def _squared_errors(self, simulated: Tensor, observed: Tensor) -> Tensor:
+        return (simulated.clamp(min=LOG_FLOOR).log() - observed.clamp(min=LOG_FLOOR).log()) ** 2
+
+
+@register_loss("nse_trend_batch", "NseTrendBatchLoss")
+class NseTrendBatch(NseBatch):
+    """Loss ``nse_batch`` with more weight where the observed flow changes most from the time before.
+
+    The weights come from the window of the batch. A missing observation counts as no flow in them, as in the public framework, so that the
+    time after a gap weighs as much as if the flow had risen from zero.
+    """
+
+    def _of_batch(self, simulated: Tensor, observed: Tensor, basins: Tensor) -> Tensor:
+        known = torch.isfinite(observed)
+        variance = self._of_times(self._variance, known, basins).to(simulated)
+        weight = TREND_FLOOR + _relative_change(torch.where(known, observed, 0.0))[known]
+        return _mean(weight * self._squared_errors(simulated[known], observed[known]) / variance)
+
+
+@register_loss("range_bound", "RangeBoundLoss")
+class RangeBound(BatchLoss):
+    """Sum over time of how far simulated values are outside bounds, mean over basins; observations take no part.
+
+    Parameters
+    ----------
+    observed_of_training : array_like, shape (T, B)
+        Flows of all basins of the training.
+    lower, upper : float
+        Bounds, in the values' unit.
+    """
+
+    def __init__(self, observed_of_training: ArrayLike, *, lower: float = 0.9, upper: float = 1.1) -> None:
+        super().__init__(observed_of_training)
+        if not lower <= upper:
+            raise ConfigError(f"loss: lower is {lower} and upper {upper}; lower must not be above upper")
+        self._lower, self._upper = lower, upper
+
+    def _of_batch(self, simulated: Tensor, _observed: Tensor, _basins: Tensor) -> Tensor:
+        outside = torch.relu(self._lower - simulated) + torch.relu(simulated - self._upper)
+        return outside.sum(dim=0).mean()
+
+
+def _mean(values: Tensor) -> Tensor:
+    """Mean, and zero with gradient zero where there are no values."""
+    return values.sum() / max(values.numel(), 1)
+
+
+def _root(square: Tensor) -> Tensor:
+    """Square root whose gradient at zero is zero."""
+    zero = square == 0.0
+    return torch.where(zero, 0.0, torch.where(zero, 1.0, square).sqrt())
+
+
+def _log_sqrt(flow: Tensor) -> Tensor:
+    of_flow, of_root = LOG_SQRT_OFFSETS
+    return ((flow.clamp(min=0.0) + of_flow).sqrt() + of_root).log10()
+
+
+def _relative_change(flow: Tensor) -> Tensor:
+    """Change from the time before as part of the column's largest; the first time has that of the second."""
+    times = torch.arange(len(flow), device=flow.device)
+    change = (flow - flow[(times - 1).abs().clamp(max=len(flow) - 1)]).abs()
+    largest = change.amax(dim=0)
+    return change / torch.where(largest > 0.0, largest, 1.0)
+
+
+def _floating(observed: ArrayLike) -> NDArray[Any]:
+    """Give the numbers in their own precision, NaN where they are not finite."""
+    numbers = np.asarray(observed)
+    if not np.issubdtype(numbers.dtype, np.floating):
+        numbers = numbers.astype(np.float64)
+    return np.where(np.isfinite(numbers), numbers, numbers.dtype.type(np.nan))
+
+
+def _deviation(values: NDArray[Any]) -> NDArray[Any]:
+    """Compute the standard deviation of each column; NaN where nothing is known."""
+    known = np.isfinite(values).any(axis=0)
+    return np.where(known, np.nanstd(np.where(known, values, 0.0), axis=0), np.nan)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+
+from dmg_core.learning.optimization import OPTIMIZERS, SCHEDULERS
+
+EPOCHS, ITERATIONS = 4, 5
+
+
+def rates(name: str, **options: Any) -> list[float]:
+    """Learning rate of every iteration, from a base of 2."""
+    parameter = torch.nn.Parameter(torch.zeros(1))
+    optimizer = OPTIMIZERS["adam"]([parameter], learning_rate=2.0)
+    scheduler = SCHEDULERS[name](optimizer, EPOCHS, ITERATIONS, **options)
+    found = []
+    for _ in range(EPOCHS * ITERATIONS):
+        found.append(scheduler.get_last_lr()[0])
+        optimizer.step()
+        scheduler.step()
+    return found
+
+
+@pytest.mark.parametrize("name", list(OPTIMIZERS))
+def test_optimizers_go_downhill(name: str) -> None:
+    """Each of the optimisers lowers a parabola, with the learning rate it is given."""
+    parameter = torch.nn.Parameter(torch.tensor([3.0]))
+    optimizer = OPTIMIZERS[name]([parameter], learning_rate=0.5)
+    assert optimizer.param_groups[0]["lr"] == 0.5
+    for _ in range(20):
+        optimizer.zero_grad()
+        parameter.square().sum().backward()
+        optimizer.step()
+    assert abs(parameter.item()) < 2.99
+
+
+def test_no_schedule_leaves_the_rate() -> None:
+    """Without a schedule the learning rate stays what it is."""
+    assert set(rates("none")) == {2.0}
+
+
+def test_cosine_rises_and_falls() -> None:
+    """The cosine rises over its warm-up, is at its height then, and ends near its final share."""
+    found = rates("cosine", warm_up=4, final=0.1)
+    assert found[:5] == pytest.approx([0.4, 0.8, 1.2, 1.6, 2.0])
+    assert all(a > b for a, b in pairwise(found[4:]))
+    assert found[-1] == pytest.approx(0.2, abs=0.03)
+
+
+def test_step_falls_after_epochs() -> None:
+    """The step schedule multiplies after each so many epochs."""
+    assert rates("step", every=2, factor=0.1) == pytest.approx([2.0] * 10 + [0.2] * 10)
+
+
+def test_one_cycle_rises_and_falls() -> None:
+    """One cycle starts low, reaches the learning rate after the share that rises, and ends near nothing."""
+    found = rates("one_cycle", rise=0.3, start=0.1, final=0.01)
+    assert found[0] == pytest.approx(0.2)
+    assert max(found) == pytest.approx(2.0, rel=0.02)
+    assert found.index(max(found)) in {5, 6}
+    assert found[-1] < 0.1
