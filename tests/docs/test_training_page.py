@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_experiment
 
 from dmg_core.learning.evaluation import evaluate_folders
 from dmg_core.learning.new_model import NETWORKS, PROCESS_MODELS
 from dmg_core.learning.train import train
+from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_experiment
 
 Blocks = Callable[[str], list[tuple[Path, str]]]
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import xarray as xr
 import yaml
-from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_document
 from typer.testing import CliRunner
 
 from bmi_dmg.cli.main import app
 from dmg_core.learning.experiment_file import read_experiment
 from dmg_core.loading import load_model
 from tests.bmi_dmg.packages import environment_of_packages
+from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_document
 
 runner = CliRunner()
 

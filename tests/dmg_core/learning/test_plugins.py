@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_document
 
 from dmg_core.errors import ConfigError
 from dmg_core.learning.evaluation import evaluate_folders
@@ -15,6 +14,7 @@ from dmg_core.learning.experiment_file import read_experiment
 from dmg_core.learning.losses import LOSSES
 from dmg_core.learning.plugins import import_plugins
 from dmg_core.learning.train import train
+from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_document
 
 LOSS = """
 from dmg_core.learning.losses import LOSSES
