@@ -19,7 +19,7 @@ from bmi_dmg.checking.preflight import NO_CATCHMENTS, inspect_run
 from bmi_dmg.checking.routing_checks import inspect_routing
 from bmi_dmg.run_folder.hydrofabric import Catchments
 from bmi_dmg.run_folder.ngen_kinds import NgenKind
-from bmi_dmg.run_folder.realization import ID_TOKEN, Realization, read_realization
+from bmi_dmg.run_folder.realization import ID_TOKEN, ONLY_NGEN, Realization, read_realization
 from bmi_dmg.run_plan.claim import leftovers, running
 from bmi_dmg.run_plan.lifecycle import finalize_all, working_in
 from bmi_dmg.run_plan.plan import RunPlan
@@ -83,7 +83,7 @@ def check_folder(run_folder: str | os.PathLike[str], *, ngen: NgenKind | str | N
     folder, findings = Path(run_folder).resolve(), Findings()
     kind = None if ngen is None else NgenKind(ngen)
     subject = Subject("realization", folder / "config", REALIZATION_REMEDY)
-    realization = findings.attempt(subject, read_realization, folder, by_ngen=kind is not None)
+    realization = findings.attempt(subject, read_realization, folder, passing_over=() if kind is None else ONLY_NGEN)
     if realization is not None:
         _inspect(folder, realization, findings, kind)
     order = list(Severity)

@@ -12,7 +12,7 @@ from bmi_dmg.cli.missing import missing_package
 
 try:
     import typer
-except ModuleNotFoundError as error:
+except ImportError as error:
     raise SystemExit(f"Error: {missing_package(error)}") from None
 
 from bmi_dmg import logs

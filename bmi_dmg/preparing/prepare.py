@@ -54,7 +54,7 @@ from dmg_core.files import path_written_whole
 
 #: What NGIAB's preprocessor leaves beside the forcing: the grid it has cut it out of.
 DOWNLOAD_CACHE: Final = "raw_gridded_data.nc"
-#: Where in a run folder a shipped model is put.
+#: Where in a run folder a pretrained model is put.
 MODELS: Final = "models"
 
 
@@ -130,8 +130,8 @@ def prepare(
     run_folder : path
         Folder with ``config/*.gpkg`` and ``forcings/forcings.nc`` (or one CSV per catchment in ``forcings/``).
     model : path, optional
-        Model folder. One inside the run folder is named by its relative path, so that the folder can be moved. By default the shipped one
-        (:mod:`bmi_dmg.pretrained`), which is copied into ``models``.
+        Model folder. One inside the run folder is named by its relative path, so that the folder can be moved. By default the pretrained
+        one (:mod:`bmi_dmg.pretrained`), which is copied into ``models``.
     attributes : path, optional
         Table of attributes; see :func:`bmi_dmg.preparing.attribute_tables.read_attribute_table`. What it lacks is computed as far as
         possible.

@@ -147,8 +147,16 @@ class RunResults:
         return self.days if self.by_day else TimeAxis.by_hour(self.start, self.hours)
 
     def axis_to_show(self, *, with_observed: bool) -> TimeAxis:
-        """Give the steps to show: days of long runs, of models that step by the day and beside observed flow; otherwise hours."""
+        """Give the steps to show: days of long runs, of models that step by the day and beside observed flow; otherwise hours.
+
+        Raises
+        ------
+        ConfigError
+            If days are to be shown and none is complete.
+        """
         if self.hours >= DAILY_FROM_HOURS or self.by_day or with_observed:
+            if not self.days.n:
+                raise ConfigError(f"{self.source}: there is no complete calendar day to draw; the run has {self.hours} hours")
             return self.days
         return TimeAxis.by_hour(self.start, self.hours)
 

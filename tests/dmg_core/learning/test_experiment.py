@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from tests.dmg_core.training.synthetic import make_document
 
 from dmg_core.errors import ConfigError
 from dmg_core.learning.experiment import Component, Experiment
 from dmg_core.learning.experiment_file import document_of, experiment_of, read_experiment, write_experiment
+from tests.dmg_core.learning.synthetic import make_document
 
 
 def write_yaml(folder: Path, document: dict[str, Any]) -> Path:
