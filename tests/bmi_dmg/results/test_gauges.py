@@ -245,3 +245,13 @@ def test_hours_of_an_hourly_model(tmp_path: Path, write_finished: Callable[..., 
     assert runner.invoke(app, ["gauges", str(folder), "--observed", str(tmp_path / "flow.csv")]).exit_code == 0
     table = pd.read_csv(folder / "outputs" / "gauges.csv", dtype={"gauge_id": str}).iloc[0]
     assert table.pbias == pytest.approx(-20.0, abs=1e-3)
+
+
+def test_a_run_without_a_day_is_refused(tmp_path: Path, write_finished: Callable[..., Path]) -> None:
+    """A daily model that has run some hours has no flow of a day."""
+    geopackage = write_hydrofabric(tmp_path / "a.gpkg", [0], {1: "42"})
+    runoff = np.repeat([[1e-4, 2e-4]], (5, 5), axis=1)  # changes with the last hour of a day
+    folder = write_finished(tmp_path / "run", datetime(2020, 1, 30, 18), {RUNOFF_DEPTH: runoff}, np.ones((1, 10)), geopackage=geopackage)
+    result = runner.invoke(app, ["gauges", str(folder)])
+    assert result.exit_code == 1
+    assert "the run has 10 hours and no complete day" in result.stderr
