@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 import numpy as np
 
+from dmg_core.data.gauges import UnknownBasinsError
 from dmg_core.errors import ConfigError
+from dmg_core.ids import legal_ids
 from dmg_core.routing import DelayBound
 
 Period = tuple[np.datetime64, np.datetime64]
@@ -250,12 +254,22 @@ def read_basins(file: Path) -> tuple[str, ...]:
     Raises
     ------
     ConfigError
-        If it cannot be read or lists none.
+        If it cannot be read, lists none, has a line that is no gauge, or names one twice.
     """
     try:
-        ids = tuple(file.read_text(encoding="utf-8").split())
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: cannot be read as a list of basins: {error}") from error
+    ids = [(gauge, f"line {number}") for number, line in enumerate(lines, start=1) for gauge in line.split()]
     if not ids:
         raise ConfigError(f"{file}: lists no basins")
-    return ids
+    return legal_ids([gauge for gauge, _ in ids], f"{file}: a list of gauges, one a line", ConfigError, [place for _, place in ids])
+
+
+@contextmanager
+def basins_of(listed: object) -> Iterator[None]:
+    """Name the file that basins are listed in, if they are in one, where data that are read do not have them."""
+    try:
+        yield
+    except UnknownBasinsError as error:
+        raise ConfigError(f"{listed}: {error}" if isinstance(listed, Path) else str(error)) from error
