@@ -15,12 +15,12 @@ import netCDF4
 import numpy as np
 import pytest
 import yaml
-from tests.dmg_core.training.synthetic import make_document
 from typer.testing import CliRunner
 
 from bmi_dmg.cli.main import app
 from bmi_dmg.demo.make import make_demo
 from tests.bmi_dmg.packages import environment_of_packages
+from tests.dmg_core.learning.synthetic import make_document
 
 Break = Callable[[Path], object]
 
