@@ -9,8 +9,8 @@ import yaml
 
 from dmg_core.data.gauges import rows_of
 from dmg_core.errors import ConfigError
-from dmg_core.learning.experiment import Component, Experiment, basins_of, read_basins
-from dmg_core.learning.experiment_file import document_of, experiment_of, read_experiment, write_experiment
+from dmg_core.learning.settings.experiment import Component, Experiment, basins_of, read_basins
+from dmg_core.learning.settings.experiment_file import document_of, experiment_of, read_experiment, write_experiment
 from tests.dmg_core.learning.synthetic import make_document
 
 
@@ -139,13 +139,13 @@ def test_basins_come_from_a_list_or_a_file(tmp_path: Path) -> None:
     def experiment(basins: Any) -> Experiment:
         return experiment_of(make_document(data={"file": "made", "basins": basins}), "made")
 
-    assert experiment(None).basin_ids() is None
-    assert experiment(["01013500"]).basin_ids() == ("01013500",)
-    assert experiment(str(tmp_path / "basins.txt")).basin_ids() == ("01013500", "02177000")
+    assert experiment(None).data.basin_ids() is None
+    assert experiment(["01013500"]).data.basin_ids() == ("01013500",)
+    assert experiment(str(tmp_path / "basins.txt")).data.basin_ids() == ("01013500", "02177000")
     with pytest.raises(ConfigError, match=r"none\.txt: lists no basins"):
-        experiment(str(tmp_path / "none.txt")).basin_ids()
+        experiment(str(tmp_path / "none.txt")).data.basin_ids()
     with pytest.raises(ConfigError, match=r"missing\.txt: cannot be read"):
-        experiment(str(tmp_path / "missing.txt")).basin_ids()
+        experiment(str(tmp_path / "missing.txt")).data.basin_ids()
 
 
 @pytest.mark.parametrize(
@@ -172,10 +172,10 @@ def test_basins_that_data_lack_are_told_with_their_list(tmp_path: Path) -> None:
         raise ConfigError("x.nc is none")
 
 
-@pytest.mark.parametrize("name", ["dhbv-1.1p-camels", "dhbv-2.0-conus"])
+@pytest.mark.parametrize("name", ["dhbv-1.1p-camels", "dhbv-2.0-conus", "eight-basins"])
 def test_the_shipped_experiments_are_valid(name: str) -> None:
     """The files in ``configs/train`` are read without complaint, and their parts exist."""
-    from dmg_core.learning.new_model import model_settings
+    from dmg_core.learning.settings.model import model_settings
 
-    experiment = read_experiment(Path(__file__).parents[3] / "configs" / "train" / f"{name}.yaml")
+    experiment = read_experiment(Path(__file__).parents[4] / "configs" / "train" / f"{name}.yaml")
     assert model_settings(experiment).attributes == experiment.attributes

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from dmg_core.learning.components import make_component
-from dmg_core.learning.experiment import Experiment
-from dmg_core.learning.losses import build_loss
-from dmg_core.learning.material import Material, load_material
-from dmg_core.learning.new_model import model_settings, new_model
-from dmg_core.learning.optimization import OPTIMIZERS, SCHEDULERS
-from dmg_core.learning.plugins import import_plugins
-from dmg_core.learning.ranks import started_ranks
-from dmg_core.learning.run_folder import RunFolder
-from dmg_core.learning.sampler import SAMPLERS
-from dmg_core.learning.trainer import Parts, Trainer, Watcher
+from dmg_core.learning.data.material import Material, load_material
+from dmg_core.learning.data.sampler import SAMPLERS
+from dmg_core.learning.loop.optimization import OPTIMIZERS, SCHEDULERS
+from dmg_core.learning.loop.ranks import started_ranks
+from dmg_core.learning.loop.run_folder import RunFolder
+from dmg_core.learning.loop.trainer import Parts, Trainer, Watcher
+from dmg_core.learning.losses import LOSSES
+from dmg_core.learning.new_model import new_model
+from dmg_core.learning.settings.experiment import Component, Experiment
+from dmg_core.learning.settings.model import model_settings
+from dmg_core.registry import Registry
 
 
 def train(experiment: Experiment, out: str | Path, *, resume: bool = False, watchers: Sequence[Watcher] = ()) -> Path:
@@ -47,7 +48,7 @@ def train(experiment: Experiment, out: str | Path, *, resume: bool = False, watc
     DmgError
         If experiment, data or folder are wrong, or the training cannot go on.
     """
-    import_plugins(experiment)
+    experiment.import_plugins()
     folder = RunFolder(Path(out))
     with started_ranks() as ranks:
         torch.set_num_threads(experiment.threads)
@@ -70,21 +71,16 @@ def make_parts(experiment: Experiment, material: Material) -> Parts:
     ConfigError
         If names or options are unknown.
     """
-    options = experiment.model
     settings = replace(model_settings(experiment), pet_method=material.pet_method)
-    model = new_model(settings, material.statistics, experiment.seed, dropout=options.dropout)
+    model = new_model(settings, material.statistics, experiment.seed, dropout=experiment.model.dropout)
     rng = np.random.default_rng(experiment.seed)
-    sampler = make_component(
-        SAMPLERS[experiment.sampler.name], material.learned, *material.train_days, rng,
-        where="sampler", name=experiment.sampler.name, options=experiment.sampler.options,
-    )  # fmt: skip
-    optimizer = make_component(
-        OPTIMIZERS[experiment.optimizer.name], model.parameters(),
-        where="optimizer", name=experiment.optimizer.name, options=experiment.optimizer.options,
-    )  # fmt: skip
-    scheduler = make_component(
-        SCHEDULERS[experiment.scheduler.name], optimizer, experiment.epochs, experiment.iterations_per_epoch or sampler.iterations,
-        where="scheduler", name=experiment.scheduler.name, options=experiment.scheduler.options,
-    )  # fmt: skip
-    observed = torch.from_numpy(material.learned).to(material.forcing.dtype)
-    return Parts(model, build_loss(experiment.loss.name, observed, **experiment.loss.options), sampler, optimizer, scheduler)
+    sampler = _made(SAMPLERS, experiment.sampler, material.learned, *material.train_days, rng)
+    optimizer = _made(OPTIMIZERS, experiment.optimizer, model.parameters())
+    iterations = experiment.iterations_per_epoch or sampler.iterations
+    scheduler = _made(SCHEDULERS, experiment.scheduler, optimizer, experiment.epochs, iterations)
+    loss = _made(LOSSES, experiment.loss, torch.from_numpy(material.learned).to(material.forcing.dtype))
+    return Parts(model, loss, sampler, optimizer, scheduler)
+
+
+def _made(registry: Registry[Any], component: Component, *given: Any) -> Any:
+    return registry.make(component.name, *given, options=component.options)

@@ -18,9 +18,9 @@ from dmg_core.checkpoint import write_checkpoint
 from dmg_core.data import Split
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
-from dmg_core.learning.experiment import Experiment
-from dmg_core.learning.experiment_file import EXPERIMENT_NAME, document_of, read_experiment, write_experiment
-from dmg_core.learning.statistics import Row
+from dmg_core.learning.data.material import Row
+from dmg_core.learning.settings.experiment import Experiment
+from dmg_core.learning.settings.experiment_file import EXPERIMENT_NAME, document_of, read_experiment, write_experiment
 from dmg_core.loading import load_model
 from dmg_core.model import DeltaModel
 

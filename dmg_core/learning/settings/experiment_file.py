@@ -18,7 +18,7 @@ from cattrs.gen import make_dict_structure_fn
 from dmg_core.documents import load_yaml
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
-from dmg_core.learning.experiment import Component, DataSettings, Experiment, SplitSettings
+from dmg_core.learning.settings.experiment import Component, DataSettings, Experiment, SplitSettings
 
 EXPERIMENT_NAME: Final = "experiment.yaml"
 #: Keys that name files, by the section they stand in.

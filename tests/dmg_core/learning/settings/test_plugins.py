@@ -10,10 +10,9 @@ import yaml
 
 from dmg_core.errors import ConfigError
 from dmg_core.learning.evaluation import evaluate_folders
-from dmg_core.learning.experiment_file import read_experiment
+from dmg_core.learning.loop.train import train
 from dmg_core.learning.losses import LOSSES
-from dmg_core.learning.plugins import import_plugins
-from dmg_core.learning.train import train
+from dmg_core.learning.settings.experiment_file import read_experiment
 from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_document
 
 LOSS = """
@@ -74,13 +73,13 @@ def test_the_folder_of_the_experiment_comes_last(tmp_path: Path) -> None:
     """A file beside the experiment never stands in for a module of Python or of a package; a plugin of such a name is refused."""
     (tmp_path / "colorsys.py").write_text("raise RuntimeError('taken for the standard library')\n")
     file = write_experiment(tmp_path, "last")
-    import_plugins(read_experiment(file))
+    read_experiment(file).import_plugins()
     import colorsys
 
     assert Path(colorsys.__file__).parent != tmp_path
     file.write_text(file.read_text().replace("- last\n", "- colorsys\n"))
     with pytest.raises(ConfigError, match=r"plugins: colorsys is the module .*colorsys.py, not .*colorsys.py; rename the file"):
-        import_plugins(read_experiment(file))
+        read_experiment(file).import_plugins()
 
 
 def test_a_module_that_fails_is_told(tmp_path: Path) -> None:
@@ -88,18 +87,18 @@ def test_a_module_that_fails_is_told(tmp_path: Path) -> None:
     file = write_experiment(tmp_path, "failing")
     (tmp_path / "failing.py").write_text("import math\nmath.sqrt('x')\n")
     with pytest.raises(ConfigError, match=r"plugins: failing fails when it is imported: TypeError: .*failing.py, line 2"):
-        import_plugins(read_experiment(file))
+        read_experiment(file).import_plugins()
     (tmp_path / "failing.py").unlink()
     with pytest.raises(ConfigError, match=r"plugins: failing cannot be imported: No module named 'failing'; looked for .* and in .*"):
-        import_plugins(read_experiment(file))
+        read_experiment(file).import_plugins()
 
 
 def test_copies_of_a_module_are_one(tmp_path: Path) -> None:
     """Trainings with copies of one module are read in one process; with different modules of one name the second is refused."""
-    import_plugins(read_experiment(write_experiment(tmp_path / "one", "copied")))
+    read_experiment(write_experiment(tmp_path / "one", "copied")).import_plugins()
     other = write_experiment(tmp_path / "two", "copied")
-    import_plugins(read_experiment(other))
+    read_experiment(other).import_plugins()
     with (tmp_path / "two" / "copied.py").open("a") as stream:
         stream.write("# changed\n")
     with pytest.raises(ConfigError, match=r"plugins: copied is the module .*one/copied.py, not .*two/copied.py; rename the file"):
-        import_plugins(read_experiment(other))
+        read_experiment(other).import_plugins()

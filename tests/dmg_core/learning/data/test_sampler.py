@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dmg_core.errors import ConfigError
-from dmg_core.learning.sampler import WindowSampler
+from dmg_core.learning.data.sampler import WindowSampler
 
 DAYS, BASINS = 200, 6
 

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from dmg_core.data import BasinData, Split, split_by_extremes, split_by_region, split_in_space
 from dmg_core.data.camels_attributes import read_labels
 from dmg_core.errors import ConfigError
-from dmg_core.learning.components import require_options
-from dmg_core.learning.experiment import Experiment, Period
+from dmg_core.learning.settings.experiment import Experiment, Period
 from dmg_core.registry import Registry
 
 #: ``split(data, table, **options) -> Split``, where ``table`` is the experiment's table of attributes.
@@ -40,9 +39,7 @@ def split_experiment(data: BasinData, experiment: Experiment) -> Split:
         If the name is unknown, options are, or the data do not have the periods.
     """
     settings = experiment.split
-    maker, table = SPLITS[settings.name], experiment.data.attributes
-    require_options(maker, (data, table), settings.options, where="split", name=settings.name)
-    split = maker(data, table, **settings.options)
+    split: Split = SPLITS.call(settings.name, data, experiment.data.attributes, options=settings.options)
     learned = split.training & _within(data, settings.train)
     judged = (split.validation if split.validation.any() else split.training) & _within(data, settings.validation) & ~learned
     periods = {"train": [str(day) for day in settings.train], "validation": [str(day) for day in settings.validation]}

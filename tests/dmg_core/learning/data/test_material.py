@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from dmg_core.errors import AttributeTableError, ConfigError
-from dmg_core.learning.material import load_material, make_material
-from dmg_core.learning.new_model import model_settings
+from dmg_core.learning.data.material import load_material, make_material
+from dmg_core.learning.settings.model import model_settings
 from dmg_core.normalization import Normalizer
 from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_document, make_experiment
 

@@ -13,6 +13,7 @@ import numpy as np
 from dmg_core.data.gauges import UnknownBasinsError
 from dmg_core.errors import ConfigError
 from dmg_core.ids import legal_ids
+from dmg_core.plugins import imported_beside
 from dmg_core.routing import DelayBound
 
 Period = tuple[np.datetime64, np.datetime64]
@@ -82,6 +83,16 @@ class DataSettings:
     attributes: Path | None = None
     basins: Path | tuple[str, ...] | None = None
     options: dict[str, Any] = attrs.field(factory=dict)
+
+    def basin_ids(self) -> tuple[str, ...] | None:
+        """Gauges that are asked for, or None for all that have flow.
+
+        Raises
+        ------
+        ConfigError
+            If the file that lists them cannot be read or lists none.
+        """
+        return read_basins(self.basins) if isinstance(self.basins, Path) else self.basins
 
 
 @attrs.frozen(kw_only=True)
@@ -236,16 +247,16 @@ class Experiment:
     plugins: tuple[str, ...] = ()
     plugin_folder: Path | None = attrs.field(default=None, eq=False)
 
-    def basin_ids(self) -> tuple[str, ...] | None:
-        """Gauges that were asked for, or None for all that have flow.
+    def import_plugins(self) -> None:
+        """Import the modules that register parts: from among Python's modules, or from files beside the experiment.
 
         Raises
         ------
         ConfigError
-            If the file that lists them cannot be read or lists none.
+            If there is no such module, if it fails, or if another module has the name of the file beside the experiment.
         """
-        basins = self.data.basins
-        return read_basins(basins) if isinstance(basins, Path) else basins
+        for name in self.plugins:
+            imported_beside(name, self.plugin_folder)
 
 
 def read_basins(file: Path) -> tuple[str, ...]:

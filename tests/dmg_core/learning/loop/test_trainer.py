@@ -13,15 +13,15 @@ import torch
 
 from dmg_core import Engine
 from dmg_core.errors import ConfigError
-from dmg_core.learning.experiment import Experiment
-from dmg_core.learning.experiment_file import read_experiment
-from dmg_core.learning.faults import TrainingError
-from dmg_core.learning.material import Material, make_material
-from dmg_core.learning.ranks import Ranks
-from dmg_core.learning.run_folder import RunFolder
-from dmg_core.learning.train import make_parts, train
-from dmg_core.learning.trainer import Counters, Trainer
-from dmg_core.learning.validation import Validation
+from dmg_core.learning.data.material import Material, make_material
+from dmg_core.learning.loop.faults import TrainingError
+from dmg_core.learning.loop.ranks import Ranks
+from dmg_core.learning.loop.run_folder import RunFolder
+from dmg_core.learning.loop.train import make_parts, train
+from dmg_core.learning.loop.trainer import Counters, Trainer
+from dmg_core.learning.loop.validation import Validation
+from dmg_core.learning.settings.experiment import Experiment
+from dmg_core.learning.settings.experiment_file import read_experiment
 from dmg_core.loading import load_model
 from dmg_core.metrics import nse
 from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_document, make_experiment
@@ -184,7 +184,7 @@ def test_the_average_is_what_is_validated_and_saved(tmp_path: Path) -> None:
 
 def test_gradients_are_clipped(tmp_path: Path) -> None:
     """With plain steps of the learning rate 1, no step is longer than the largest norm allowed; the log says the norm before."""
-    from dmg_core.learning.optimization import OPTIMIZERS
+    from dmg_core.learning.loop.optimization import OPTIMIZERS
 
     if "plain_descent" not in OPTIMIZERS:
         OPTIMIZERS.register("plain_descent")(lambda parameters: torch.optim.SGD(parameters, lr=1.0))

@@ -14,19 +14,18 @@ import torch
 import torch.distributed
 
 from dmg_core.errors import ConfigError
-from dmg_core.learning.experiment_file import write_experiment
-from dmg_core.learning.launch import launch
-from dmg_core.learning.ranks import Ranks, started_ranks
-from dmg_core.learning.train import train
+from dmg_core.learning.loop.ranks import Ranks, launch, started_ranks
+from dmg_core.learning.loop.train import train
+from dmg_core.learning.settings.experiment_file import write_experiment
 from dmg_core.loading import load_model
 from tests.dmg_core.learning.synthetic import make_document, make_experiment
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = Path(__file__).resolve().parents[4]
 PROGRAM = """
 import sys
 from pathlib import Path
-from dmg_core.learning.experiment_file import read_experiment
-from dmg_core.learning.train import train
+from dmg_core.learning.settings.experiment_file import read_experiment
+from dmg_core.learning.loop.train import train
 import tests.dmg_core.learning.synthetic
 train(read_experiment(sys.argv[1]), Path(sys.argv[2]), resume=len(sys.argv) > 3)
 """
@@ -45,7 +44,7 @@ def train_together(tmp_path: Path, out: Path, *more: str) -> None:
     (tmp_path / "program.py").write_text(PROGRAM)
     write_experiment(tmp_path / "experiment.yaml", make_experiment(**PLAIN))
     # The tests' own modules are imported from the repository; the packages under test stay those of this process.
-    packages = str(Path(train.__code__.co_filename).parents[2])
+    packages = str(Path(train.__code__.co_filename).parents[3])
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PYTHONPATH", os.pathsep.join([packages, str(ROOT)]))
         patched.setenv("OMP_NUM_THREADS", "1")

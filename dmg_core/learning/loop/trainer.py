@@ -14,15 +14,14 @@ import torch
 from torch import Tensor
 
 from dmg_core.errors import ConfigError
-from dmg_core.learning.averaging import MovingAverage, borrowed_weights
-from dmg_core.learning.denormals import denormals_as_zero
-from dmg_core.learning.experiment import Experiment
-from dmg_core.learning.faults import require_finite_gradient, require_finite_loss
-from dmg_core.learning.material import Material
-from dmg_core.learning.ranks import Ranks
-from dmg_core.learning.run_folder import Log, RunFolder
-from dmg_core.learning.sampler import Batch, Sampler
-from dmg_core.learning.validation import Validation, validate
+from dmg_core.learning.data.material import Material
+from dmg_core.learning.data.sampler import Batch, Sampler
+from dmg_core.learning.loop.faults import require_finite_gradient, require_finite_loss
+from dmg_core.learning.loop.optimization import MovingAverage, borrowed_weights, denormals_as_zero
+from dmg_core.learning.loop.ranks import Ranks
+from dmg_core.learning.loop.run_folder import Log, RunFolder
+from dmg_core.learning.loop.validation import Validation, validate
+from dmg_core.learning.settings.experiment import Experiment
 from dmg_core.model import DeltaModel
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]

@@ -8,8 +8,8 @@ from typing import Any
 
 from torch.utils.tensorboard.writer import SummaryWriter
 
-from dmg_core.learning.trainer import Counters
-from dmg_core.learning.validation import Validation
+from dmg_core.learning.loop.trainer import Counters
+from dmg_core.learning.loop.validation import Validation
 
 
 class TensorBoardWatcher:

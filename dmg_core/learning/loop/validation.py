@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dmg_core.learning.faults import require_finite_flow
-from dmg_core.learning.material import Material
-from dmg_core.learning.ranks import Ranks
-from dmg_core.learning.sampler import Batch
+from dmg_core.learning.data.material import Material
+from dmg_core.learning.data.sampler import Batch
+from dmg_core.learning.loop.faults import require_finite_flow
+from dmg_core.learning.loop.ranks import Ranks
 from dmg_core.metrics import kge, nse
 from dmg_core.model import DeltaModel
 

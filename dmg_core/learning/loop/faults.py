@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dmg_core.errors import DmgError
-from dmg_core.learning.material import Material
-from dmg_core.learning.sampler import Batch
+from dmg_core.learning.data.material import Material
+from dmg_core.learning.data.sampler import Batch
 from dmg_core.model import DeltaModel
 
 
