@@ -4,7 +4,6 @@ import pytest
 from cf_units import Unit
 from standard_names.standardname import StandardName
 
-from bmi_dmg.stepping.engine_layout import ENGINE_OUTPUTS
 from bmi_dmg.variables import (
     HARGREAVES_INPUTS,
     INPUTS,
@@ -15,6 +14,8 @@ from bmi_dmg.variables import (
     OutputVariable,
     raise_unknown,
 )
+from dmg_core.models import Layout
+from dmg_core.models.hbv import Hbv20
 
 VARIABLES = (*PENMAN_MONTEITH_INPUTS, *OUTPUTS)
 
@@ -61,8 +62,8 @@ def test_ngen_can_convert_its_forcing(variable: InputVariable) -> None:
 @pytest.mark.parametrize("variable", OUTPUTS, ids=_name)
 def test_outputs_are_depths_or_rates(variable: OutputVariable) -> None:
     """Outputs are depths in m or rates in m/h, and each stands for one output of the engine."""
-    assert variable.units in {"m", "m h-1"}
-    assert variable.source in ENGINE_OUTPUTS
+    assert variable.units in ({"m", "m h-1"} if variable.model_units == "mm" else {variable.model_units})
+    assert variable.source in Layout.of(Hbv20()).outputs
 
 
 def test_names_are_unique() -> None:
