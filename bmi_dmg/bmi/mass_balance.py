@@ -2,7 +2,8 @@
 
 ``mass_in - mass_out - mass_stored - mass_leaked`` is rounding alone. Rain of an unfinished day and runoff that is computed but not reported
 yet are stored water. What is exchanged with the surroundings and the jumps of re-anchoring count as inflow or outflow by their sign; water
-put into stores from outside is inflow. What bounds of stores cut off, and the rain of a first day that did not start at midnight, is leaked.
+put into stores from outside is inflow. What bounds of stores cut off is leaked, and so is the rain of a first day that did not start at
+midnight.
 """
 
 from __future__ import annotations
