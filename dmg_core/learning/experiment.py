@@ -9,6 +9,7 @@ import attrs
 import numpy as np
 
 from dmg_core.errors import ConfigError
+from dmg_core.routing import DelayBound
 
 Period = tuple[np.datetime64, np.datetime64]
 
@@ -137,6 +138,8 @@ class ModelOptions:
         Options of the process model besides ``nearzero``.
     upstream_area, elevation : str
         Attributes that hold the upstream area (km²) and the mean elevation (m) where the model will be run.
+    delay_bound : DelayBound or None
+        What the mean delay of the unit hydrograph may be at most.
     """
 
     physics: str
@@ -153,6 +156,7 @@ class ModelOptions:
     options: dict[str, Any] = attrs.field(factory=dict)
     upstream_area: str = "uparea"
     elevation: str = "meanelevation"
+    delay_bound: DelayBound | None = None
 
 
 @attrs.frozen(kw_only=True)

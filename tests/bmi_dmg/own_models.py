@@ -85,7 +85,7 @@ class FourForcings(ProcessModel):
         P,
         Forcing("Tmin", "degC", aggregate="min", bmi_name="land_surface_air__temperature"),
         Forcing("Tmax", "degC", aggregate="max", bmi_name="land_surface_air__temperature"),
-        Forcing("canal", "mm", aggregate="sum", meaning="water from canals", balance="in", bmi_name="canal_water__depth", least=0.0, largest=9.0),
+        Forcing("canal", "mm", "sum", "water from canals", balance="in", bmi_name="canal_water__depth", least=0.0, largest=9.0),
     )
     parameters = (Parameter("parK", 0.01, 0.9, "1/d"), Parameter("parE", 0.01, 0.2, "mm/degC/d"))
     stores = (Store("S", "mm"),)

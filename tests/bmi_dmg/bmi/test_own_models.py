@@ -190,7 +190,7 @@ def test_every_flux_and_store_is_an_output_in_metres(runs: Runs) -> None:
         found = results[variable.name][hours - 1 :: hours]
         np.testing.assert_allclose(found, factor * expected[variable.source][:, 0], rtol=1e-11, atol=1e-15, err_msg=variable.name)
         if hours > 1:  # reported until the next day is complete
-            np.testing.assert_array_equal(np.diff(results[variable.name][23:]).reshape(-1)[: 23 * 1], 0.0)
+            np.testing.assert_array_equal(np.diff(results[variable.name][23:47]), 0.0)
 
 
 def test_many_hours_at_once_are_hour_by_hour(runs: Runs) -> None:
@@ -289,7 +289,7 @@ def test_the_range_of_an_input_is_the_declared_one(folders: Path, tmp_path: Path
 
 
 def test_states_and_parameters_go_by_declared_names(folders: Path, tmp_path: Path) -> None:
-    """``state::`` sets a store and counts as an increment, a parameter set through ``model_params`` acts, and others are refused by name."""
+    """``state::`` sets a store, which counts as an increment; a parameter that is set acts; others are refused by name."""
     runs = Runs(folders, "buckets", tmp_path)
     weather = make_weather()
     plain, changed = runs.start(), runs.start()

@@ -15,12 +15,12 @@ import netCDF4
 import numpy as np
 import pytest
 import yaml
-from tests.dmg_core.training.synthetic import make_document
 from typer.testing import CliRunner
 
 from bmi_dmg.cli.main import app
 from bmi_dmg.demo.make import make_demo
 from tests.bmi_dmg.packages import environment_of_packages
+from tests.dmg_core.learning.synthetic import make_document
 
 Break = Callable[[Path], object]
 
@@ -251,3 +251,17 @@ def test_a_missing_package_says_what_to_install(tmp_path: Path, good: Path, miss
     assert result.stderr == (
         f"Error: the Python package '{missing}' is not installed, and this command needs it: pip install 'bmi-dmg[{extra}]'\n"
     )
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_package_that_cannot_be_loaded_is_named(tmp_path: Path, good: Path, named: bool) -> None:
+    """A package that is installed but fails on import, as one built for another numpy does, is named with its own words."""
+    name = ", name='netCDF4'" if named else ""
+    (tmp_path / "netCDF4.py").write_text(f"raise ImportError('built for another\\nnumpy'{name})\n")
+    program = f"import sys\nsys.path.insert(0, {str(tmp_path)!r})\nfrom bmi_dmg.cli.main import app\napp(['report', {str(good)!r}])\n"
+    result = subprocess.run([sys.executable, "-c", program], env=environment_of_packages(), capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr.startswith(
+        "Error: the Python package 'netCDF4' cannot be loaded, and this command needs it: built for another numpy; install it anew"
+    )
+    assert result.stderr.count("\n") == 1

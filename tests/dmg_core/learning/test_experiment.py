@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from tests.dmg_core.training.synthetic import make_document
 
 from dmg_core.errors import ConfigError
 from dmg_core.learning.experiment import Component, Experiment
 from dmg_core.learning.experiment_file import document_of, experiment_of, read_experiment, write_experiment
+from tests.dmg_core.learning.synthetic import make_document
 
 
 def write_yaml(folder: Path, document: dict[str, Any]) -> Path:
@@ -100,6 +100,9 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         ({"split": {"train": ["2000-01-01", "2000-13-01"], "validation": ["2001-01-01", "2001-12-31"]}}, "split.train: expected a date"),
         ({"split": {"train": ["2001-01-01", "2000-01-01"], "validation": ["2001-01-01", "2001-12-31"]}}, "split: train ends on 2000-01-01"),
         ({"validation": {"every": 0}}, "validation: every is 0"),
+        ({"model": {"physics": "Hbv_2", "hidden_size": 4, "delay_bound": {"attribute": "a", "of": "area", "speed": 0.0}}}, "speed is 0"),
+        ({"model": {"physics": "Hbv_2", "hidden_size": 4, "delay_bound": {"attribute": "a", "pace": 1.0}}}, "unknown keys: pace"),
+        ({"model": {"physics": "Hbv_2", "hidden_size": 4, "delay_bound": {"of": "area"}}}, "delay_bound.attribute: is missing"),
     ],
 )  # fmt: skip
 def test_errors_name_file_and_key(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
