@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.dmg_core.training.synthetic import YEAR, make_basins, make_experiment
+from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_experiment
 
 from dmg_core import DeltaModel, Engine
 from dmg_core.checkpoint import ModelSettings
