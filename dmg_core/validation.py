@@ -6,8 +6,8 @@ Configurations of catchments, realizations, model folders and experiments are al
     config.yaml: key 'model.phy' is missing
     experiment.yaml: unknown key 'model.nmull'; did you mean 'nmul'?
 
-A check takes a value as YAML or JSON gives it and returns what it means, or raises :class:`WrongValueError`. A :class:`Node` applies checks to the
-parts of a document and knows where they stand; cattrs applies the same ones to classes (:mod:`dmg_core.learning`).
+A check takes a value as YAML or JSON gives it and returns what it means, or raises :class:`WrongValueError`. A :class:`Node` applies
+checks to the parts of a document and knows where they stand; cattrs applies the same ones to classes (:mod:`dmg_core.learning`).
 """
 
 from __future__ import annotations
@@ -206,7 +206,8 @@ def unknown_keys(given: Iterable[object], known: Collection[str], within: str = 
     if not unknown:
         return None
     meant = next((hint for key in unknown if (hint := did_you_mean(key, known))), "")
-    return f"unknown key {', '.join(repr(_join(within, key)) for key in unknown)}{meant or '; known are ' + ', '.join(known)}"
+    listed = ", ".join(repr(_join(within, key)) for key in unknown)
+    return f"unknown key {listed}{meant}" if meant else f"unknown key {listed}; known are {', '.join(known)}"
 
 
 def read_text(file: Path, error: type[DmgError], what: str = "text") -> str:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_experiment
 
 from dmg_core import DeltaModel, Engine
 from dmg_core.checkpoint import ModelSettings
@@ -24,6 +23,7 @@ from dmg_core.learning.train import make_parts
 from dmg_core.learning.trainer import Trainer
 from dmg_core.models import PROCESS_MODELS, Flux, Forcing, Layout, Parameter, ProcessModel, Store
 from tests.dmg_core.factories import make_weather
+from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_experiment
 
 
 class OneForcing(ProcessModel):

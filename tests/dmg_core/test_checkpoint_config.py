@@ -69,7 +69,10 @@ KNOWN_NETWORKS = "known are LstmModel, LstmMlpModel"
         (_phy("name", ["Hbv_2", "Hbv"]), r"model\.phy\.name: expected one model, found 2 \(Hbv_2, Hbv\)"),
         (_phy("name", []), r"model\.phy\.name: expected one model, found 0"),
         (_phy("name", 2), r"model\.phy\.name is 2, expected a list of names"),
-        (lambda folder: folder.phy.__setitem__("near_zero", folder.phy.pop("nearzero")), r"unknown key 'model\.phy\.near_zero'; did you mean 'nearzero'\?"),
+        (
+            lambda folder: folder.phy.__setitem__("near_zero", folder.phy.pop("nearzero")),
+            r"unknown key 'model\.phy\.near_zero'; did you mean 'nearzero'\?",
+        ),
         (_top("observations", {"pet_methd": "hargreaves"}), r"unknown key 'observations\.pet_methd'; did you mean 'pet_method'\?"),
         (_phy("nmul", "four"), r"model\.phy\.nmul is 'four', expected a whole number"),
         (_phy("nmul", True), r"model\.phy\.nmul is True, expected a whole number"),
@@ -82,7 +85,10 @@ KNOWN_NETWORKS = "known are LstmModel, LstmMlpModel"
         (_phy("dynamic_params", {"Hbv": []}), r"model\.phy\.dynamic_params: expected one entry for the model Hbv_2, found Hbv$"),
         (_phy("dynamic_params", {"Hbv_2": [], "HBV_2_0": []}), r"expected one entry for the model Hbv_2, found HBV_2_0, Hbv_2"),
         (_phy("dynamic_params", {"Hbv_2": ["parX"]}), r"model\.phy\.dynamic_params\.Hbv_2: .*'parX' is not one of parBETA, parFC"),
-        (_phy("dynamic_params", {"Hbv_2": ["parK0", "parK0"]}), r"model\.phy\.dynamic_params\.Hbv_2 is .*, expected each name once; listed twice: parK0"),
+        (
+            _phy("dynamic_params", {"Hbv_2": ["parK0", "parK0"]}),
+            r"model\.phy\.dynamic_params\.Hbv_2 is .*, expected each name once; listed twice: parK0",
+        ),
         (_phy("dynamic_params", {"Hbv_2": None}), r"model\.phy\.dynamic_params\.Hbv_2: .*at least one dynamic parameter, found none"),
         (_phy("forcings", ["P", "T"]), r"model\.phy\.forcings is \['P', 'T'\], expected precipitation, temperature, PET "),
         (_phy("use_log_norm", ["P"]), r"model\.use_log_norm: \[\] contradicts model\.phy\.use_log_norm: \['P'\]"),

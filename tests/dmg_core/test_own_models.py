@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from tests.dmg_core.learning.synthetic import make_document
 
 from dmg_core import Engine, load_model
 from dmg_core.engine.state_access import read_state
@@ -21,6 +20,7 @@ from dmg_core.learning.train import train
 from dmg_core.models import PROCESS_MODELS
 from dmg_core.networks import NETWORKS
 from tests.dmg_core.factories import make_weather
+from tests.dmg_core.learning.synthetic import make_document
 
 PLUGIN = '''
 import torch

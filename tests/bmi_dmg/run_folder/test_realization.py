@@ -181,10 +181,16 @@ MODULE = (*PARAMS, "modules", 0)
         (_set("time", "end_time", value="2020-02-27 22:00:00"), "whole number of hours after start_time"),
         (_set("global", "forcing", "provider", value="CSV"), "global.forcing.provider is 'CSV', expected one of NetCDF, CsvPerFeature"),
         (_set("global", "forcing", value="./forcings.nc"), "global.forcing is './forcings.nc', expected keys and values"),
-        (_remove("global", "forcing", "provider"), "global.forcing: provider is missing or CsvPerFeature: ngen would read forcings.nc as CSV"),
+        (
+            _remove("global", "forcing", "provider"),
+            "global.forcing: provider is missing or CsvPerFeature: ngen would read forcings.nc as CSV",
+        ),
         (_remove("time"), "'time' is missing"),
         (_rename("time", "output_interval", "output_intervall"), r"unknown key 'time\.output_intervall'; did you mean 'output_interval'\?"),
-        (_set(*MODULE, "params", "model_parms", value={}), r"unknown key 'global\.formulations.*model_parms'; did you mean 'model_params'\?"),
+        (
+            _set(*MODULE, "params", "model_parms", value={}),
+            r"unknown key 'global\.formulations.*model_parms'; did you mean 'model_params'\?",
+        ),
         (_set("global", "forcing", "provider", value=None), "global.forcing.provider is None, expected a value; leave the key out"),
         (_rename("global", "forcing", "forcings"), r"unknown key 'global\.forcings'; did you mean 'forcing'\?"),
     ],
