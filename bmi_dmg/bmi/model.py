@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from bmi_dmg.bmi.hidden_variables import STATE, no_such, parameter_variable, state_variables
 from bmi_dmg.bmi.mass_balance import MassBalance
-from bmi_dmg.bmi.protocols import Serialization, Unpublished
+from bmi_dmg.bmi.protocols import HiddenVariable, Serialization
 from bmi_dmg.bmi.restart import Checkpoints, shared_checkpoints, state_of, states_of
 from bmi_dmg.bmi.scalar_grid import GRID, ScalarGrid
 from bmi_dmg.bmi.startup import start
@@ -57,7 +57,7 @@ class BmiDeltaModel(ScalarGrid):
     """δHBV of one catchment behind the Basic Model Interface 2.0.
 
     Time is in seconds from 0 at the configured ``start_time``, one step is an hour. All variables are float64 scalars on one grid of rank
-    0. See the table of variables for names and units. Besides them there are unpublished ones, which no list names: ngen's mass balance
+    0. See the table of variables for names and units. Besides them there are hidden ones, which no list names: ngen's mass balance
     and serialization, the state, and counts of missing forcing.
     """
 
@@ -83,7 +83,7 @@ class BmiDeltaModel(ScalarGrid):
         self._views: dict[str, npt.NDArray[np.float64]] = {}
         self._mass_balance = MassBalance()
         serialization = Serialization(self._capture, self._restore)
-        self._protocols: dict[str, Unpublished] = {**self._mass_balance.variables(), **serialization.variables()}
+        self._protocols: dict[str, HiddenVariable] = {**self._mass_balance.variables(), **serialization.variables()}
         self._unpublished = self._protocols
 
     # --- control -------------------------------------------------------------------------------------------------------------------------
@@ -215,7 +215,7 @@ class BmiDeltaModel(ScalarGrid):
     # --- values --------------------------------------------------------------------------------------------------------------------------
 
     def get_value_ptr(self, name: str) -> npt.NDArray[np.float64]:
-        """Return a live view of a variable, shape (1,), always the same; of an unpublished one, its present value."""
+        """Return a live view of a variable, shape (1,), always the same; of a hidden one, its present value."""
         place = self._places.get(name)
         if place is None:
             return self._special(name).read()
@@ -239,7 +239,7 @@ class BmiDeltaModel(ScalarGrid):
         return dest
 
     def set_value(self, name: str, src: Array) -> None:
-        """Copy a value into an input variable, or set an unpublished one.
+        """Copy a value into an input variable, or set a hidden one.
 
         A name this model does not know is ignored, as ngen's conventions ask; the first time is logged. One that begins as parameters,
         multipliers and states do is meant for this model, and refused.
@@ -345,11 +345,11 @@ class BmiDeltaModel(ScalarGrid):
     def _running(self, what: str) -> Stepper:
         return self._refuse(what) if self._stepper is None else self._stepper
 
-    def _special(self, name: str) -> Unpublished:
+    def _special(self, name: str) -> HiddenVariable:
         variable = self._unpublished.get(name) or self._parameter(name)
         return self._unknown(name) if variable is None else variable
 
-    def _parameter(self, name: str) -> Unpublished | None:
+    def _parameter(self, name: str) -> HiddenVariable | None:
         """HBV parameter of that name, or its multiplier: made when asked for, because few are."""
         if self._stepper is None:
             return None
@@ -368,8 +368,8 @@ class BmiDeltaModel(ScalarGrid):
             raise KeyError(message)
         raise_unknown(name, UNITS)
 
-    def _write(self, name: str, variable: Unpublished, src: Array) -> None:
-        """Set an unpublished variable; log a refusal, because ngen goes on without a refused parameter, and quiet builds say nothing."""
+    def _write(self, name: str, variable: HiddenVariable, src: Array) -> None:
+        """Set a hidden variable; log a refusal, because ngen goes on without a refused parameter, and quiet builds say nothing."""
         try:
             variable.write(src)
         except Exception as error:

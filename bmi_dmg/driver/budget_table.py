@@ -102,7 +102,7 @@ class BudgetReader:
 
 
 def _knows(model: Bmi, names: Sequence[str]) -> bool:
-    """Whether an object has some unpublished variables; one that has not raises, as ngen's conventions ask."""
+    """Whether an object has some hidden variables; one that has not raises, as ngen's conventions ask."""
     try:
         for name in names:
             with bmi_errors(name):

@@ -8,7 +8,7 @@ honoured here are errors.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +25,8 @@ FORK_TOKEN = "cat-{{id}}"
 PROVIDERS = ("NetCDF", "CsvPerFeature")
 GROUPINGS = ("per_feature", "per_formulation")
 DEFAULT_OUTPUT_ROOT = "./outputs/ngen"
-ONLY_NGEN = ("catchments", "layers", "serialization", "state_saving")
+STATE_SAVING = ("serialization", "state_saving")
+ONLY_NGEN = ("catchments", "layers", *STATE_SAVING)
 OUTPUT_KEYS = frozenset({"output_variables", "output_header_fields"})
 #: Keys that mean something here, by the section they stand in; ngen has others besides.
 _TOP = ("time", "global", "output", "output_root", "disable_catchment_output", *ONLY_NGEN)
@@ -182,15 +183,15 @@ def find_realization(run_folder: Path) -> Path:
     return found[0]
 
 
-def read_realization(run_folder: Path, *, by_ngen: bool = False) -> Realization:
+def read_realization(run_folder: Path, *, passing_over: Collection[str] = ()) -> Realization:
     """Read the realization of a run folder.
 
     Parameters
     ----------
     run_folder : Path
         Folder with ``config/*realization*.json``; relative paths in the file are relative to it.
-    by_ngen : bool
-        Whether ngen is going to run it, so that what only ngen can do is passed over.
+    passing_over : collection of str
+        Which of :data:`ONLY_NGEN` do not matter here: all where ngen is going to run it, :data:`STATE_SAVING` where nothing is saved.
 
     Raises
     ------
@@ -199,8 +200,8 @@ def read_realization(run_folder: Path, *, by_ngen: bool = False) -> Realization:
     """
     folder = run_folder.resolve()
     top = _known(Node.read(find_realization(folder), "a realization", ConfigError), _TOP)
-    for key in () if by_ngen else ONLY_NGEN:
-        if top.value.get(key):
+    for key in ONLY_NGEN:
+        if key not in passing_over and top.value.get(key):
             raise top.error(f"'{key}' can only be run by ngen; remove it to run without ngen")
     start, end = _times(_section(top, "time", _TIME))
     output = _section(top, "output", _OUTPUT) if "output" in top.value else None

@@ -18,6 +18,7 @@ from dmg_core.checkpoint.spellings import (
 )
 from dmg_core.errors import CheckpointError, ConfigError
 from dmg_core.models import PROCESS_MODELS
+from dmg_core.routing import DelayBound
 from dmg_core.validation import Node, flag, name_or_names, one_of, positive_number, text, whole_number
 
 CONFIG_NAME: Final = "config.yaml"
@@ -75,6 +76,8 @@ class ModelSettings:
         Digest of the equations of a user's own process model when it was trained.
     target : str
         Output of the process model that was compared with what was observed.
+    delay_bound : DelayBound or None
+        What the mean delay of the routing may be at most.
     """
 
     physics: str
@@ -97,6 +100,7 @@ class ModelSettings:
     plugins: tuple[str, ...] = ()
     tape: str | None = None
     target: str = "streamflow"
+    delay_bound: DelayBound | None = None
 
     def attribute_of(self, symbol: str) -> str:
         """Name of the attribute that the equations read under a symbol."""

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import attrs
 import safetensors.torch
 import torch
 import yaml
@@ -34,6 +35,7 @@ from dmg_core.files import written_whole
 from dmg_core.models import PROCESS_MODELS
 from dmg_core.models.layout import TOTAL
 from dmg_core.plugins import imported
+from dmg_core.routing import DelayBound
 from dmg_core.validation import Node, flag, mapping, name_or_names, one_of, positive_number, text, whole_number
 
 SUFFIX: Final = ".safetensors"
@@ -41,7 +43,7 @@ SUFFIX: Final = ".safetensors"
 
 def is_published_form(settings: ModelSettings) -> bool:
     """Whether a model is to be written as δMG's folders are: it has nothing that has no place there."""
-    own = settings.plugins or settings.options or settings.tape is not None
+    own = settings.plugins or settings.options or settings.tape is not None or settings.delay_bound is not None
     return not own and (settings.physics in NETWORKS or settings.physics not in PROCESS_MODELS)
 
 
@@ -112,6 +114,8 @@ def _document(settings: ModelSettings, epoch: int) -> dict[str, object]:
     assert isinstance(model, dict)
     own = {"options": dict(settings.options), "target": settings.target, "site": dict(settings.site), "equations": settings.tape}
     model["phy"] |= {key: value for key, value in own.items() if value}
+    if settings.delay_bound is not None:
+        model["phy"]["delay_bound"] = attrs.asdict(settings.delay_bound)
     model["nn"] |= {"hidden_size": settings.hidden_size, "mlp_hidden_size": settings.mlp_hidden_size}
     return {"plugins": list(settings.plugins), **document}
 
@@ -161,22 +165,24 @@ def _settings(root: Node, plugins: tuple[str, ...]) -> ModelSettings:
         site={key: child.to(text) for key, child in site.children().items()} if site else {},
         plugins=plugins,
         tape=phy.get("equations", text),
+        delay_bound=_delay_bound(phy.find("delay_bound")),
         target=phy.get("target", text, TOTAL),
     )
 
 
+def _delay_bound(node: Node | None) -> DelayBound | None:
+    if node is None:
+        return None
+    node.only(*(each.name for each in attrs.fields(DelayBound))).require("attribute")
+    try:
+        return DelayBound(**node.value)
+    except ConfigError as error:
+        raise node.error(str(error)) from error
+
+
 _PHY_KEYS: Final = (
-    "name",
-    "nmul",
-    "routing",
-    "nearzero",
-    "dynamic_params",
-    "forcings",
-    "attributes",
-    "options",
-    "target",
-    "site",
-    "equations",
+    *("name", "nmul", "routing", "nearzero", "dynamic_params", "forcings", "attributes", "options", "target", "site", "equations"),
+    "delay_bound",
 )
 _OBSERVATIONS: Final = ("upstream_area_name", "elevation_name", "pet_method")
 

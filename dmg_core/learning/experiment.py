@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 import numpy as np
 
+from dmg_core.data.gauges import UnknownBasinsError
 from dmg_core.errors import ConfigError
+from dmg_core.ids import legal_ids
+from dmg_core.routing import DelayBound
 
 Period = tuple[np.datetime64, np.datetime64]
 
@@ -137,6 +142,8 @@ class ModelOptions:
         Options of the process model besides ``nearzero``.
     upstream_area, elevation : str
         Attributes that hold the upstream area (km²) and the mean elevation (m) where the model will be run.
+    delay_bound : DelayBound or None
+        What the mean delay of the unit hydrograph may be at most.
     """
 
     physics: str
@@ -153,6 +160,7 @@ class ModelOptions:
     options: dict[str, Any] = attrs.field(factory=dict)
     upstream_area: str = "uparea"
     elevation: str = "meanelevation"
+    delay_bound: DelayBound | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -246,12 +254,22 @@ def read_basins(file: Path) -> tuple[str, ...]:
     Raises
     ------
     ConfigError
-        If it cannot be read or lists none.
+        If it cannot be read, lists none, has a line that is no gauge, or names one twice.
     """
     try:
-        ids = tuple(file.read_text(encoding="utf-8").split())
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{file}: cannot be read as a list of basins: {error}") from error
+    ids = [(gauge, f"line {number}") for number, line in enumerate(lines, start=1) for gauge in line.split()]
     if not ids:
         raise ConfigError(f"{file}: lists no basins")
-    return ids
+    return legal_ids([gauge for gauge, _ in ids], f"{file}: a list of gauges, one a line", ConfigError, [place for _, place in ids])
+
+
+@contextmanager
+def basins_of(listed: object) -> Iterator[None]:
+    """Name the file that basins are listed in, if they are in one, where data that are read do not have them."""
+    try:
+        yield
+    except UnknownBasinsError as error:
+        raise ConfigError(f"{listed}: {error}" if isinstance(listed, Path) else str(error)) from error

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dmg_core.data import READERS, BasinData, Split
 from dmg_core.errors import AttributeTableError, ConfigError
 from dmg_core.learning.components import require_options
-from dmg_core.learning.experiment import Experiment
+from dmg_core.learning.experiment import Experiment, basins_of
 from dmg_core.learning.inputs import Inputs, tensors_of
 from dmg_core.learning.new_model import model_settings
 from dmg_core.learning.splitting import split_experiment
@@ -76,7 +76,9 @@ def load_material(experiment: Experiment) -> Material:
     settings = experiment.data
     reader, given = READERS[settings.reader], (settings.file, settings.attributes, experiment.basin_ids(), experiment.attributes)
     require_options(reader, given, settings.options, where="data", name=settings.reader)
-    return make_material(reader(*given, **settings.options), experiment)
+    with basins_of(settings.basins):
+        data = reader(*given, **settings.options)
+    return make_material(data, experiment)
 
 
 def make_material(data: BasinData, experiment: Experiment) -> Material:

@@ -79,6 +79,7 @@ def model_settings(experiment: Experiment) -> ModelSettings:
         upstream_area=options.upstream_area,
         elevation=options.elevation,
         options=options.options,
+        delay_bound=options.delay_bound,
         target=options.target or default_target(process),
         plugins=_plugins_of(experiment, process, NETWORKS[network]) if own else (),
         tape=digest_of_equations(made) if own and made.compiled else None,

@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from tests.dmg_core.training.synthetic import make_document
 
+from dmg_core.data.gauges import rows_of
 from dmg_core.errors import ConfigError
-from dmg_core.learning.experiment import Component, Experiment
+from dmg_core.learning.experiment import Component, Experiment, basins_of, read_basins
 from dmg_core.learning.experiment_file import document_of, experiment_of, read_experiment, write_experiment
+from tests.dmg_core.learning.synthetic import make_document
 
 
 def write_yaml(folder: Path, document: dict[str, Any]) -> Path:
@@ -100,6 +101,9 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         ({"split": {"train": ["2000-01-01", "2000-13-01"], "validation": ["2001-01-01", "2001-12-31"]}}, "split.train: expected a date"),
         ({"split": {"train": ["2001-01-01", "2000-01-01"], "validation": ["2001-01-01", "2001-12-31"]}}, "split: train ends on 2000-01-01"),
         ({"validation": {"every": 0}}, "validation: every is 0"),
+        ({"model": {"physics": "Hbv_2", "hidden_size": 4, "delay_bound": {"attribute": "a", "of": "area", "speed": 0.0}}}, "speed is 0"),
+        ({"model": {"physics": "Hbv_2", "hidden_size": 4, "delay_bound": {"attribute": "a", "pace": 1.0}}}, "unknown keys: pace"),
+        ({"model": {"physics": "Hbv_2", "hidden_size": 4, "delay_bound": {"of": "area"}}}, "delay_bound.attribute: is missing"),
     ],
 )  # fmt: skip
 def test_errors_name_file_and_key(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -142,6 +146,30 @@ def test_basins_come_from_a_list_or_a_file(tmp_path: Path) -> None:
         experiment(str(tmp_path / "none.txt")).basin_ids()
     with pytest.raises(ConfigError, match=r"missing\.txt: cannot be read"):
         experiment(str(tmp_path / "missing.txt")).basin_ids()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("gauge_id,area\n01013500,3\n", r"b\.txt: a list of gauges, one a line, line 1: 'gauge_id,area' is no legal id"),
+        ("01013500\n02177000\n01013500\n", r"b\.txt: .* must name each catchment once, but 01013500 stands in line 1 and line 3"),
+    ],
+)
+def test_a_list_of_basins_that_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    """A table in place of a list, and a gauge that stands there twice, are refused before any data are read."""
+    (tmp_path / "b.txt").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read_basins(tmp_path / "b.txt")
+
+
+def test_basins_that_data_lack_are_told_with_their_list(tmp_path: Path) -> None:
+    """Where basins are listed in a file, that file is named, too; other errors are as they are."""
+    with pytest.raises(ConfigError, match=r"^b\.txt: 1 of 1 basins are not in the data: 7$"), basins_of(Path("b.txt")):
+        rows_of(["7"], ["8"], "the data")
+    with pytest.raises(ConfigError, match=r"^1 of 1 basins are not in the data: 7$"), basins_of(("7",)):
+        rows_of(["7"], ["8"], "the data")
+    with pytest.raises(ConfigError, match=r"^x\.nc is none$"), basins_of(Path("b.txt")):
+        raise ConfigError("x.nc is none")
 
 
 @pytest.mark.parametrize("name", ["dhbv-1.1p-camels", "dhbv-2.0-conus"])

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.dmg_core.training.synthetic import YEAR, make_basins, make_document, make_experiment
 
 from dmg_core.errors import AttributeTableError, ConfigError
 from dmg_core.learning.material import load_material, make_material
 from dmg_core.learning.new_model import model_settings
 from dmg_core.normalization import Normalizer
+from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_document, make_experiment
 
 TRAINING = slice(YEAR, 3 * YEAR)
 

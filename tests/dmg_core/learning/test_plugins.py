@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.dmg_core.training.synthetic import YEAR, make_basins, make_document
 
 from dmg_core.errors import ConfigError
 from dmg_core.learning.evaluation import evaluate_folders
@@ -15,6 +14,7 @@ from dmg_core.learning.experiment_file import read_experiment
 from dmg_core.learning.losses import LOSSES
 from dmg_core.learning.plugins import import_plugins
 from dmg_core.learning.train import train
+from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_document
 
 LOSS = """
 from dmg_core.learning.losses import LOSSES
@@ -49,7 +49,7 @@ def write_experiment(folder: Path, name: str, **changes: object) -> Path:
     (folder / f"{name}.py").write_text(LOSS.format(helper=f"{name}_helper", name=name))
     (folder / f"{name}_helper.py").write_text("weight = 2.0\n")
     file = folder / "experiment.yaml"
-    plugins = ["tests.dmg_core.training.synthetic", name]
+    plugins = ["tests.dmg_core.learning.synthetic", name]
     file.write_text(yaml.safe_dump(make_document(plugins=plugins, loss={"name": f"own_{name}"}, epochs=1, **changes)))
     return file
 

@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed
-from tests.dmg_core.training.synthetic import make_document, make_experiment
 
 from dmg_core.errors import ConfigError
 from dmg_core.learning.experiment_file import write_experiment
@@ -20,6 +19,7 @@ from dmg_core.learning.launch import launch
 from dmg_core.learning.ranks import Ranks, started_ranks
 from dmg_core.learning.train import train
 from dmg_core.loading import load_model
+from tests.dmg_core.learning.synthetic import make_document, make_experiment
 
 ROOT = Path(__file__).resolve().parents[3]
 PROGRAM = """
@@ -27,7 +27,7 @@ import sys
 from pathlib import Path
 from dmg_core.learning.experiment_file import read_experiment
 from dmg_core.learning.train import train
-import tests.dmg_core.training.synthetic
+import tests.dmg_core.learning.synthetic
 train(read_experiment(sys.argv[1]), Path(sys.argv[2]), resume=len(sys.argv) > 3)
 """
 #: Nothing random but what all processes draw alike, so that two of them can be held against one.

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.dmg_core.training.synthetic import make_basins, make_document, make_experiment
 
 from dmg_core.data import Split
 from dmg_core.errors import ConfigError
 from dmg_core.learning.splitting import split_experiment
+from tests.dmg_core.learning.synthetic import make_basins, make_document, make_experiment
 
 TRAIN, VALIDATION = make_document()["split"]["train"], make_document()["split"]["validation"]
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.dmg_core.training.synthetic import YEAR, make_basins, make_document, make_experiment
 
 from dmg_core import Engine
 from dmg_core.errors import ConfigError
@@ -25,6 +24,7 @@ from dmg_core.learning.trainer import Counters, Trainer
 from dmg_core.learning.validation import Validation
 from dmg_core.loading import load_model
 from dmg_core.metrics import nse
+from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_document, make_experiment
 
 
 class InterruptionError(Exception):

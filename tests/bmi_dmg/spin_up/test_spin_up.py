@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import logging
 import os
 import subprocess
@@ -21,10 +22,10 @@ from bmi_dmg.driver.run import run
 from bmi_dmg.run_folder.units import converter
 from bmi_dmg.run_folder.writing import BMI_CONFIGS, FORCING
 from bmi_dmg.run_plan.plan import RunFolderError
+from bmi_dmg.spin_up import spin_up, weather_process
 from bmi_dmg.spin_up.stretches import DAY, Stretch, days_before, repeated, years_before
 from bmi_dmg.spin_up.weather_process import python_executable
 from bmi_dmg.variables import PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
-from bmi_dmg.warm_states import spinup, weather_process
 from bmi_dmg.warm_states.spinup_folder import spin_up_folder
 from dmg_core.engine.state import States
 from dmg_core.errors import ConfigError, DmgError, ForcingError
@@ -104,7 +105,7 @@ def test_blocks_do_not_matter(make_own_run: MakeRun, monkeypatch: pytest.MonkeyP
     """Read in blocks of whatever length, the weather leads to bitwise the same states."""
     folder = make_own_run(datetime(2000, 12, 1), 440, START.replace(hour=3), 24, physics=physics)
     whole = States.read(spin_up_folder(folder, years=1).path)
-    monkeypatch.setattr(spinup, "CHUNK_HOURS", 3 * 331)
+    monkeypatch.setattr(spin_up, "CHUNK_HOURS", 3 * 331)
     assert States.read(spin_up_folder(folder, years=1, out=folder / "blocks").path).to_bytes() == whole.to_bytes()
 
 
@@ -601,3 +602,17 @@ def test_folders_spun_up_within_initialize_run(make_own_run: MakeRun) -> None:
     run(folder, progress=False)
     assert (runoff_of(folder) > 0.0).all()
     assert read_config(folder / BMI_CONFIGS / "cat-1.yml").spinup is not None
+
+
+@pytest.mark.parametrize("key", ["serialization", "state_saving"])
+def test_what_ngen_is_to_save_does_not_matter(make_own_run: MakeRun, key: str) -> None:
+    """Where the realization has ngen save states, the states to start from are those of the same folder without it."""
+    folder = make_own_run(START, 12, START, 24)
+    plain = States.read(spin_up_folder(folder, years=1).path)
+    path = folder / "config" / "realization.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, key: [{"direction": "save", "path": "./saved", "when": "EndOfRun"}]}))
+    assert States.read(spin_up_folder(folder, years=1).path).to_bytes() == plain.to_bytes()
+    path.write_text(json.dumps({**content, "catchments": {"cat-1": {}}}))
+    with pytest.raises(ConfigError, match="'catchments' can only be run by ngen"):
+        spin_up_folder(folder, years=1)
