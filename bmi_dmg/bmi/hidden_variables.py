@@ -48,7 +48,7 @@ def state_variables(stepper: Stepper) -> dict[str, HiddenVariable]:
 
 
 def parameter_variable(catchment: Catchment, name: str) -> HiddenVariable | None:
-    """Give an HBV parameter of a catchment, or the multiplier on it, as a variable to set; None if the model has no such parameter.
+    """Give a parameter of a catchment, or the multiplier on it, as a variable to set; None if the model has no such parameter.
 
     Reading gives what was set; 0 for a parameter and 1 for a multiplier that was not.
     """
@@ -83,7 +83,7 @@ def no_such(catchment: Catchment, name: str) -> str | None:
         states = (*stores_by_name(model.physics.process), *network_parts(model))
         kind, known = "variables of the state", [STATE + state for state in states]
     elif _PARAMETER.match(name) or _nearest(name, parameters, _SIMILAR):
-        kind, known = "HBV parameters", parameters
+        kind, known = f"{catchment.engine.model.physics.process.family} parameters", parameters
     else:
         return None
     if name in known:

@@ -63,8 +63,8 @@ def evaluate_command(
     with clean_errors(leaves=f"Files in {out} are whole, but some may be of an earlier evaluation; evaluate again."):
         from bmi_dmg.evaluation.write import read_published, summary, write_evaluation
         from dmg_core.learning.evaluation import evaluate_folders
-        from dmg_core.learning.experiment import basins_of, read_basins
-        from dmg_core.learning.run_folder import log_of
+        from dmg_core.learning.loop.run_folder import log_of
+        from dmg_core.learning.settings.experiment import basins_of, read_basins
 
         others = {} if published is None else read_published(published)
         first, last = (moment.date().isoformat() for moment in period)

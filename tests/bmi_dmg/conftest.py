@@ -26,7 +26,6 @@ from bmi_dmg.run_folder.writing import BMI_CONFIGS, FORCING, REALIZATION, Period
 from bmi_dmg.run_plan.lifecycle import Variable
 from bmi_dmg.run_plan.plan import Output
 from bmi_dmg.run_plan.result_files import DATASET
-from bmi_dmg.stepping.engine_layout import ENGINE_OUTPUTS
 from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
 from dmg_core import Catchment, Engine
 from dmg_core.checkpoint import ModelSettings, write_checkpoint
@@ -374,7 +373,7 @@ def recorded_catchment(
 
         def advance(*step: float) -> np.ndarray:
             steps.append(step)
-            return np.arange(float(len(ENGINE_OUTPUTS)))
+            return np.arange(float(len(engine.outputs)))
 
         monkeypatch.setattr(engine, "advance", advance)
         return catchment, steps

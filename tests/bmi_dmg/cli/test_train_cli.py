@@ -14,7 +14,7 @@ import yaml
 from typer.testing import CliRunner
 
 from bmi_dmg.cli.main import app
-from dmg_core.learning.experiment_file import read_experiment
+from dmg_core.learning.settings.experiment_file import read_experiment
 from dmg_core.loading import load_model
 from tests.bmi_dmg.packages import environment_of_packages
 from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_document

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from dmg_core.errors import ConfigError
-from dmg_core.learning.experiment_file import read_experiment
+from dmg_core.learning.settings.experiment_file import read_experiment
 from dmg_core.learning.tune import read_search, tune
 from tests.dmg_core.learning.synthetic import make_document
 
