@@ -42,11 +42,15 @@ class WrongValueError(ValueError):
         What stands there.
     expected : str
         What would be right.
+    key : str
+        The part of what stands there that is meant.
     """
 
-    def __init__(self, value: Any, expected: str) -> None:
-        text = repr(value)
-        super().__init__(f"is {text if len(text) <= _SHOWN else text[:_SHOWN] + ' …'}, expected {expected}")
+    def __init__(self, value: Any, expected: str, key: str = "") -> None:
+        shown = repr(value)
+        shown = shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]} and so on"
+        super().__init__(f"{key} is {shown}, expected {expected}".lstrip())
+        self.key = key
 
 
 def text(value: Any) -> str:

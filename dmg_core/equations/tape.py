@@ -402,5 +402,7 @@ def _tape(title: str, tracer: _Tracer, inputs: tuple[str, ...], results: Mapping
         node = value.item() if isinstance(value, np.generic) else getattr(value, "node", value)
         if not isinstance(node, (fx.Node, int, float)) and not (isinstance(node, torch.Tensor) and node.numel() == 1):
             raise ConfigError(f"{title}: {what} is {type(value).__name__}; a number is expected")
+        if not isinstance(node, fx.Node) and not np.isfinite(float(node)):
+            raise ConfigError(f"{title}: {what} is always {float(node)}; a finite number is expected")
         operands.append(lowering.number(node if isinstance(node, fx.Node) else float(node)))
     return Tape(title, inputs, tuple(lowering.operations), tuple(operands))

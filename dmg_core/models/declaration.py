@@ -43,6 +43,8 @@ def check_declaration(model: ProcessModel) -> None:
         _one_of(model, f"forcing {forcing.name}: balance", forcing.balance, ("in", None))
     for flux in model.fluxes:
         _one_of(model, f"flux {flux.name}: balance", flux.balance, (*get_args(Balance), None))
+    if not model.stores and not model.fluxes:
+        raise _error(model, "declares neither stores nor fluxes, so that nothing would come of it; declare one")
     _check_sums(model)
 
 

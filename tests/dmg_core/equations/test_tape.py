@@ -109,7 +109,7 @@ def _in_place_operator(s: Any, p: Any, x: Any, dt: float) -> Any:
 
 
 def _list(s: Any, p: Any, x: Any, dt: float) -> Any:
-    return _given(s.S, torch.minimum(s.S, [x.P]))
+    return _given(s.S, s.S * [1.0])
 
 
 REFUSED: list[tuple[Callable[..., Any], str]] = [
@@ -130,7 +130,7 @@ REFUSED: list[tuple[Callable[..., Any], str]] = [
     (_assigned, r"s\.S is assigned; give the new value a name and return it"),
     (_broken, r"the equations cannot be traced: KeyError: 'missing'"),
     (_in_place_operator, r"changes a quantity in place .*write a = a \+ b"),
-    (_list, r"minimum is given \[x_P\]; it takes single quantities and numbers"),
+    (_list, r"mul is given \[1\.0\]; it takes single quantities and numbers"),
     (_constant_tensor, r"a constant tensor of shape \(2,\) is used"),
 ]
 
@@ -176,6 +176,7 @@ def test_numbers_of_any_kind_are_results() -> None:
         (({}, {"runoff": 1.0}), "step does not return the declared store 'S'"),
         (({"S": 1.0, "T": 1.0}, {"runoff": 1.0}), "step returns the store 'T', which is not declared"),
         (({"S": 1.0}, {"runoff": "much"}), "flux runoff is str; a number is expected"),
+        (({"S": 1.0}, {"runoff": math.inf}), "flux runoff is always inf; a finite number is expected"),
         (1.0, "step returns float; it returns two mappings"),
     ],
 )

@@ -48,6 +48,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"fluxes": (Flux("runoff", "mm", balance="outflow"),)}, "flux runoff: balance is 'outflow', expected one of in, out, exchange"),  # type: ignore[arg-type]
     ({"fluxes": (Flux("precipitation", "mm", balance="out"),)}, "flux precipitation: the balance has another sum of that name"),
     ({"fluxes": (Flux("residual", "mm", balance="out"),)}, "flux residual: the balance has another sum of that name"),
+    ({"stores": (), "fluxes": ()}, "declares neither stores nor fluxes"),
     ({"steps_per_day": 0}, "steps_per_day is 0, expected a whole number from 1"),
     ({"steps_per_day": 1.5}, "steps_per_day is 1.5, expected a whole number from 1"),
 ]  # fmt: skip
