@@ -53,16 +53,17 @@ def _error(model: ProcessModel, problem: str) -> ConfigError:
 
 
 def _check_table(model: ProcessModel, table: str, kind: type) -> None:
-    entries = getattr(model, table)
+    entries: Any = getattr(model, table)
     if not isinstance(entries, tuple | list):
         raise _error(model, f"{table} is {entries!r}, expected a tuple; one entry alone needs a comma after it")
     names = []
     for entry in entries:
         if not isinstance(entry, kind):
             raise _error(model, f"{table} holds {entry!r}, expected {kind.__name__}(…)")
-        name = entry.symbol if isinstance(entry, Parameter) else entry.name
+        given: str = entry.name  # type: ignore[attr-defined]  # all of them have one
+        name = entry.symbol if isinstance(entry, Parameter) else given
         if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
-            what = f"parameter {entry.name!r}" if name != entry.name else repr(name)
+            what = f"parameter {given!r}" if name != given else repr(name)
             raise _error(model, f"{table}: {what} is no name; expected letters, digits and _, beginning with a letter")
         names.append(name)
     twice = sorted({name for name in names if names.count(name) > 1})

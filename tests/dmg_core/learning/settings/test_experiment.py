@@ -102,7 +102,7 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         ({"split": {"train": ["2001-01-01", "2000-01-01"], "validation": ["2001-01-01", "2001-12-31"]}}, "split: train ends on 2000-01-01"),
         ({"validation": {"every": 0}}, "validation.every is 0, expected at least 1"),
         ({"model": {"physics": "Hbv_2", "hidden_size": 4, "delay_bound": {"attribute": "a", "of": "area", "speed": 0.0}}}, "speed is 0"),
-        ({"model": {"physics": "Hbv_2", "hidden_size": 4, "delay_bound": {"attribute": "a", "pace": 1.0}}}, "unknown key 'model.delay_bound.pace'; known are attribute, of, speed"),
+        ({"model": {"physics": "Hbv_2", "hidden_size": 4, "delay_bound": {"attribute": "a", "pace": 1.0}}}, "unknown key 'model.delay_bound.pace'; known are attribute, of, speed"),  # noqa: E501
         ({"model": {"physics": "Hbv_2", "hidden_size": 4, "delay_bound": {"of": "area"}}}, "key 'model.delay_bound.attribute' is missing"),
     ],
 )  # fmt: skip
@@ -117,9 +117,7 @@ def test_errors_name_file_and_key(changes: dict[str, Any], message: str, tmp_pat
 
 def test_all_errors_are_told_at_once(tmp_path: Path) -> None:
     """Two mistakes in different sections are both named."""
-    with pytest.raises(
-        ConfigError, match=r"key 'validation\.evry'; did you mean 'every'\?.*epochs is 'x', expected a whole"
-    ):
+    with pytest.raises(ConfigError, match=r"key 'validation\.evry'; did you mean 'every'\?.*epochs is 'x', expected a whole"):
         read_experiment(write_yaml(tmp_path, make_document(epochs="x", validation={"evry": 1})))
 
 
