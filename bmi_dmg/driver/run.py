@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bmi_dmg.bmi.model import BmiDeltaModel
 from bmi_dmg.checking.preflight import check_run, is_own
@@ -113,7 +114,7 @@ def run(
             outputs=plan.exchange.outputs,
             attributes={"source": realization.formulation.python_type, "main_output_variable": plan.exchange.main_output},
             tables=realization.tables,
-            steps_per_day=_steps_per_day(plan),
+            **_of_ours(plan),
         )
         advance_bar = opened.enter_context(_progress_bar(progress, realization.n_steps))
         passage = Passage(fast, chunk_of(len(plan.catchments.ids)), advance_bar)
@@ -123,11 +124,13 @@ def run(
     return RunResult(plan.catchments.ids, realization.n_steps, settings.csv_folder, settings.dataset)
 
 
-def _steps_per_day(plan: RunPlan) -> int | None:
-    """Tell how a class of ours steps; None for others."""
-    if not isinstance(plan.first_model, BmiDeltaModel) or plan.exchange.place_of_precipitation is None:
-        return None
-    return plan.first_model.stepper.catchment.engine.model.physics.process.steps_per_day
+def _of_ours(plan: RunPlan) -> dict[str, Any]:
+    """Tell how a class of ours steps, and its outputs; nothing of others."""
+    if not isinstance(plan.first_model, BmiDeltaModel):
+        return {}
+    stepper = plan.first_model.stepper
+    steps = stepper.catchment.engine.model.physics.process.steps_per_day
+    return {"steps_per_day": steps, "known": stepper.layout.outputs, "with_rain": plan.exchange.place_of_precipitation is not None}
 
 
 def _resumption(plan: RunPlan) -> Resumption:
