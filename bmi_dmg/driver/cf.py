@@ -9,6 +9,7 @@ import numpy as np
 
 from bmi_dmg.run_folder.hydrofabric import Catchments
 from bmi_dmg.variables import DEPTH, RUNOFF_DEPTH, OutputVariable
+from dmg_core.models import Layout, ProcessModel
 
 #: File of daily values, beside that of the hours.
 DAILY_NAME: Final = "catchments_daily.nc"
@@ -39,6 +40,15 @@ def hourly_attributes(variable: OutputVariable, steps_per_day: int) -> Mapping[s
     """
     own = {"quantity": variable.source, "meaning": variable.meaning}
     return {**own, **_meaning_of_hours(variable, steps_per_day)}
+
+
+def balance_attributes(process: ProcessModel) -> dict[str, str]:
+    """Say what makes up the balance of a model: fluxes with their signs, and stores, by what the variables call their ``quantity``."""
+    layout = Layout.of(process)
+    clipping = [flux.name for flux in process.fluxes if flux.balance == "clipping"]
+    signed = [f"{'+' if sign > 0.0 else '-'}{name}" for name, sign in layout.budget.items() if name not in clipping]
+    stores = [store.output for store in process.stores if store.balance]
+    return {"balance_fluxes": " ".join(signed), "balance_stores": " ".join(stores)}
 
 
 def _meaning_of_hours(variable: OutputVariable, steps_per_day: int) -> Mapping[str, str]:

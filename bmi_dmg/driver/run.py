@@ -15,6 +15,7 @@ from typing import Any
 
 from bmi_dmg.bmi.model import BmiDeltaModel
 from bmi_dmg.checking.preflight import check_run, is_own
+from bmi_dmg.driver.cf import balance_attributes
 from bmi_dmg.driver.outputs import OutputSettings, RunOutputs
 from bmi_dmg.driver.parallel import run_parts
 from bmi_dmg.driver.resume import Resumption, find_resumption
@@ -112,7 +113,11 @@ def run(
             n_steps=realization.n_steps,
             precision=realization.precision,
             outputs=plan.exchange.outputs,
-            attributes={"source": realization.formulation.python_type, "main_output_variable": plan.exchange.main_output},
+            attributes={
+                "source": realization.formulation.python_type,
+                "main_output_variable": plan.exchange.main_output,
+                **_balance_of_ours(plan),
+            },
             tables=realization.tables,
             **_of_ours(plan),
         )
@@ -131,6 +136,13 @@ def _of_ours(plan: RunPlan) -> dict[str, Any]:
     stepper = plan.first_model.stepper
     steps = stepper.catchment.engine.model.physics.process.steps_per_day
     return {"steps_per_day": steps, "known": stepper.layout.outputs, "with_rain": plan.exchange.place_of_precipitation is not None}
+
+
+def _balance_of_ours(plan: RunPlan) -> dict[str, str]:
+    """Say for the files of a class of ours what makes up its balance; see :class:`bmi_dmg.results.water_budget.Balance`."""
+    if not isinstance(plan.first_model, BmiDeltaModel):
+        return {}
+    return balance_attributes(plan.first_model.stepper.catchment.engine.model.physics.process)
 
 
 def _resumption(plan: RunPlan) -> Resumption:
