@@ -12,7 +12,7 @@ from mkdocs.exceptions import PluginError
 from bmi_dmg.bmi.hidden_variables import MISSING_HOURS, STATE
 from bmi_dmg.bmi.mass_balance import MassBalance
 from bmi_dmg.bmi.protocols import Serialization, Unpublished
-from bmi_dmg.variables import INPUTS, OUTPUTS, InputVariable
+from bmi_dmg.variables import INPUTS, InputVariable, outputs_of
 from dmg_core.models import PROCESS_MODELS, Parameter, ProcessModel, Store
 
 MARKER: Final = re.compile(r"<!-- generated: (\w+) -->")
@@ -61,9 +61,30 @@ def _input_cells(variable: InputVariable) -> Row:
 
 
 def outputs() -> str:
-    """Table of the outputs."""
-    rows = [(_code(variable.name), _code(variable.units), variable.meaning) for variable in OUTPUTS]
+    """Table of the outputs of the family, and the members that have them, unless all do."""
+    every = {variable.name: variable for member in MEMBERS.values() for variable in outputs_of(member())}
+    rows = [(_code(name), _code(one.units), f"{one.meaning}{_only_with(name)}") for name, one in every.items()]
     return _table(("name", "units", "meaning"), rows)
+
+
+def _only_with(name: str) -> str:
+    """Say which members have an output, unless all have it."""
+    having = [title for member, title in VARIANT_TITLES.items() if name in {one.name for one in outputs_of(MEMBERS[member]())}]
+    return "" if len(having) == len(MEMBERS) else f" ({', '.join(having)})"
+
+
+def other_models() -> str:
+    """Tables of the outputs of the other models that come with the package."""
+    return "\n\n".join(
+        f"`{name}`\n\n"
+        + _table(
+            ("name", "units", "meaning"), [(_code(one.name), _code(one.units), one.meaning) for one in outputs_of(PROCESS_MODELS[name]())]
+        )
+        for name in PROCESS_MODELS
+        if name not in MEMBERS
+        and issubclass(PROCESS_MODELS[name], ProcessModel)
+        and PROCESS_MODELS[name].__module__.startswith("dmg_core.")
+    )
 
 
 def protocols() -> str:
@@ -161,6 +182,7 @@ def _table(header: Row, rows: Iterable[Row]) -> str:
 TEXTS: Final[dict[str, Callable[[], str]]] = {
     "inputs": inputs,
     "outputs": outputs,
+    "other_models": other_models,
     "protocols": protocols,
     "states": states,
     "parameters": parameters,
