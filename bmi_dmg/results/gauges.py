@@ -120,12 +120,14 @@ def flow_at_gauges(results: RunResults, membership: Membership, lag: tuple[float
     Raises
     ------
     ConfigError
-        If a value of ``lag`` is outside its range.
+        If a value of ``lag`` is outside its range, or the run of a daily model has no complete day.
     ForcingError
         If a runoff is missing.
     """
     source = UNROUTED if lag is not None and UNROUTED in results.quantities else RUNOFF
     axis = results.finest
+    if not axis.n:
+        raise ConfigError(f"{results.source}: the run has {results.hours} hours and no complete day, so there is no flow of a day to tell")
     runoff = results.means(source, range(len(results.ids)), axis)
     hydrograph: Routing = NoRouting()
     weights = torch.ones((len(membership.gauges), 1), dtype=torch.float64)

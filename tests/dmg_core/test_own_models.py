@@ -15,8 +15,8 @@ import yaml
 from dmg_core import Engine, load_model
 from dmg_core.engine.state_access import read_state
 from dmg_core.errors import CheckpointError
-from dmg_core.learning.experiment_file import read_experiment
-from dmg_core.learning.train import train
+from dmg_core.learning.loop.train import train
+from dmg_core.learning.settings.experiment_file import read_experiment
 from dmg_core.models import PROCESS_MODELS
 from dmg_core.networks import NETWORKS
 from tests.dmg_core.factories import make_weather

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from dmg_core.learning.evaluation import evaluate_folders
-from dmg_core.learning.new_model import NETWORKS, PROCESS_MODELS
-from dmg_core.learning.train import train
+from dmg_core.learning.loop.train import train
+from dmg_core.models import PROCESS_MODELS
+from dmg_core.networks import NETWORKS
 from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_experiment
 
 Blocks = Callable[[str], list[tuple[Path, str]]]

@@ -14,7 +14,7 @@ import yaml
 from typer.testing import CliRunner
 
 from bmi_dmg.cli.main import app
-from dmg_core.learning.experiment_file import read_experiment
+from dmg_core.learning.settings.experiment_file import read_experiment
 from dmg_core.loading import load_model
 from tests.bmi_dmg.packages import environment_of_packages
 from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_document
@@ -71,9 +71,9 @@ def test_any_key_can_be_set(experiment: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--set", "epoch=3"], "unknown keys: epoch; known are"),
-        (["--set", "model.dropot=0.1"], "model: unknown keys: dropot"),
-        (["--set", "epochs=many"], "epochs: expected a whole number, found 'many'"),
+        (["--set", "epoch=3"], "unknown key 'epoch'; did you mean 'epochs'"),
+        (["--set", "model.dropot=0.1"], "unknown key 'model.dropot'; did you mean 'dropout'"),
+        (["--set", "epochs=many"], "epochs is 'many', expected a whole number"),
         (["--set", "epochs"], "--set epochs: expected KEY=VALUE"),
         (["--set", "epochs=[1"], "--set epochs=[1: the value is not YAML"),
         (["--set", "seed=1", "--set", "seed=2"], "--set seed is given twice"),

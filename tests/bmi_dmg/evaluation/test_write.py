@@ -16,8 +16,8 @@ from bmi_dmg.evaluation.pictures import _outlines
 from bmi_dmg.evaluation.write import read_published, summary, write_evaluation
 from dmg_core.errors import ConfigError, WriteError
 from dmg_core.learning.evaluation import Evaluation, evaluate
+from dmg_core.learning.loop.train import train
 from dmg_core.learning.new_model import new_model
-from dmg_core.learning.train import train
 from tests.dmg_core.factories import make_settings
 from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_experiment
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from bmi_dmg.cli.main import app
 from bmi_dmg.demo.make import make_demo
 from bmi_dmg.results.network import gauge_flowpaths, read_network
 from bmi_dmg.run_folder.hydrofabric import read_divides
+from bmi_dmg.variables import RUNOFF_DEPTH
 from dmg_core.routing import LaggedUnitHydrograph, Membership
 from tests.bmi_dmg.results.test_network import write_hydrofabric
 
@@ -217,3 +219,39 @@ def test_two_divides_of_one_flowpath_are_refused(tmp_path: Path) -> None:
     pyogrio.write_dataframe(frame, file, layer="divides")
     with pytest.raises(ConfigError, match="has the flowpath wb-1 twice, for cat-1 and cat-2"):
         read_network(file, ["cat-1", "cat-2"])
+
+
+def test_hours_of_an_hourly_model(tmp_path: Path, write_finished: Callable[..., Path]) -> None:
+    """Flow at a gauge is told by the hour, a lag is in hours, and observed days count from midnight on, wherever the run begins."""
+    hours, random = 30 + 24 * 6, np.random.default_rng(3)
+    areas, start = np.array([1.0, 2.0, 3.0]), datetime(2020, 1, 30, 18)
+    runoff = random.uniform(0.0, 1e-3, (3, hours))
+    geopackage = write_hydrofabric(tmp_path / "a.gpkg", [3, 3, 0], {3: "42"})
+    folder = write_finished(
+        tmp_path / "run", start, {RUNOFF_DEPTH: runoff}, np.ones((3, hours)), ids=("cat-1", "cat-2", "cat-3"), geopackage=geopackage
+    )
+    flow = areas @ runoff * 1e6 / 3600.0
+    days = flow[6 : 6 + 24 * 7].reshape(-1, 24).mean(axis=1)
+    lines = [f"{datetime(2020, 1, 31) + timedelta(days=day):%Y-%m-%d},{1.25 * value:.17g}" for day, value in enumerate(days)]
+    (tmp_path / "flow.csv").write_text("\n".join(["time,42[m3 s-1]", *lines]))
+    result = runner.invoke(app, ["gauges", str(folder), "--observed", str(tmp_path / "flow.csv"), "--lag", "0.0", "0.0", "7.0"])
+    assert result.exit_code == 0, result.stderr
+    dataset = written(folder)
+    kernel = LaggedUnitHydrograph.hourly().weights_of(0.0, 0.0, 7.0)[0].numpy()
+    assert (kernel[:7] == 0.0).all()
+    np.testing.assert_allclose(dataset["discharge"].values[0], np.convolve(flow, kernel)[:hours], rtol=1e-5, atol=1e-9)
+    assert dataset["time"].values[1] - dataset["time"].values[0] == np.timedelta64(1, "h")
+    assert dataset["time"].values[0] == np.datetime64(start)
+    assert runner.invoke(app, ["gauges", str(folder), "--observed", str(tmp_path / "flow.csv")]).exit_code == 0
+    table = pd.read_csv(folder / "outputs" / "gauges.csv", dtype={"gauge_id": str}).iloc[0]
+    assert table.pbias == pytest.approx(-20.0, abs=1e-3)
+
+
+def test_a_run_without_a_day_is_refused(tmp_path: Path, write_finished: Callable[..., Path]) -> None:
+    """A daily model that has run some hours has no flow of a day."""
+    geopackage = write_hydrofabric(tmp_path / "a.gpkg", [0], {1: "42"})
+    runoff = np.repeat([[1e-4, 2e-4]], (5, 5), axis=1)  # changes with the last hour of a day
+    folder = write_finished(tmp_path / "run", datetime(2020, 1, 30, 18), {RUNOFF_DEPTH: runoff}, np.ones((1, 10)), geopackage=geopackage)
+    result = runner.invoke(app, ["gauges", str(folder)])
+    assert result.exit_code == 1
+    assert "the run has 10 hours and no complete day" in result.stderr

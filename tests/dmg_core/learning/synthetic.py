@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from dmg_core.data import READERS, BasinData
-from dmg_core.learning.experiment import Experiment
-from dmg_core.learning.experiment_file import experiment_of
+from dmg_core.learning.settings.experiment import Experiment
+from dmg_core.learning.settings.experiment_file import experiment_of
 from tests.dmg_core.factories import make_fractions, make_hbv, make_weather, simulate
 
 START = np.datetime64("2000-01-01")

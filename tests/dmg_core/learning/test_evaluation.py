@@ -11,8 +11,8 @@ import torch
 
 from dmg_core.errors import AttributeTableError, ConfigError
 from dmg_core.learning.evaluation import Evaluation, data_settings_of, evaluate, evaluate_folders, write_scores
+from dmg_core.learning.loop.train import train
 from dmg_core.learning.new_model import new_model
-from dmg_core.learning.train import train
 from dmg_core.metrics import METRICS, nse
 from dmg_core.model import DeltaModel
 from tests.dmg_core.factories import make_settings

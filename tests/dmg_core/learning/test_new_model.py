@@ -6,7 +6,8 @@ from torch import nn
 
 from dmg_core.checkpoint import ModelSettings
 from dmg_core.errors import ConfigError
-from dmg_core.learning.new_model import model_settings, new_model
+from dmg_core.learning.new_model import new_model
+from dmg_core.learning.settings.model import model_settings
 from dmg_core.networks import LstmMlpModel
 from tests.dmg_core.factories import MOMENTS, make_settings
 from tests.dmg_core.learning.synthetic import make_document, make_experiment
