@@ -93,8 +93,7 @@ def _read(results: RunResults, catchment: str, observed: str | os.PathLike[str] 
         series |= {OBSERVED: flows[catchment]} if catchment in flows else {}
     area = None if results.area is None else float(results.area[rows[0]])
     budget = water_budget(summaries, results.budget_table(rows), Balance.of(results.attributes))
-    quantities = [summary.quantity for summary in summaries.values()]
-    return _Catchment(catchment, area, axis, series, panels_of(set(series), quantities), budget)
+    return _Catchment(catchment, area, axis, series, panels_of(set(series), results.stores), budget)
 
 
 def _draw(shown: _Catchment) -> Any:

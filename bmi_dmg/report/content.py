@@ -17,7 +17,7 @@ from bmi_dmg.report.outlets import GAUGED, LABELS, LIKE, OUTLET, TITLE, Gauged, 
 from bmi_dmg.report.packing import figures, packed
 from bmi_dmg.report.settings import cold_starts, run_settings, versions
 from bmi_dmg.results.observed import read_observed
-from bmi_dmg.results.quantities import OBSERVED, PRECIPITATION, RUNOFF, Curve, Kind, Panel, panels_of
+from bmi_dmg.results.quantities import OBSERVED, PRECIPITATION, RUNOFF, Curve, Kind, Panel, Quantity, panels_of
 from bmi_dmg.results.reading import RunResults
 from bmi_dmg.results.summary import Summary, summarize
 from bmi_dmg.results.time_axis import TimeAxis
@@ -70,10 +70,10 @@ def gather(run_folder: Path, observed: Path | None) -> Content:
         flows, gauged = (None, None) if observed is None else _observations(results, outlets, observed)
         summaries = summarize(results, every, axis)
         skill = None if flows is None else _skill(results.means(RUNOFF, every, results.days), flows)
-        settings = run_settings(run_folder, results)
+        settings, stores = run_settings(run_folder, results), results.stores
         budget = water_budget(summaries, results.budget_table(every), Balance.of(results.attributes))
     whole = _Whole(results.area if results.area is not None else np.ones(len(results.ids)))
-    series = _series(summaries, whole)
+    series = _series(summaries, stores, whole)
     if flows is not None:
         series[OBSERVED] = np.vstack([axis.means_of_days(flows), np.full(axis.n, np.nan)])
     if gauged is not None:
@@ -88,7 +88,7 @@ def gather(run_folder: Path, observed: Path | None) -> Content:
         "network": None if outlets is None else outlets.facts(),
         "gauges": [] if outlets is None else outlets.gauge_facts(gauged),
         "cold": cold_starts(run_folder, results),
-        "panels": _panels(panels_of(set(series), [summary.quantity for summary in summaries.values()]), set(series), outlets),
+        "panels": _panels(panels_of(set(series), stores), set(series), outlets),
         "measures": _measures(results.hours, summaries, budget, skill, whole, outlets),
         "budget": _budget(budget, whole),
         "skill": None if skill is None else {name: [*figures(values), None] for name, values in skill.items()},
@@ -157,9 +157,9 @@ def _skill(simulated: Array, observed: Array) -> dict[str, Array]:
     return {metric.__name__: metric(simulated.T, observed.T) for metric in (nse, kge, pbias)}
 
 
-def _series(summaries: Mapping[str, Summary], whole: _Whole) -> dict[str, Array]:
+def _series(summaries: Mapping[str, Summary], stores: Sequence[Quantity], whole: _Whole) -> dict[str, Array]:
     """Give the series of the panels, with that of all catchments together as the last row."""
-    panels = panels_of(set(summaries), [summary.quantity for summary in summaries.values()])
+    panels = panels_of(set(summaries), stores)
     drawn = {curve.role for panel in panels for curve in panel.curves}
     return {
         role: np.vstack([summary.series, whole.mean(summary.series)])

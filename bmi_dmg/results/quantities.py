@@ -45,6 +45,19 @@ LABELS: Final = {
     "soil_moisture": "Soil water",
     "upper_zone": "Upper groundwater",
     "lower_zone": "Lower groundwater",
+    "unrouted_surface_flow": "Near-surface flow before routing",
+    "unrouted_interflow": "Interflow before routing",
+    "unrouted_baseflow": "Baseflow before routing",
+    "soil_excess": "Soil excess",
+    "snowpack_outflow": "Outflow of the snowpack",
+    "evaporation_factor": "Evaporation factor",
+    "leaked": "Clipping by bounds of stores",
+    "rainfall": "Rainfall",
+    "snowfall": "Snowfall",
+    "melt": "Snowmelt",
+    "refreezing": "Refreezing",
+    "excess_store_1": "Infiltration excess, first store",
+    "excess_store_2": "Infiltration excess, second store",
 }
 _ROLES = {variable.name: variable.source for variable in OUTPUTS}
 
@@ -105,7 +118,7 @@ def quantity(name: str, units: str, long_name: str, *, is_main: bool = False, ro
     """
     role = RUNOFF if is_main else role or _ROLES.get(name, name)
     kind, factor, to_metric = _measure(units, per_step=is_main or name == RUNOFF_DEPTH)
-    label = LABELS.get(role) or long_name[:1].upper() + long_name[1:]
+    label = LABELS.get(role, long_name)
     return Quantity(name, role, label, kind, kind.value or units, factor, to_metric)
 
 
@@ -217,18 +230,18 @@ PANELS: Final = (
 _COLOURS: Final = (("#4b4ba8", "#a3a3f0"), ("#009070", "#35c9a5"), ("#a05a12", "#e5a14f"), ("#b8408b", "#ea86c2"), ("#4a90c9", "#7fc0f5"))
 
 
-def panels_of(roles: set[str], quantities: Iterable[Quantity] = ()) -> list[Panel]:
+def panels_of(roles: set[str], stores: Iterable[Quantity] = ()) -> list[Panel]:
     """Give the panels for which there is something to draw, each with the curves that there are.
 
     Parameters
     ----------
     roles : set of str
         What there is.
-    quantities : iterable of Quantity
-        What the run tells: stores that have no panel of their own share one.
+    stores : iterable of Quantity
+        Stores of the model: those that have no panel of their own share one.
     """
     found = [(panel, tuple(curve for curve in panel.curves if curve.role in roles)) for panel in PANELS]
     known = {curve.role for panel in PANELS for curve in panel.curves}
-    others = [each for each in quantities if each.kind is Kind.STORE and each.role in roles and each.role not in known]
+    others = [each for each in stores if each.kind is Kind.STORE and each.role in roles and each.role not in known]
     curves = tuple(Curve(each.role, *colours, name=each.label) for each, colours in zip(others, cycle(_COLOURS)))
     return [replace(panel, curves=curves) for panel, curves in (*found, (Panel("Stores", Kind.STORE, ()), curves)) if curves]

@@ -43,7 +43,9 @@ def blocks(n: int) -> Iterator[slice]:
 def _quantity(name: str, variable: Any, *, is_main: bool) -> Quantity:
     """Say what a variable of a file is, by what the file says of it."""
     said = {key: str(variable.getncattr(key)) for key in variable.ncattrs()}
-    return quantity(name, said["units"], said.get("meaning", said["long_name"]), is_main=is_main, role=said.get("quantity", ""))
+    meaning = said.get("meaning", "")
+    label = meaning[:1].upper() + meaning[1:] or said["long_name"]
+    return quantity(name, said["units"], label, is_main=is_main, role=said.get("quantity", ""))
 
 
 class RunResults:
@@ -141,6 +143,12 @@ class RunResults:
         if "steps_per_day" in self.attributes:
             return self.attributes["steps_per_day"] == "1"
         return changes_by_day(self.hourly(RUNOFF, range(min(len(self.ids), BLOCK))), self.start)
+
+    @property
+    def stores(self) -> list[Quantity]:
+        """Stores of the model, as far as the run tells them."""
+        names = self.attributes.get("balance_stores", "").split()
+        return [each for role, each in self.quantities.items() if role in names]
 
     @cached_property
     def days(self) -> TimeAxis:

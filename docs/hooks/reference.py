@@ -11,8 +11,8 @@ from mkdocs.exceptions import PluginError
 
 from bmi_dmg.bmi.hidden_variables import MISSING_HOURS, STATE
 from bmi_dmg.bmi.mass_balance import MassBalance
-from bmi_dmg.bmi.protocols import Serialization, Unpublished
-from bmi_dmg.variables import INPUTS, OUTPUTS, InputVariable
+from bmi_dmg.bmi.protocols import HiddenVariable, Serialization
+from bmi_dmg.variables import INPUTS, OUTPUTS, InputVariable, OutputVariable, outputs_of
 from dmg_core.models import PROCESS_MODELS, Parameter, ProcessModel, Store
 
 MARKER: Final = re.compile(r"<!-- generated: (\w+) -->")
@@ -61,15 +61,31 @@ def _input_cells(variable: InputVariable) -> Row:
 
 
 def outputs() -> str:
-    """Table of the outputs."""
-    rows = [(_code(variable.name), _code(variable.units), variable.meaning) for variable in OUTPUTS]
-    return _table(("name", "units", "meaning"), rows)
+    """Table of the outputs that all members of the family have."""
+    return _outputs_of(OUTPUTS)
+
+
+def other_models() -> str:
+    """Tables of the outputs that single members have besides, and of those of the other models that come with the package."""
+    common = {variable.name for variable in OUTPUTS}
+    tables = {title: [one for one in outputs_of(MEMBERS[name]()) if one.name not in common] for name, title in VARIANT_TITLES.items()} | {
+        name: list(outputs_of(PROCESS_MODELS[name]())) for name in PROCESS_MODELS if _is_other(name)
+    }
+    return "\n\n".join(f"Outputs of {title}:\n\n{_outputs_of(variables)}" for title, variables in tables.items() if variables)
+
+
+def _is_other(name: str) -> bool:
+    return name not in MEMBERS and PROCESS_MODELS[name].__module__.startswith("dmg_core.")
+
+
+def _outputs_of(variables: Iterable[OutputVariable]) -> str:
+    return _table(("name", "units", "meaning"), [(_code(one.name), _code(one.units), one.meaning) for one in variables])
 
 
 def protocols() -> str:
     """Table of the unpublished variables that ngen's protocols ask for."""
     serialization = Serialization(bytes, lambda *_: None)  # nothing is captured or restored: only names and units are asked for
-    variables: dict[str, Unpublished] = {**MassBalance().variables(), **serialization.variables()}
+    variables: dict[str, HiddenVariable] = {**MassBalance().variables(), **serialization.variables()}
     rows = [(_code(name), _code(variable.units), _code(variable.type)) for name, variable in variables.items()]
     return _table(("name", "units", "type"), rows)
 
@@ -161,6 +177,7 @@ def _table(header: Row, rows: Iterable[Row]) -> str:
 TEXTS: Final[dict[str, Callable[[], str]]] = {
     "inputs": inputs,
     "outputs": outputs,
+    "other_models": other_models,
     "protocols": protocols,
     "states": states,
     "parameters": parameters,

@@ -444,7 +444,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, write_finished: Callable[
     daily["precipitation"] = random.uniform(0.0, 20.0, shape)
     daily["regional_exchange"] = daily["aet"] + daily["unrouted_streamflow"] + gained - daily["precipitation"]
     daily |= stores
-    results = {variable.name: report_daily(daily[variable.source]) * variable.factor(1) for variable in OUTPUTS}
+    results = {variable.name: report_daily(daily[variable.source]) * variable.factor(1) for variable in OUTPUTS if variable.source in daily}
     rain = np.repeat(daily["precipitation"], 24, axis=1) / 24.0
     folder = tmp_path_factory.mktemp("finished") / "my run"
     return FinishedRun(write_finished(folder, FINISHED_START, results, rain, ids=FINISHED_IDS), daily)
