@@ -1,0 +1,1 @@
+"""Observations of yesterday correct the states of today."""
