@@ -72,19 +72,21 @@ class Cost:
         """Give the cost of some of the windows."""
         return Cost(self.windows.take(rows), self.settings, self.deviation[rows])
 
-    def start(self, unknowns: Array, windows: Windows | None = None) -> Start:
-        """Give what unknowns (N, n) make of windows, by default these; others are longer ones that begin alike."""
-        of = self.windows if windows is None else windows
-        stores, rain, transit = self._parts(unknowns)
+    def start(self, unknowns: Array) -> Start:
+        """Give what unknowns (N, n) make of the windows."""
+        of = self.windows
+        stores, rain, _ = self._parts(unknowns)
         forcing = of.forcing
         if self._sizes[1]:
             forcing = forcing.copy()
             factor = np.exp(self.settings.precipitation_spread * rain.T)
             forcing[: len(factor), :, self._inputs] *= factor[:, :, None]
-        in_transit = of.in_transit
-        if self._sizes[2]:
-            in_transit = in_transit * np.exp(self.settings.transit_spread * transit)
-        return Start(self._stores(stores), forcing, in_transit)
+        return Start(self._stores(stores), forcing, of.in_transit * self.transit_factor(unknowns)[:, None])
+
+    def transit_factor(self, unknowns: Array) -> Array:
+        """Give the factor of water in transit at the beginning, (N,); 1 where it is taken as it is."""
+        transit = self._parts(unknowns)[2]
+        return np.exp(self.settings.transit_spread * transit[:, 0]) if self._sizes[2] else np.ones(len(unknowns))
 
     def value(self, unknowns: Array) -> Array:
         """Give the cost of each window, (N,)."""

@@ -40,11 +40,11 @@ class AnalysisSettings:
     """
 
     store_spread: float = 0.5
-    precipitation_spread: float = 0.3
+    precipitation_spread: float = 0.2
     transit_spread: float = 0.0
-    relative_error: float = 0.1
+    relative_error: float = 0.2
     error_floor: float = 0.1
-    memory: float = float("inf")
+    memory: float = 10.0
     evaluations: int = 40
     tolerance: float = 1e-4
 
@@ -54,4 +54,6 @@ class AnalysisSettings:
         for one in fields(self):
             value = getattr(self, one.name)
             if np.isnan(value) or value < 0.0 or (value == 0.0 and one.name not in may_be_zero):
-                raise ConfigError(f"assimilation: {one.name} is {value:g}, expected a number {'from' if one.name in may_be_zero else 'above'} 0")
+                raise ConfigError(
+                    f"assimilation: {one.name} is {value:g}, expected a number {'from' if one.name in may_be_zero else 'above'} 0"
+                )
