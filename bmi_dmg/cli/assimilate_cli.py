@@ -17,7 +17,7 @@ FIT_YEARS: Final = 6
 ASSIMILATE_HELP = """Let observed flow correct the stores of a model, day after day of a past period, and see how much better its forecasts get.
 
 MODEL is a model folder or the folder of a training. On each reference day an analysis finds the stores, a window before, from which the
-model meets the flow observed in the window best, without straying further from a run without assimilation than the spread of each store
+model meets the flow observed since best, without straying further from a run without assimilation than the spread of each store
 and of precipitation makes likely. From there the model goes on for the days of the lead, with the weather of the data: perfect forecasts of
 the weather. What the analysis leaves unexplained on the last day is carried on, and decays.
 
@@ -75,7 +75,7 @@ def assimilate_command(
         from dmg_core.learning.experiment import read_basins
 
         first, last = (moment.date().isoformat() for moment in period)
-        before = fit or (period[0].replace(year=period[0].year - FIT_YEARS, day=min(period[0].day, 28)), period[0] - timedelta(days=1))
+        before = fit or (period[0] - timedelta(days=round(365.25 * FIT_YEARS)), period[0] - timedelta(days=1))
         learned = (before[0].date().isoformat(), before[1].date().isoformat())
         options = read_key_values(data_option or [], "--data-option")
         source = data_settings_of(model, data, attributes, reader, options)

@@ -31,8 +31,6 @@ class Analysis:
     start : Start
         Analysed stores and water in transit at the beginning, and the forcing of the window; where an analysis was not taken, those
         without assimilation.
-    transit_factor : ndarray, shape (N,)
-        By which water in transit at the beginning was changed.
     unknowns : ndarray, shape (N, n)
         As :class:`~dmg_core.assimilation.cost.Cost` takes them; 0 where an analysis was not taken.
     misfit : ndarray, shape (N, 2)
@@ -44,7 +42,6 @@ class Analysis:
     """
 
     start: Start
-    transit_factor: Array
     unknowns: Array
     misfit: Array
     outcome: tuple[str, ...]
@@ -76,7 +73,6 @@ def analyse(windows: Windows, settings: AnalysisSettings, deviation: Array) -> A
             np.concatenate([part.start.forcing for part in parts], axis=1),
             np.concatenate([part.start.in_transit for part in parts]),
         ),
-        np.concatenate([part.transit_factor for part in parts]),
         np.concatenate([part.unknowns for part in parts]),
         np.concatenate([part.misfit for part in parts]),
         tuple(outcome for part in parts for outcome in part.outcome),
@@ -95,7 +91,7 @@ def _analyse(cost: Cost) -> Analysis:
     outcome = np.where(better, outcome, np.where(cost.observed, NO_BETTER, UNOBSERVED))
     unknowns = np.where(better[:, None], found.points, nothing)
     misfit = np.stack([before, np.where(better, after, before)], axis=1)
-    return Analysis(cost.start(unknowns), cost.transit_factor(unknowns), unknowns, misfit, tuple(map(str, outcome)), found.evaluations)
+    return Analysis(cost.start(unknowns), unknowns, misfit, tuple(map(str, outcome)), found.evaluations)
 
 
 class _Narrowed:

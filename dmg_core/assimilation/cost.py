@@ -75,18 +75,16 @@ class Cost:
     def start(self, unknowns: Array) -> Start:
         """Give what unknowns (N, n) make of the windows."""
         of = self.windows
-        stores, rain, _ = self._parts(unknowns)
+        stores, rain, transit = self._parts(unknowns)
         forcing = of.forcing
         if self._sizes[1]:
             forcing = forcing.copy()
             factor = np.exp(self.settings.precipitation_spread * rain.T)
             forcing[: len(factor), :, self._inputs] *= factor[:, :, None]
-        return Start(self._stores(stores), forcing, of.in_transit * self.transit_factor(unknowns)[:, None])
-
-    def transit_factor(self, unknowns: Array) -> Array:
-        """Give the factor of water in transit at the beginning, (N,); 1 where it is taken as it is."""
-        transit = self._parts(unknowns)[2]
-        return np.exp(self.settings.transit_spread * transit[:, 0]) if self._sizes[2] else np.ones(len(unknowns))
+        in_transit = of.in_transit
+        if self._sizes[2]:
+            in_transit = in_transit * np.exp(self.settings.transit_spread * transit)
+        return Start(self._stores(stores), forcing, in_transit)
 
     def value(self, unknowns: Array) -> Array:
         """Give the cost of each window, (N,)."""
@@ -133,7 +131,7 @@ class Cost:
         return np.where(unknowns == 0.0, held, np.minimum(changed, np.maximum(self._largest, held)))
 
     def _slope(self, stores: Array) -> Array:
-        """Derivative of each store by its unknown."""
+        """Differentiate each store by its unknown."""
         low = np.where(np.isfinite(self._least), self._least, 0.0)
         slope = np.where(np.isfinite(self._least), (stores - low) * self._scale, self._scale)
         return np.where(stores < np.maximum(self._largest, self.windows.stores), slope, 0.0)

@@ -216,13 +216,13 @@ def _some_forecasts(loop: OpenLoop, ends: NDArray[np.intp], learned: slice, sett
 
 
 def _age(observed: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Steps since the last observation of each window (W, E, B), and whether there is one."""
+    """Count the steps since the last observation of each window (W, E, B), and whether there is one."""
     known = np.isfinite(observed)
     return known[::-1].argmax(0).astype(np.float64), known.any(0)
 
 
 def _deviation(observed: Array) -> float:
-    """Standard deviation of what was observed; 0 where too little was: then only the relative error counts."""
+    """Take the standard deviation of what was observed; 0 where too little was: then only the relative error counts."""
     values = observed[np.isfinite(observed)]
     return float(values.std()) if len(values) > 1 else 0.0
 

@@ -181,7 +181,7 @@ def _step_through(
     site: torch.Tensor,
     stores: torch.Tensor,
 ) -> tuple[Array, Array]:
-    """Stores (T + 1, B, K, S) before each step and after the last, and what leaves (T, B)."""
+    """Give stores (T + 1, B, K, S) before each step and after the last, and what leaves (T, B)."""
     leaving = [tuple(flux.name for flux in physics.layout.routed)]
     held, unrouted = np.empty((len(forcing) + 1, *stores.shape)), np.empty(forcing.shape[:2])
     held[0] = stores.numpy()
@@ -202,7 +202,7 @@ def _step_through(
 
 
 def _in_transit(unrouted: Array, weights: Array) -> Array:
-    """What is on its way before each step and after the last, (T + 1, B, L - 1)."""
+    """Give what is on its way before each step and after the last, (T + 1, B, L - 1)."""
     steps, length = len(unrouted), weights.shape[1]
     found = np.zeros((steps + 1, weights.shape[0], length - 1))
     for step in range(steps):

@@ -14,14 +14,16 @@ from tests.dmg_core.factories import ATTRIBUTE_RANGES, make_attributes, make_mod
 DAYS = 500
 
 
-def make_twin(physics: str = "Hbv_2", catchments: int = 4, warmer: float = 0.0, **settings: object) -> tuple[DeltaModel, BasinData, OpenLoop]:
+def make_twin(
+    catchments: int = 4, *, warmer: float = 0.0, weather: np.ndarray | None = None, **settings: object
+) -> tuple[DeltaModel, BasinData, OpenLoop]:
     """Make a model, its catchments, and a run whose flow is what was observed."""
-    model = make_model(physics, dtype="float64", **settings)
+    model = make_model("Hbv_2", dtype="float64", **settings)
     values = make_attributes(catchments)
     data = BasinData(
         ids=tuple(f"gauge-{n}" for n in range(catchments)),
         dates=np.datetime64("2001-01-01") + np.arange(DAYS),
-        forcing=make_weather(DAYS, catchments) + np.array([0.0, warmer, 0.0]),
+        forcing=make_weather(DAYS, catchments) + np.array([0.0, warmer, 0.0]) if weather is None else weather,
         flow=np.full((DAYS, catchments), np.nan),
         attributes=np.stack([values[name] for name in ATTRIBUTE_RANGES], axis=1),
         attribute_names=tuple(ATTRIBUTE_RANGES),
