@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bmi_dmg.assimilating.picture import draw_leads
 from dmg_core.assimilation.hindcast import KINDS, Hindcast
@@ -66,7 +67,7 @@ def write_forecasts(path: Path, made: Hindcast, title: str) -> None:
         },
         {"Conventions": "CF-1.8", "title": f"Streamflow forecast by {title}, with perfect weather"},
     )
-    encoding = {name: {"zlib": True, "complevel": 4} for name in variables}
+    encoding: dict[str, dict[str, Any]] = {name: {"zlib": True, "complevel": 4} for name in variables}
     encoding["forecast_reference_time"] = {"units": f"days since {made.reference[0]}", "dtype": "i4"}
     with path_written_whole(path) as unfinished:
         dataset.drop_encoding().to_netcdf(unfinished, engine="netcdf4", encoding=encoding)
@@ -89,7 +90,7 @@ def summary(made: Hindcast, table: Table) -> str:
     return "\n".join(lines)
 
 
-def _with_flows(made: Hindcast) -> list[tuple[tuple[str, str], np.ndarray]]:
+def _with_flows(made: Hindcast) -> list[tuple[tuple[str, str], NDArray[np.float64]]]:
     return [((kind, KINDS[kind]), flow) for kind, flow in made.forecasts.items()]
 
 

@@ -14,11 +14,11 @@ from bmi_dmg.cli.key_values import read_key_values
 #: Years before the period that errors are learned from, where none are named.
 FIT_YEARS: Final = 6
 
-ASSIMILATE_HELP = """Let observed flow correct the stores of a model, day after day of a past period, and see how much better its forecasts get.
+ASSIMILATE_HELP = """Let observed flow correct the stores of a model, day after day of a past period, and see how much better it forecasts.
 
-MODEL is a model folder or the folder of a training. On each reference day an analysis finds the stores, a window before, from which the
-model meets the flow observed since best, without straying further from a run without assimilation than the spread of each store
-and of precipitation makes likely. From there the model goes on for the days of the lead, with the weather of the data: perfect forecasts of
+MODEL is a model folder or the folder of a training. On each reference day an analysis finds the stores, a window before, from which
+the model meets the flow observed since best, without straying further from a run without assimilation than the spread of each store and
+of precipitation makes likely. From there the model goes on for the days of the lead, with the weather of the data: perfect forecasts of
 the weather. What the analysis leaves unexplained on the last day is carried on, and decays.
 
 Spreads and the decay of errors are learned from years before the period (--fit), never from what is forecast.

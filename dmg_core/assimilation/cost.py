@@ -88,7 +88,7 @@ class Cost:
 
     def value(self, unknowns: Array) -> Array:
         """Give the cost of each window, (N,)."""
-        return self.misfit(self.windows.run(*self.start(unknowns)).flow) + (unknowns**2).sum(-1)
+        return np.asarray(self.misfit(self.windows.run(*self.start(unknowns)).flow) + (unknowns**2).sum(-1))
 
     def misfit(self, flow: Array) -> Array:
         """Give the part of the cost that observations make, (N,), for a flow (T, N)."""

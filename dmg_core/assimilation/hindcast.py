@@ -233,8 +233,9 @@ def _day(loop: OpenLoop, day: str | np.datetime64) -> int:
 
 def _days(data: BasinData, fit: Period, period: Period, settings: HindcastSettings) -> BasinData:
     """Take the days from the warm-up to the last forecast."""
-    first = max(np.datetime64(fit[0], "D") - settings.warm_up, data.dates[0])
     start, last = np.datetime64(period[0], "D"), np.datetime64(period[1], "D")
+    needed = min(np.datetime64(fit[0], "D"), start - settings.window + 1)
+    first = max(needed - settings.warm_up, data.dates[0])
     if start - settings.window + 1 < data.dates[0]:
         raise ConfigError(
             f"the window of {settings.window} days that ends on {start} is longer than the series before it, which begins on "

@@ -90,7 +90,7 @@ class OpenLoop:
             return np.tile(values, (count, *(1,) * (values.ndim - 1)))
 
         def at_starts(values: NDArray[Any]) -> NDArray[Any]:
-            return values[starts].reshape(-1, *values.shape[2:])
+            return np.asarray(values[starts].reshape(-1, *values.shape[2:]))
 
         observed = at_steps(self.observed)
         observed[length:] = np.nan  # the future is not known
