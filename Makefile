@@ -18,7 +18,7 @@ NEW := .venv-newest
 NEWEST ?=
 # What other packages can break: the engine and learning; files, tables, pictures and pages.
 NEWEST_TESTS := tests/dmg_core $(addprefix tests/bmi_dmg/,cli demo evaluation plots preparing report results run_folder warm_states \
-	test_batch.py test_daily.py test_hourly.py test_model_runs.py test_multi_timescale.py test_ngen_conventions.py test_restart.py)
+	bmi stepping test_ngen_conventions.py)
 # Folders are listed too: their time tells that a file was removed.
 SOURCES := $(shell find dmg_core bmi_dmg configs/models -name __pycache__ -prune -o -print)
 

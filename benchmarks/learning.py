@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from dmg_core.checkpoint import ModelSettings
-from dmg_core.learning.denormals import denormals_as_zero
+from dmg_core.learning.loop.optimization import denormals_as_zero
 from dmg_core.learning.new_model import new_model
 from dmg_core.model import DeltaModel
 from dmg_core.physics import Hbv11p

@@ -15,7 +15,7 @@ PLACES: Final = (Path(__file__).parent / "models", Path(__file__).parents[1] / "
 
 
 def shipped_model(name: str = CONUS_DAILY) -> Path:
-    """Give the folder of a shipped model.
+    """Give the folder of a pretrained model.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def shipped_model(name: str = CONUS_DAILY) -> Path:
 
 
 def copy_shipped_model(folder: Path, name: str = CONUS_DAILY) -> Path:
-    """Copy a shipped model, so that a run folder holds all it needs wherever it is moved to.
+    """Copy a pretrained model, so that a run folder holds all it needs wherever it is moved to.
 
     Parameters
     ----------

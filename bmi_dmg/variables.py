@@ -1,14 +1,23 @@
-"""The table of BMI variables: names, units, roles, and where their values come from.
-
-Everything that concerns one variable stands in one row here; the documentation renders this table.
-"""
+"""The BMI variables of a process model: names, units, and where their values come from, derived from its declaration."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
-from dataclasses import dataclass
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import Final, NoReturn
+
+from dmg_core.errors import ConfigError
+from dmg_core.models import Flux, Forcing, ProcessModel
+from dmg_core.models.hbv import Hbv20
+from dmg_core.models.layout import TOTAL, UNROUTED_TOTAL
+
+#: The largest finite number.
+FINITE: Final = sys.float_info.max
+
+#: Units of a depth of water in the equations.
+DEPTH: Final = "mm"
 
 
 @dataclass(frozen=True)
@@ -22,7 +31,7 @@ class InputVariable:
     units : str
         Units in which values are expected; ngen converts its forcing to them.
     low, high : float
-        What is physically possible, in ``units``.
+        What is physically possible, in ``units``; :data:`FINITE` where any finite number is.
     meaning : str
         What it is.
     """
@@ -32,6 +41,15 @@ class InputVariable:
     low: float
     high: float
     meaning: str
+
+    @property
+    def possible(self) -> str:
+        """What is physically possible, in words."""
+        if (self.low, self.high) == (-FINITE, FINITE):
+            return f"a finite number of {self.units}"
+        if self.high == FINITE:
+            return f"a finite number from {self.low:g} {self.units} on"
+        return f"a finite number up to {self.high:g} {self.units}" if self.low == -FINITE else f"{self.low:g} to {self.high:g} {self.units}"
 
 
 @dataclass(frozen=True)
@@ -48,24 +66,36 @@ class OutputVariable:
         One of the outputs of the process model.
     meaning : str
         What it is.
+    model_units : str
+        Its units there. A depth (mm; mm per step of a flux) is reported in m and m h-1, anything else as it is.
+    is_store : bool
+        Whether it is what is held at the end of a step.
     """
 
     name: str
     units: str
     source: str
     meaning: str
+    model_units: str = DEPTH
+    is_store: bool = False
+
+    @classmethod
+    def flux(cls, name: str, model_units: str, source: str, meaning: str) -> OutputVariable:
+        """Make the variable of a flux, in the units that follow from those of the model."""
+        return cls(name, "m h-1" if model_units == DEPTH else model_units, source, meaning, model_units)
 
     def factor(self, steps_per_day: int) -> float:
-        """Turn the engine's value (mm per model step, or mm) into ``units`` per hourly step.
+        """Turn the engine's value (of a model step) into ``units`` per hourly step.
 
         Parameters
         ----------
         steps_per_day : int
             Steps of the model in a day: 1 or 24.
         """
+        if self.model_units != DEPTH:
+            return 1.0
         metres = 1e-3
-        is_store = self.units == "m" and self.name != RUNOFF_DEPTH
-        return metres if is_store else metres * steps_per_day / 24.0
+        return metres if self.is_store else metres * steps_per_day / 24.0
 
 
 RUNOFF_DEPTH: Final = "land_surface_water__runoff_depth"
@@ -94,26 +124,117 @@ HARGREAVES_INPUTS: Final = (PRECIPITATION, TEMPERATURE)
 #: Inputs by the configured method of potential evapotranspiration.
 INPUTS: Final = {"penman_monteith": PENMAN_MONTEITH_INPUTS, "hargreaves": HARGREAVES_INPUTS}
 
-OUTPUTS: Final = (
-    OutputVariable(RUNOFF_DEPTH, "m", "streamflow", "runoff of the step; the main output for ngen"),
-    OutputVariable("land_surface_water__runoff_volume_flux", "m h-1", "streamflow", "the same as a rate, as NGIAB names it"),
-    OutputVariable("land_surface_water__unrouted_runoff_volume_flux", "m h-1", "unrouted_streamflow", "runoff before the unit hydrograph"),
-    OutputVariable("land_surface_water__surface_runoff_volume_flux", "m h-1", "surface_flow", "near-surface part of the runoff"),
-    OutputVariable("land_surface_water__interflow_volume_flux", "m h-1", "interflow", "interflow part of the runoff"),
-    OutputVariable("land_surface_water__baseflow_volume_flux", "m h-1", "baseflow", "groundwater part of the runoff"),
-    OutputVariable("land_surface_water__infiltration_excess_volume_flux", "m h-1", "infiltration_excess", "rain that could not infiltrate"),
-    OutputVariable("land_surface_water__evapotranspiration_volume_flux", "m h-1", "aet", "actual evapotranspiration"),
-    OutputVariable("land_surface_water__potential_evapotranspiration_volume_flux", "m h-1", "pet", "potential evapotranspiration"),
-    OutputVariable("soil_water__recharge_volume_flux", "m h-1", "recharge", "water that leaves the soil for the upper zone"),
-    OutputVariable("groundwater__percolation_volume_flux", "m h-1", "percolation", "water from the upper to the lower zone"),
-    OutputVariable("groundwater__capillary_rise_volume_flux", "m h-1", "capillary_rise", "water from the lower zone into the soil"),
-    OutputVariable("groundwater__regional_exchange_volume_flux", "m h-1", "regional_exchange", "groundwater gained from the region"),
-    OutputVariable("snowpack__liquid-equivalent_depth", "m", "swe", "snow, without the meltwater it holds"),
-    OutputVariable("snowpack_meltwater__depth", "m", "meltwater", "meltwater held by the snowpack"),
-    OutputVariable("soil_water__depth", "m", "soil_moisture", "soil moisture"),
-    OutputVariable("groundwater_upper_zone__depth", "m", "upper_zone", "water in the upper zone"),
-    OutputVariable("groundwater_lower_zone__depth", "m", "lower_zone", "water in the lower zone"),
-)
+#: Variables that are known besides: what precipitation, air temperature and those of Penman–Monteith are called.
+_KNOWN: Final = {variable.name: variable for variable in PENMAN_MONTEITH_INPUTS}
+_KNOWN_FORCINGS: Final = {"P": PRECIPITATION, "T": TEMPERATURE}
+
+#: The forcing that is computed here, by the configured method.
+COMPUTED: Final = "PET"
+
+#: Outputs that are no flux or store: sums of routed fluxes, and forcings that are given back.
+_TOTAL_FLUX: Final = "land_surface_water__runoff_volume_flux"
+_UNROUTED_FLUX: Final = "land_surface_water__unrouted_runoff_volume_flux"
+_POTENTIAL: Final = "land_surface_water__potential_evapotranspiration_volume_flux"
+
+
+def input_of(model: ProcessModel, forcing: Forcing) -> InputVariable:
+    """Give the input that a forcing comes from.
+
+    Raises
+    ------
+    ConfigError
+        If it goes by the name of a known input, in another unit.
+    """
+    known = _KNOWN_FORCINGS.get(forcing.name) or _KNOWN.get(forcing.bmi_name)
+    if known is None:
+        low = -FINITE if forcing.least is None else forcing.least
+        high = FINITE if forcing.largest is None else forcing.largest
+        return InputVariable(forcing.bmi_name, forcing.unit, low, high, forcing.meaning or forcing.name)
+    if known is not PRECIPITATION and forcing.unit.replace("°C", "degC") != known.units:
+        raise ConfigError(f"{model.name}: forcing {forcing.name} has the unit {forcing.unit!r}; {known.name} is in {known.units}")
+    return known
+
+
+def computes_pet(model: ProcessModel | type[ProcessModel]) -> bool:
+    """Whether potential evapotranspiration drives a model, so that the method by which it is computed counts."""
+    return any(forcing.name == COMPUTED for forcing in model.forcings)
+
+
+def inputs_of(model: ProcessModel, pet_method: str) -> tuple[InputVariable, ...]:
+    """Give the inputs of a process model, in the order of its forcings, with what potential evapotranspiration is computed from.
+
+    Parameters
+    ----------
+    model : ProcessModel
+        The model.
+    pet_method : str
+        A key of :data:`INPUTS`.
+
+    Raises
+    ------
+    ConfigError
+        If two forcings come from one input in different units or ranges.
+    """
+    inputs: dict[str, InputVariable] = {}
+    for forcing in model.forcings:
+        wanted = INPUTS[pet_method][1:] if forcing.name == COMPUTED else (input_of(model, forcing),)
+        for variable in wanted:
+            if inputs.setdefault(variable.name, variable) != variable:
+                raise ConfigError(f"{model.name}: two forcings come from {variable.name}, with different units, ranges or meanings")
+    return tuple(inputs.values())
+
+
+def outputs_of(model: ProcessModel) -> tuple[OutputVariable, ...]:
+    """Give the outputs of a process model: runoff, the outputs it puts first, and all other fluxes and stores in declared order.
+
+    Raises
+    ------
+    ConfigError
+        If two of them, or an output and an input, have one name.
+    """
+    by_source = {variable.source: variable for variable in _all_outputs(model)}
+    order = [*(name for name in model.first_outputs if name in by_source), *(name for name in by_source if name not in model.first_outputs)]
+    main = by_source.get(TOTAL)
+    depth = (replace(main, name=RUNOFF_DEPTH, units="m", meaning="runoff of the step; the main output for ngen"),) if main else ()
+    outputs = (*depth, *(by_source[name] for name in order))
+    inputs = [variable.name for method in INPUTS for variable in inputs_of(model, method)]
+    names = [variable.name for variable in outputs]
+    twice = sorted({name for name in names if names.count(name) > 1 or name in inputs})
+    if twice:
+        raise ConfigError(f"process model {model.name}: BMI variables need names of their own; found twice: {', '.join(twice)}")
+    return outputs
+
+
+def main_output_of(model: ProcessModel) -> str:
+    """Give the main output for ngen: the runoff of the step wherever fluxes are routed, else the first flux or store."""
+    return outputs_of(model)[0].name
+
+
+def _all_outputs(model: ProcessModel) -> Iterator[OutputVariable]:
+    """Give the variable of each output of the engine, in its order."""
+    routed = [flux for flux in model.fluxes if flux.routed]
+    if routed:
+        unit = routed[0].unit
+        yield OutputVariable.flux(_TOTAL_FLUX, unit, TOTAL, "the same as a rate, as NGIAB names it")
+        yield OutputVariable.flux(_UNROUTED_FLUX, unit, UNROUTED_TOTAL, "runoff before the unit hydrograph")
+    for flux in routed:
+        yield OutputVariable.flux(flux.routed_bmi_name, flux.unit, flux.routed_name, flux.meaning or flux.routed_name)
+    for forcing in model.forcings:
+        if forcing.name == COMPUTED:
+            yield OutputVariable.flux(_POTENTIAL, forcing.unit, forcing.label, "potential evapotranspiration")
+    for flux in model.fluxes:
+        yield OutputVariable.flux(flux.bmi_name, flux.unit, flux.name, _meaning_of(flux))
+    for store in model.stores:
+        units = "m" if store.unit == DEPTH else store.unit
+        yield OutputVariable(store.bmi_name, units, store.output, store.meaning or store.output, store.unit, is_store=True)
+
+
+def _meaning_of(flux: Flux) -> str:
+    return f"{flux.meaning or flux.name}{', before the unit hydrograph' if flux.routed else ''}"
+
+
+#: Outputs of the family of models that comes with the package: what an object is taken to have before it knows its model.
+OUTPUTS: Final = outputs_of(Hbv20())
 
 
 def raise_unknown(name: str, known: Iterable[str]) -> NoReturn:

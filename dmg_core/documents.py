@@ -54,10 +54,22 @@ def load_yaml(text: str) -> Any:
     Raises
     ------
     yaml.YAMLError
-        If it is none, or a key stands in it twice.
+        If it is none, or a key stands in it twice; the message is one line.
     """
-    _refuse_deep_yaml(text)
-    return yaml.load(text, Loader=_Loader)  # a safe loader in both forms
+    try:
+        _refuse_deep_yaml(text)
+        return yaml.load(text, Loader=_Loader)  # a safe loader in both forms
+    except yaml.MarkedYAMLError as error:
+        raise yaml.YAMLError(_in_one_line(error)) from error
+    except yaml.YAMLError as error:
+        raise yaml.YAMLError(" ".join(str(error).split())) from error
+
+
+def _in_one_line(error: yaml.MarkedYAMLError) -> str:
+    """Say what is wrong where; PyYAML's own messages take four lines."""
+    told = ((error.problem, error.problem_mark), (error.context, error.context_mark))
+    parts = [f"{what} in line {mark.line + 1}" for what, mark in told if what and mark]
+    return ", ".join(parts) or " ".join(str(error).split())
 
 
 def _refuse_deep_yaml(text: str) -> None:

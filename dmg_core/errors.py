@@ -27,6 +27,10 @@ class ForcingError(DmgError):
     """Raise if weather input is missing, non-finite or physically impossible."""
 
 
+class NetworkError(DmgError):
+    """Raise if units, gauges and the network between them contradict each other: loops, doubled units, areas of zero."""
+
+
 class StateError(DmgError):
     """Raise if a state does not belong to the model or catchment it is given to, or the model is not ready to step."""
 

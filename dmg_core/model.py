@@ -131,6 +131,13 @@ class DeltaModel(nn.Module):
             raise ValueError(f"{self.settings.physics}: static parameters come from the network's last output, so they need a series")
         return self.physics.static_fractions(self.network.static(attributes, x, self.physics.columns))
 
+    def longest_delays(self, attributes: Tensor) -> Tensor | None:
+        """Give the longest mean delay of the routing, in steps, shape (B,), from attributes (B, A); None where nothing bounds it."""
+        bound = self.settings.delay_bound
+        if bound is None:
+            return None
+        return bound.steps(attributes[:, self.settings.attributes.index(bound.attribute)], self.physics.process.steps_per_day)
+
     def forward(
         self,
         forcing: Tensor | FloatArray,
@@ -166,7 +173,8 @@ class DeltaModel(nn.Module):
         """
         weather, traits, given = self._as_tensors(forcing, attributes, self._named(places, site))
         (dynamic, static, routing), constants = self._fractions_and_site(weather, traits, given)
-        return self.physics.simulate(weather, dynamic, *self.physics.constants(static, routing), constants, state)
+        parameters = self.physics.constants(static, routing, self.longest_delays(traits))
+        return self.physics.simulate(weather, dynamic, *parameters, constants, state)
 
     def go_on(
         self, forcing: Tensor, attributes: Tensor, network_state: NetworkState, state: PhysicsState, *places: Tensor | None, **site: Tensor
@@ -191,7 +199,7 @@ class DeltaModel(nn.Module):
         dynamic, network_state = self.dynamic_fractions(x, network_state)
         static, routing = (part.to(forcing.dtype) for part in self.static_fractions(traits))
         constants = self.physics.site(forcing.shape[1], forcing, self._site(attributes, self._named(places, site)))
-        parameters = self.physics.constants(static, routing)
+        parameters = self.physics.constants(static, routing, self.longest_delays(attributes))
         return (*self.physics.simulate(forcing, dynamic.to(forcing.dtype), *parameters, constants, state), network_state)
 
     def streamflow(
@@ -237,7 +245,8 @@ class DeltaModel(nn.Module):
         """
         weather, traits, given = self._as_tensors(forcing, attributes, self._named(places, site))
         (dynamic, static, routing), constants = self._fractions_and_site(weather, traits, given)
-        return self.physics.series(output, weather, dynamic, *self.physics.constants(static, routing), constants, warm_up=warm_up)
+        parameters = self.physics.constants(static, routing, self.longest_delays(traits))
+        return self.physics.series(output, weather, dynamic, *parameters, constants, warm_up=warm_up)
 
     @torch.no_grad()
     def mean_parameters(self, forcing: Tensor, attributes: Tensor, *places: Tensor | None, **site: Tensor) -> dict[str, Tensor]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Generic, TypeVar
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Generic, TypeVar
 
 from dmg_core.errors import ConfigError
 
@@ -77,6 +78,51 @@ class Registry(Generic[T]):
         if name not in self:
             raise ConfigError(f"there is no {self._kind} called {name!r}; known are {', '.join(self) or 'none'}")
         return self._entries[self._names_of_aliases.get(name, name)]
+
+    def call(self, name: str, *given: Any, options: Mapping[str, Any], where: str | None = None) -> Any:
+        """Call an entry, a class or function, with options out of a file.
+
+        Parameters
+        ----------
+        name : str
+            Of the entry.
+        *given : object
+            Its first arguments, which do not come from the file.
+        options : mapping of str to object
+            Its other arguments, by name.
+        where : str, optional
+            What errors call the place in the file; by default the kind of the registry.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such entry, or it does not take these options or lacks one; they are named.
+        """
+        entry: Any = self[name]
+        place = f"{where or self._kind}: {name}"
+        parameters = list(inspect.signature(entry).parameters.values())[len(given) :]
+        open_ended = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters)
+        taken = {one.name: one for one in parameters if one.kind in {one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY}}
+        unknown = [] if open_ended else [option for option in options if option not in taken]
+        if unknown:
+            raise ConfigError(f"{place} has no option {', '.join(unknown)}; it has {', '.join(taken) or 'none'}")
+        missing = [option for option, one in taken.items() if one.default is one.empty and option not in options]
+        if missing:
+            raise ConfigError(f"{place} needs {', '.join(missing)}")
+        return entry(*given, **options)
+
+    def make(self, name: str, *given: Any, options: Mapping[str, Any]) -> Any:
+        """Make a part as :meth:`call` does; values of options that it refuses are an error in the file, too.
+
+        Raises
+        ------
+        ConfigError
+            As :meth:`call`, or if the entry refuses a value with a TypeError or ValueError.
+        """
+        try:
+            return self.call(name, *given, options=options)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"{self._kind}: {name} cannot be made of {dict(options)}: {error}") from error
 
     def __contains__(self, name: object) -> bool:
         """Whether there is an entry of this name or alias."""

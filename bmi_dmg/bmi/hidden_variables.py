@@ -1,4 +1,4 @@
-"""The state and the parameters of a catchment as unpublished BMI variables.
+"""The state and the parameters of a catchment as hidden BMI variables.
 
 ``state::soil_moisture`` and its like are for data assimilation, ``parFC`` and ``multiplier::parFC`` for calibration through a realization's
 ``model_params``, ``missing_forcing_hours`` for reports.
@@ -15,7 +15,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from bmi_dmg.bmi.protocols import ReadOnly, Settable, Unpublished
+from bmi_dmg.bmi.protocols import HiddenVariable, ReadOnly, Settable
 from bmi_dmg.stepping.stepper import Stepper
 from dmg_core import Catchment
 from dmg_core.engine.state_access import network_parts, read_state, set_state, stores_by_name
@@ -34,10 +34,10 @@ _SIMILAR: Final = 0.8
 MISSING_HOURS: Final = "missing_forcing_hours"
 
 
-def state_variables(stepper: Stepper) -> dict[str, Unpublished]:
+def state_variables(stepper: Stepper) -> dict[str, HiddenVariable]:
     """Give stores (mm) and network state as variables to read and set, and the counts of missing forcing."""
     catchment = stepper.catchment
-    variables: dict[str, Unpublished] = {}
+    variables: dict[str, HiddenVariable] = {}
     model = catchment.engine.model
     stores, precision = stores_by_name(model.physics.process), str(model.dtype).removeprefix("torch.")
     for name in (*stores, *network_parts(model)):
@@ -47,8 +47,8 @@ def state_variables(stepper: Stepper) -> dict[str, Unpublished]:
     return variables
 
 
-def parameter_variable(catchment: Catchment, name: str) -> Unpublished | None:
-    """Give an HBV parameter of a catchment, or the multiplier on it, as a variable to set; None if the model has no such parameter.
+def parameter_variable(catchment: Catchment, name: str) -> HiddenVariable | None:
+    """Give a parameter of a catchment, or the multiplier on it, as a variable to set; None if the model has no such parameter.
 
     Reading gives what was set; 0 for a parameter and 1 for a multiplier that was not.
     """
@@ -83,7 +83,7 @@ def no_such(catchment: Catchment, name: str) -> str | None:
         states = (*stores_by_name(model.physics.process), *network_parts(model))
         kind, known = "variables of the state", [STATE + state for state in states]
     elif _PARAMETER.match(name) or _nearest(name, parameters, _SIMILAR):
-        kind, known = "HBV parameters", parameters
+        kind, known = f"{catchment.engine.model.physics.process.family} parameters", parameters
     else:
         return None
     if name in known:

@@ -1,18 +1,21 @@
 """The water budget of a catchment at every hour, and ngen's mass balance: four running sums of it, in metres.
 
 ``mass_in - mass_out - mass_stored - mass_leaked`` is rounding alone. Rain of an unfinished day and runoff that is computed but not reported
-yet are stored water. Regional groundwater exchange and the jumps of re-anchoring count as inflow or outflow by their sign; water put into
-stores from outside is inflow.
-What numerical clamps lose, and the rain of a first day that did not start at midnight, is leaked.
+yet are stored water. What is exchanged with the surroundings and the jumps of re-anchoring count as inflow or outflow by their sign; water
+put into stores from outside is inflow. What bounds of stores cut off is leaked, and so is the rain of a first day that did not start at
+midnight.
 """
 
 from __future__ import annotations
 
-from functools import partial
-from typing import Final, NamedTuple
+from functools import cache, partial
+from typing import Final
 
 from bmi_dmg.bmi.protocols import NGEN, Computed
 from bmi_dmg.stepping.stepper import Stepper
+from dmg_core.engine.arrays import INCREMENTS, budget_columns
+from dmg_core.models.layout import TOTAL
+from dmg_core.models.process_model import Balance
 
 _METRES_PER_MM: Final = 1e-3
 
@@ -22,42 +25,38 @@ MASS_TERMS: Final = ("mass_in", "mass_out", "mass_stored", "mass_leaked")
 #: Prefix of the variables that are the water budget, term by term.
 BUDGET: Final = "budget::"
 
+#: Terms that every budget has, and the runoff of models that have one.
+REANCHORING: Final = "reanchoring"
+LEAKED: Final = "leaked"
+STORAGE_CHANGE: Final = "storage_change"
+RUNOFF: Final = "runoff"
 
-class WaterBudget(NamedTuple):
-    """Water of a catchment since its sums began, mm.
+_TERM_OF: Final = {TOTAL: RUNOFF}
 
-    Attributes
+
+@cache
+def terms_of(budget: tuple[tuple[str, float], ...], clipping: tuple[str, ...]) -> dict[str, float]:
+    """Give the terms of the budget of a model, mm: what brings water first, then what takes it or keeps it.
+
+    Parameters
     ----------
-    precipitation : float
-        Rain and snow.
-    regional_exchange : float
-        Groundwater gained from the region; negative: lost to it.
-    increments : float
-        Water put into stores from outside, as data assimilation does; negative: taken out.
-    reanchoring : float
-        Water that starting anew from the daily model has put into the stores of a multi-timescale run; negative: taken out.
-    aet : float
-        Actual evapotranspiration.
-    runoff : float
-        Runoff that has been reported.
-    leaked : float
-        What numerical clamps have lost, and rain that was not simulated: of a first day that did not start at midnight, and of a lead-in.
-    storage_change : float
-        Gained by the stores, the water under way, the unfinished day, and runoff that is computed but not reported yet.
+    budget : tuple of (str, float)
+        Sums of the balance of a process model with their signs (:attr:`dmg_core.models.Layout.budget`).
+    clipping : tuple of str
+        Which of them are what bounds of stores have cut off.
+
+    Returns
+    -------
+    dict of str to float
+        Signs of: what enters or is exchanged with the surroundings; ``increments``, put into stores from outside, as data assimilation
+        does; ``reanchoring``, what starting anew from the daily model has put into the stores of a multi-timescale run; what leaves, the
+        routed fluxes together as ``runoff``, as far as it has been reported; ``leaked``, what bounds of stores have cut off, and what was
+        not simulated: of a first day that did not start at midnight, and of a lead-in; ``storage_change``, gained by the stores, the water
+        under way, the unfinished day, and runoff that is computed but not reported yet.
     """
-
-    precipitation: float = 0.0
-    regional_exchange: float = 0.0
-    increments: float = 0.0
-    reanchoring: float = 0.0
-    aet: float = 0.0
-    runoff: float = 0.0
-    leaked: float = 0.0
-    storage_change: float = 0.0
-
-
-#: Terms that bring water.
-GAINS: Final = ("precipitation", "regional_exchange", "increments", "reanchoring")
+    gains = [name for name, sign in budget if sign > 0.0]
+    losses = [_TERM_OF.get(name, name) for name, sign in budget if sign < 0.0 and name not in clipping]
+    return {**dict.fromkeys((*gains, INCREMENTS, REANCHORING), 1.0), **dict.fromkeys((*losses, LEAKED, STORAGE_CHANGE), -1.0)}
 
 
 class MassBalance:
@@ -71,43 +70,65 @@ class MassBalance:
         self._stepper = stepper
 
     def variables(self) -> dict[str, Computed]:
-        """Give the variables by the names ngen asks for, and the budget's terms in mm."""
-        masses = {NGEN + name: Computed("m", partial(self._mass, place)) for place, name in enumerate(MASS_TERMS)}
-        terms = {BUDGET + name: Computed("mm", partial(self._term, place)) for place, name in enumerate(WaterBudget._fields)}
-        return {**masses, **terms}
+        """Give the variables by the names ngen asks for."""
+        return {NGEN + name: Computed("m", partial(self._mass, place)) for place, name in enumerate(MASS_TERMS)}
 
-    def _term(self, place: int) -> float:
-        return self._budget()[place]
+    def terms(self) -> dict[str, Computed]:
+        """Give the budget of the catchment's model, term by term (:func:`terms_of`)."""
+        names = () if self._stepper is None else budget_terms(self._stepper)
+        return {BUDGET + name: Computed("mm", partial(self._term, name)) for name in names}
+
+    def _term(self, name: str) -> float:
+        return 0.0 if self._stepper is None else _budget_of(self._stepper)[name]
 
     def _mass(self, place: int) -> float:
-        water = self._budget()
-        by_sign = (water.regional_exchange, water.reanchoring)
+        if self._stepper is None:
+            return 0.0
+        water, signs = _budget_of(self._stepper), budget_terms(self._stepper)
+        by_sign = {REANCHORING, *_exchanged(self._stepper)}
+        plain = [name for name in signs if name not in {*by_sign, LEAKED, STORAGE_CHANGE}]
         terms = (
-            water.precipitation + water.increments + sum(max(amount, 0.0) for amount in by_sign),
-            water.aet + water.runoff + sum(max(-amount, 0.0) for amount in by_sign),
-            water.storage_change,
-            water.leaked,
+            sum(water[name] for name in plain if signs[name] > 0.0) + sum(max(water[name], 0.0) for name in by_sign),
+            sum(water[name] for name in plain if signs[name] < 0.0) + sum(max(-water[name], 0.0) for name in by_sign),
+            water[STORAGE_CHANGE],
+            water[LEAKED],
         )
         return _METRES_PER_MM * terms[place]
 
-    def _budget(self) -> WaterBudget:
-        if self._stepper is None:
-            return WaterBudget()
-        engine, row = self._stepper.catchment.engine, self._stepper.catchment.row
-        rows = slice(row, row + 1)
-        with engine.lock:
-            engine.catch_up(rows)
-            rain, exchange, evaporated, runoff, leaked, increments = engine.arrays.budget[row].tolist()
-            change = float(engine.arrays.storage(engine.model, rows)[0] - engine.arrays.initial_storage[row])
-            reanchored = float(engine.reanchored(rows)[0])
-        unfinished, unreported, never_simulated = self._stepper.held()
-        return WaterBudget(
-            precipitation=rain + unfinished + never_simulated,
-            regional_exchange=exchange,
-            increments=increments,
-            reanchoring=reanchored,
-            aet=evaporated,
-            runoff=runoff - unreported,
-            leaked=leaked + never_simulated,
-            storage_change=change + unfinished + unreported,
-        )
+
+def budget_terms(stepper: Stepper) -> dict[str, float]:
+    """Give the terms of a catchment's budget with the signs they count with; see :func:`terms_of`."""
+    physics = stepper.catchment.engine.model.physics
+    return terms_of(tuple(physics.layout.budget.items()), _of_kind(stepper, "clipping"))
+
+
+def _of_kind(stepper: Stepper, kind: Balance) -> tuple[str, ...]:
+    return tuple(flux.name for flux in stepper.catchment.engine.model.physics.process.fluxes if flux.balance == kind)
+
+
+def _exchanged(stepper: Stepper) -> tuple[str, ...]:
+    """Give the terms that are inflow or outflow by their sign."""
+    return _of_kind(stepper, "exchange")
+
+
+def _budget_of(stepper: Stepper) -> dict[str, float]:
+    """Give the budget of a catchment since its sums began, mm."""
+    engine, row = stepper.catchment.engine, stepper.catchment.row
+    rows = slice(row, row + 1)
+    with engine.lock:
+        engine.catch_up(rows)
+        sums = dict(zip(budget_columns(engine.model), engine.arrays.budget[row].tolist(), strict=True))
+        change = float(engine.arrays.storage(engine.model, rows)[0] - engine.arrays.initial_storage[row])
+        reanchored = float(engine.reanchored(rows)[0])
+    held, clipping = stepper.held(), _of_kind(stepper, "clipping")
+    water = dict.fromkeys(budget_terms(stepper), 0.0)
+    for name, amount in sums.items():
+        water[LEAKED if name in clipping else _TERM_OF.get(name, name)] += amount
+    for label, unfinished, lost in zip(stepper.layout.entering_labels, held.unfinished, held.not_simulated, strict=True):
+        water[label] = water[label] + unfinished + lost
+    if RUNOFF in water:
+        water[RUNOFF] -= held.unreported
+    water[REANCHORING] = reanchored
+    water[LEAKED] = water[LEAKED] + sum(held.not_simulated)
+    water[STORAGE_CHANGE] = change + sum(held.unfinished) + held.unreported
+    return water

@@ -1,4 +1,4 @@
-"""The BMI of a δHBV catchment.
+"""The BMI of a catchment of a differentiable hydrological model.
 
 - :class:`BmiDeltaModel`: what ngen makes, one object per catchment; thin.
 - :mod:`bmi_dmg.config.bmi_config` and :mod:`bmi_dmg.bmi.startup`: its settings, from YAML, and how it starts by them.
@@ -12,29 +12,25 @@ from __future__ import annotations
 
 import logging
 import sys
-from functools import cache
 from typing import Any, Final, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
 from bmi_dmg.bmi.hidden_variables import STATE, no_such, parameter_variable, state_variables
-from bmi_dmg.bmi.mass_balance import MassBalance
-from bmi_dmg.bmi.protocols import Serialization, Unpublished
+from bmi_dmg.bmi.mass_balance import MassBalance, budget_terms
+from bmi_dmg.bmi.protocols import HiddenVariable, Serialization
 from bmi_dmg.bmi.restart import Checkpoints, shared_checkpoints, state_of, states_of
 from bmi_dmg.bmi.scalar_grid import GRID, ScalarGrid
 from bmi_dmg.bmi.startup import start
 from bmi_dmg.config.bmi_config import read_config
-from bmi_dmg.stepping.row import INPUTS, REPORTED
+from bmi_dmg.stepping.layout import default_layout
 from bmi_dmg.stepping.stepper import Stepper
-from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS, raise_unknown
+from bmi_dmg.variables import raise_unknown
 from dmg_core.engine.state import States
 from dmg_core.errors import ConfigError, StateError
 
 Array = npt.NDArray[Any]
-
-OUTPUT_NAMES: Final = tuple(variable.name for variable in OUTPUTS)
-UNITS: Final = {variable.name: variable.units for variable in (*PENMAN_MONTEITH_INPUTS, *OUTPUTS)}
 
 TIME_STEP: Final = 3600.0
 
@@ -46,18 +42,11 @@ _NO_PLACES: Final[dict[str, int]] = {}
 _NO_NUMBERS: Final = np.zeros(0)
 
 
-@cache
-def _places_of(inputs: tuple[str, ...]) -> tuple[dict[str, int], dict[str, int]]:
-    """Give the places in a row of inputs, and of inputs and outputs: the same for all objects with these inputs."""
-    places = {name: INPUTS + i for i, name in enumerate(inputs)}
-    return places, {**places, **{name: REPORTED + i for i, name in enumerate(OUTPUT_NAMES)}}
-
-
 class BmiDeltaModel(ScalarGrid):
     """δHBV of one catchment behind the Basic Model Interface 2.0.
 
     Time is in seconds from 0 at the configured ``start_time``, one step is an hour. All variables are float64 scalars on one grid of rank
-    0. See the table of variables for names and units. Besides them there are unpublished ones, which no list names: ngen's mass balance
+    0. See the table of variables for names and units. Besides them there are hidden ones, which no list names: ngen's mass balance
     and serialization, the state, and counts of missing forcing.
     """
 
@@ -67,10 +56,12 @@ class BmiDeltaModel(ScalarGrid):
         "_checkpoints",
         "_inputs",
         "_mass_balance",
+        "_outputs",
         "_places",
         "_protocols",
         "_start",
         "_stepper",
+        "_units",
         "_unpublished",
         "_views",
     )
@@ -80,10 +71,11 @@ class BmiDeltaModel(ScalarGrid):
         self._checkpoints: Checkpoints | None = None
         self._block, self._start = _NO_NUMBERS, 0
         self._inputs, self._places = _NO_PLACES, _NO_PLACES
+        self._units, self._outputs = default_layout()
         self._views: dict[str, npt.NDArray[np.float64]] = {}
         self._mass_balance = MassBalance()
         serialization = Serialization(self._capture, self._restore)
-        self._protocols: dict[str, Unpublished] = {**self._mass_balance.variables(), **serialization.variables()}
+        self._protocols: dict[str, HiddenVariable] = {**self._mass_balance.variables(), **serialization.variables()}
         self._unpublished = self._protocols
 
     # --- control -------------------------------------------------------------------------------------------------------------------------
@@ -114,10 +106,12 @@ class BmiDeltaModel(ScalarGrid):
         self._checkpoints, self._stepper = checkpoints, stepper
         weather = stepper.weather
         self._block, self._start = weather.row
-        self._inputs, self._places = _places_of(weather.names)
+        layout = weather.layout
+        self._inputs, self._places = layout.input_places, layout.places
+        self._units, self._outputs = layout.units, layout.output_names
         self._views = {}
         self._mass_balance.watch(stepper)
-        self._unpublished = {**self._protocols, **state_variables(stepper)}
+        self._unpublished = {**self._protocols, **self._mass_balance.terms(), **state_variables(stepper)}
 
     def update(self) -> None:
         """Advance by one hour with the inputs as they are set.
@@ -181,6 +175,17 @@ class BmiDeltaModel(ScalarGrid):
         """
         return self._running("the stepper")
 
+    @property
+    def budget_terms(self) -> dict[str, float]:
+        """Terms of the catchment's budget with the signs they count with; see :func:`bmi_dmg.bmi.mass_balance.budget_terms`.
+
+        Raises
+        ------
+        StateError
+            If the model is not initialized.
+        """
+        return budget_terms(self._running("the budget"))
+
     def save_if_due(self) -> None:
         """Hand the state over to the restart file, if one is due at this hour.
 
@@ -215,7 +220,7 @@ class BmiDeltaModel(ScalarGrid):
     # --- values --------------------------------------------------------------------------------------------------------------------------
 
     def get_value_ptr(self, name: str) -> npt.NDArray[np.float64]:
-        """Return a live view of a variable, shape (1,), always the same; of an unpublished one, its present value."""
+        """Return a live view of a variable, shape (1,), always the same; of a hidden one, its present value."""
         place = self._places.get(name)
         if place is None:
             return self._special(name).read()
@@ -239,7 +244,7 @@ class BmiDeltaModel(ScalarGrid):
         return dest
 
     def set_value(self, name: str, src: Array) -> None:
-        """Copy a value into an input variable, or set an unpublished one.
+        """Copy a value into an input variable, or set a hidden one.
 
         A name this model does not know is ignored, as ngen's conventions ask; the first time is logged. One that begins as parameters,
         multipliers and states do is meant for this model, and refused.
@@ -270,7 +275,7 @@ class BmiDeltaModel(ScalarGrid):
 
     def get_component_name(self) -> str:
         """Return the name of the model."""
-        return "δHBV (bmi_dmg)"
+        return f"δ{'HBV' if self._stepper is None else self._stepper.catchment.engine.model.physics.process.family} (bmi_dmg)"
 
     def get_input_item_count(self) -> int:
         """Return the number of input variables."""
@@ -279,7 +284,7 @@ class BmiDeltaModel(ScalarGrid):
 
     def get_output_item_count(self) -> int:
         """Return the number of output variables."""
-        return len(OUTPUT_NAMES)
+        return len(self._outputs)
 
     def get_input_var_names(self) -> tuple[str, ...]:  # type: ignore[override]  # bmipy types a tuple of exactly one name
         """Return the names of the input variables: those the configured method of potential evapotranspiration needs."""
@@ -288,32 +293,32 @@ class BmiDeltaModel(ScalarGrid):
 
     def get_output_var_names(self) -> tuple[str, ...]:  # type: ignore[override]  # as above
         """Return the names of the output variables."""
-        return OUTPUT_NAMES
+        return self._outputs
 
     def get_var_units(self, name: str) -> str:
         """Return the units of a variable."""
-        units = UNITS.get(name)
+        units = self._units.get(name)
         return self._special(name).units if units is None else units
 
     def get_var_type(self, name: str) -> str:
         """Return the type of a variable."""
-        return "float64" if name in UNITS else self._special(name).type
+        return "float64" if name in self._units else self._special(name).type
 
     def get_var_itemsize(self, name: str) -> int:
         """Return the bytes of one item of a variable."""
-        return 8 if name in UNITS else self._special(name).itemsize
+        return 8 if name in self._units else self._special(name).itemsize
 
     def get_var_nbytes(self, name: str) -> int:
         """Return the bytes of a variable."""
-        return 8 if name in UNITS else self._special(name).nbytes()
+        return 8 if name in self._units else self._special(name).nbytes()
 
     def get_var_location(self, name: str) -> str:
         """Return where on the grid a variable is defined."""
-        return "node" if name in UNITS else self._unknown(name)
+        return "node" if name in self._units else self._unknown(name)
 
     def get_var_grid(self, name: str) -> int:
         """Return the grid of a variable."""
-        return GRID if name in UNITS else self._unknown(name)
+        return GRID if name in self._units else self._unknown(name)
 
     # --- time ----------------------------------------------------------------------------------------------------------------------------
 
@@ -345,12 +350,12 @@ class BmiDeltaModel(ScalarGrid):
     def _running(self, what: str) -> Stepper:
         return self._refuse(what) if self._stepper is None else self._stepper
 
-    def _special(self, name: str) -> Unpublished:
+    def _special(self, name: str) -> HiddenVariable:
         variable = self._unpublished.get(name) or self._parameter(name)
         return self._unknown(name) if variable is None else variable
 
-    def _parameter(self, name: str) -> Unpublished | None:
-        """HBV parameter of that name, or its multiplier: made when asked for, because few are."""
+    def _parameter(self, name: str) -> HiddenVariable | None:
+        """Parameter of that name, or its multiplier: made when asked for, because few are."""
         if self._stepper is None:
             return None
         variable = parameter_variable(self._stepper.catchment, name)
@@ -359,17 +364,17 @@ class BmiDeltaModel(ScalarGrid):
         return variable
 
     def _unknown(self, name: str) -> NoReturn:
-        if self._stepper is None and (name in UNITS or name.startswith(STATE)):
+        if self._stepper is None and (name in self._units or name.startswith(STATE)):
             self._refuse(name)
-        if name in UNITS:
+        if name in self._units:
             raise KeyError(f"{name} is no input with the configured pet_method; inputs are {', '.join(self._inputs)}")
         message = None if self._stepper is None else no_such(self._stepper.catchment, name)
         if message is not None:
             raise KeyError(message)
-        raise_unknown(name, UNITS)
+        raise_unknown(name, self._units)
 
-    def _write(self, name: str, variable: Unpublished, src: Array) -> None:
-        """Set an unpublished variable; log a refusal, because ngen goes on without a refused parameter, and quiet builds say nothing."""
+    def _write(self, name: str, variable: HiddenVariable, src: Array) -> None:
+        """Set a hidden variable; log a refusal, because ngen goes on without a refused parameter, and quiet builds say nothing."""
         try:
             variable.write(src)
         except Exception as error:
@@ -381,7 +386,7 @@ class BmiDeltaModel(ScalarGrid):
         variable = self._unpublished.get(name) or self._parameter(name)
         if variable is not None:
             self._write(name, variable, src)
-        elif name in OUTPUT_NAMES:
+        elif name in self._outputs:
             raise ValueError(f"{name} is an output and cannot be set; inputs are {', '.join(self._inputs)}")
         elif self._stepper is None:
             self._refuse("set_value")

@@ -1,7 +1,7 @@
 """Variables that BMI models keep out of their lists: ngen's mass balance and serialization, and the state as something to read and set.
 
-Each is an :class:`Unpublished`: it knows its units and type, can be read and, some of them, set. :class:`Serialization` knows neither the
-model nor torch, only two functions: one captures a state, one restores it.
+Each is a :class:`HiddenVariable`: it knows its units and type, can be read and, some of them, set. :class:`Serialization` knows neither
+the model nor torch, only two functions: one captures a state, one restores it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from dmg_core.errors import StateError
 Array = npt.NDArray[Any]
 
 
-class Unpublished(ABC):
+class HiddenVariable(ABC):
     """A variable of one dimension that is in none of the lists of names.
 
     Parameters
@@ -53,7 +53,7 @@ class Unpublished(ABC):
         return int(self.read().nbytes)
 
 
-class Computed(Unpublished):
+class Computed(HiddenVariable):
     """A float64 number computed when it is read, such as a term of the mass balance."""
 
     def __init__(self, units: str, compute: Callable[[], float]) -> None:
@@ -67,7 +67,7 @@ class Computed(Unpublished):
         return self._value
 
 
-class ReadOnly(Unpublished):
+class ReadOnly(HiddenVariable):
     """An array that is read by a function."""
 
     def __init__(self, units: str, dtype: str, read: Callable[[], Array]) -> None:
@@ -91,7 +91,7 @@ class Settable(ReadOnly):
         self._write(np.asarray(src))
 
 
-class _Trigger(Unpublished):
+class _Trigger(HiddenVariable):
     """Setting it does something; its value means nothing."""
 
     def __init__(self, units: str, dtype: str, act: Callable[[], None]) -> None:
@@ -133,7 +133,7 @@ class Serialization:
         self._snapshot = np.zeros(0, np.uint8)
         self._announced: int | None = None
 
-    def variables(self) -> dict[str, Unpublished]:
+    def variables(self) -> dict[str, HiddenVariable]:
         """All names of both dialects."""
         return {
             NGEN + "serialization_create": _Trigger("ngen::trigger", "int32", self._create),
@@ -185,7 +185,7 @@ class Serialization:
         self._restore(payload.tobytes(), new_window)
 
 
-class _Payload(Unpublished):
+class _Payload(HiddenVariable):
     """The bytes of a state, signed or not."""
 
     def __init__(self, units: str, serialization: Serialization, *, new_window: bool) -> None:

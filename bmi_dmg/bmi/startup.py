@@ -10,9 +10,10 @@ from bmi_dmg.bmi.restart import find_state, state_of
 from bmi_dmg.config.bmi_config import TIME_STEPS, BmiConfig
 from bmi_dmg.stepping.daily import DailyStepper
 from bmi_dmg.stepping.hourly import HourlyStepper
+from bmi_dmg.stepping.layout import layout_of
 from bmi_dmg.stepping.stepper import Stepper
 from bmi_dmg.stepping.weather import Weather
-from bmi_dmg.variables import INPUTS
+from bmi_dmg.variables import computes_pet
 from dmg_core import Catchment, Engine
 from dmg_core.errors import ConfigError, StateError
 from dmg_core.models import ProcessModel
@@ -68,12 +69,14 @@ def _engine_of(config: BmiConfig) -> Engine:
 
 def make_stepper(config: BmiConfig, catchment: Catchment) -> Stepper:
     """Give what steps a catchment as its configuration says, from nothing."""
-    weather = Weather(config.catchment_id, INPUTS[config.pet_method], config.missing_forcing)
+    process = catchment.engine.model.physics.process
+    layout = layout_of(process, config.pet_method)
+    weather = Weather(config.catchment_id, layout, config.missing_forcing)
     stepper: Stepper
     if config.steps_per_day > 1:
         stepper = HourlyStepper(catchment, weather, config.start_time)
     else:
-        latitude = config.latitude if config.pet_method == "hargreaves" else None
+        latitude = config.latitude if config.pet_method == "hargreaves" and computes_pet(process) else None
         stepper = DailyStepper(catchment, weather, config.start_time, latitude)
     stepper.accept_changes = config.accept_changes
     return stepper
@@ -117,10 +120,15 @@ def check_time_step(config: BmiConfig, process: ProcessModel) -> None:
     ConfigError
         If the time steps differ, or an hourly model is to use a daily equation.
     """
+    if process.steps_per_day not in _TIME_STEP_OF:
+        raise ConfigError(
+            f"{config.path}: {config.model_dir} holds {process.name}, a model of {process.steps_per_day} steps a day; "
+            f"the BMI steps models of {' or '.join(_TIME_STEP_OF.values())}"
+        )
     if process.steps_per_day != config.steps_per_day:
         raise ConfigError(
             f"{config.path}: time_step is {_TIME_STEP_OF[config.steps_per_day]!r}, but {config.model_dir} holds {process.name}, "
             f"a model of {_TIME_STEP_OF[process.steps_per_day]!r}"
         )
-    if config.steps_per_day > 1 and config.pet_method == "hargreaves":
+    if config.steps_per_day > 1 and config.pet_method == "hargreaves" and computes_pet(process):
         raise ConfigError(f"{config.path}: pet_method 'hargreaves' is daily; the hourly model {process.name} needs 'penman_monteith'")

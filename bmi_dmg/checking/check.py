@@ -6,7 +6,6 @@ report.
 
 from __future__ import annotations
 
-import json
 import os
 import warnings
 from dataclasses import dataclass
@@ -17,9 +16,10 @@ from bmi_dmg.checking.findings import Finding, Findings, Severity, Subject, list
 from bmi_dmg.checking.ngen_checks import inspect_for_ngen
 from bmi_dmg.checking.package_checks import check_packages
 from bmi_dmg.checking.preflight import NO_CATCHMENTS, inspect_run
+from bmi_dmg.checking.routing_checks import inspect_routing
 from bmi_dmg.run_folder.hydrofabric import Catchments
 from bmi_dmg.run_folder.ngen_kinds import NgenKind
-from bmi_dmg.run_folder.realization import ID_TOKEN, Realization, read_realization
+from bmi_dmg.run_folder.realization import ID_TOKEN, ONLY_NGEN, Realization, read_realization
 from bmi_dmg.run_plan.claim import leftovers, running
 from bmi_dmg.run_plan.lifecycle import finalize_all, working_in
 from bmi_dmg.run_plan.plan import RunPlan
@@ -83,7 +83,7 @@ def check_folder(run_folder: str | os.PathLike[str], *, ngen: NgenKind | str | N
     folder, findings = Path(run_folder).resolve(), Findings()
     kind = None if ngen is None else NgenKind(ngen)
     subject = Subject("realization", folder / "config", REALIZATION_REMEDY)
-    realization = findings.attempt(subject, read_realization, folder, by_ngen=kind is not None)
+    realization = findings.attempt(subject, read_realization, folder, passing_over=() if kind is None else ONLY_NGEN)
     if realization is not None:
         _inspect(folder, realization, findings, kind)
     order = list(Severity)
@@ -100,7 +100,7 @@ def _inspect(folder: Path, realization: Realization, findings: Findings, kind: N
         _check_strays(inspection.catchments, realization, findings)
         _check_leftovers(inspection.catchments, realization, findings)
         _check_unfinished(folder, realization, findings)
-        _check_routing(folder, realization, findings)
+        inspect_routing(folder, realization, findings)
         if kind is not None:
             inspect_for_ngen(kind, folder, realization, findings)
     check_packages(findings)
@@ -169,17 +169,3 @@ def _check_unfinished(run_folder: Path, realization: Realization, findings: Find
                 folder,
                 "run again, which puts this in order",
             )
-
-
-def _check_routing(folder: Path, realization: Realization, findings: Findings) -> None:
-    """Note a t-route configuration that is not there."""
-    routing = json.loads(realization.path.read_text(encoding="utf-8")).get("routing")
-    named = routing.get("t_route_config_file_with_path") if isinstance(routing, dict) else None
-    if isinstance(named, str) and not (folder / named).is_file():
-        findings.warning(
-            "routing",
-            f"{realization.path}: 'routing' names {named}, which does not exist, so t-route could not run",
-            realization.path,
-            "add the file, or remove 'routing'",
-            variable="routing",
-        )

@@ -12,6 +12,7 @@ import attrs
 from bmi_dmg.bmi.startup import check_time_step
 from bmi_dmg.checking.findings import Findings, Severity, Subject, listing
 from bmi_dmg.checking.model_facts import ModelFacts, read_model_facts
+from bmi_dmg.checking.routing_checks import inspect_double_routing
 from bmi_dmg.config.bmi_config import SETTINGS, WITHOUT_EFFECT, BmiConfig, read_config
 from bmi_dmg.config.near_misses import refuse_slips
 from bmi_dmg.run_folder.realization import Formulation, Realization
@@ -118,6 +119,8 @@ class _Inspection:
             facts = self._findings.attempt(subject, read_model_facts, folder)
             for difference in facts.differences if facts is not None else ():
                 self._findings.note("model", difference, folder, "none needed: the weights count")
+            if facts is not None:
+                inspect_double_routing(self._realization, facts, self._findings)
             self._models[folder] = facts
         return self._models[folder]
 

@@ -32,6 +32,8 @@ class ModelFacts:
         Whether static parameters come from the end of a series, so that a BMI cannot step it without a spin-up.
     training_ranges : mapping of str to TrainingRange
         What the network has seen of attributes in training.
+    routes : bool
+        Whether runoff goes through a unit hydrograph.
     differences : tuple of str
         Where its config says something else than its weights.
     """
@@ -42,6 +44,7 @@ class ModelFacts:
     pet_method: str | None
     needs_series: bool
     training_ranges: Mapping[str, TrainingRange]
+    routes: bool
     differences: tuple[str, ...]
 
 
@@ -64,7 +67,8 @@ def _facts(folder: Path) -> ModelFacts:
     model = build_model(checkpoint)
     ranges = training_ranges(model.normalize_attributes)
     process, pet_method = model.physics.process, checkpoint.settings.pet_method
-    return ModelFacts(folder, process, model.needed_attributes, pet_method, model.static_from_series, ranges, ())
+    routes = model.physics.routing.steps > 1
+    return ModelFacts(folder, process, model.needed_attributes, pet_method, model.static_from_series, ranges, routes, ())
 
 
 def _facts_of_both(folder: Path) -> ModelFacts:
@@ -72,4 +76,6 @@ def _facts_of_both(folder: Path) -> ModelFacts:
     checkpoint = read_multi_timescale(folder)
     model = build_multi_timescale_model(checkpoint)
     ranges = training_ranges(model.hourly.normalize_attributes)
-    return ModelFacts(folder, model.hourly.physics.process, model.attribute_names, None, False, ranges, ())
+    return ModelFacts(
+        folder, model.hourly.physics.process, model.attribute_names, None, False, ranges, model.hourly.physics.routing.steps > 1, ()
+    )

@@ -228,7 +228,7 @@ def _check_depth(main: Variable, realization: Realization, findings: Findings) -
             f"{path}: the main output '{main.name}' is in '{main.units}'; for a step of an hour its number is that of a depth in m, which "
             "is what ngen takes it for, with a warning",
             path,
-            "none needed; 'land_surface_water__runoff_depth' avoids the warning",
+            "none needed" if "unrouted" in main.name else "none needed; 'land_surface_water__runoff_depth' avoids the warning",
             variable=main.name,
         )
         return

@@ -24,7 +24,7 @@ INTERRUPTED: Final = 130
 def clean_errors(status: int = 1, *, leaves: str) -> Iterator[None]:
     """Print what is wrong with the input or the machine as a message, and exit; only errors of the software itself show a traceback.
 
-    What is wrong with the machine is what the operating system says of a file, and a package that is not installed.
+    What is wrong with the machine is what the operating system says of a file, and a package that is not installed or cannot be loaded.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def clean_errors(status: int = 1, *, leaves: str) -> Iterator[None]:
         yield
     except DmgError as error:
         _fail(str(error), status, error)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         _fail(missing_package(error), status, error)
     except OSError as error:
         if error.errno == errno.EPIPE:  # whoever read the output has had enough

@@ -63,14 +63,15 @@ def evaluate_command(
     with clean_errors(leaves=f"Files in {out} are whole, but some may be of an earlier evaluation; evaluate again."):
         from bmi_dmg.evaluation.write import read_published, summary, write_evaluation
         from dmg_core.learning.evaluation import evaluate_folders
-        from dmg_core.learning.experiment import read_basins
-        from dmg_core.learning.run_folder import log_of
+        from dmg_core.learning.loop.run_folder import log_of
+        from dmg_core.learning.settings.experiment import basins_of, read_basins
 
         others = {} if published is None else read_published(published)
         first, last = (moment.date().isoformat() for moment in period)
         ids = None if basins is None else read_basins(basins)
         options = read_key_values(data_option or [], "--data-option")
-        evaluation = evaluate_folders(models, data, attributes, (first, last), ids=ids, warm_up=warm_up, reader=reader, options=options)
+        with basins_of(basins):
+            evaluation = evaluate_folders(models, data, attributes, (first, last), ids=ids, warm_up=warm_up, reader=reader, options=options)
         title = " + ".join(model.resolve().name for model in models)
         logs = {model.resolve().name: log for model in models if (log := log_of(model)) is not None}
         write_evaluation(out, evaluation, title, others, logs)

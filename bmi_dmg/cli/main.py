@@ -12,7 +12,7 @@ from bmi_dmg.cli.missing import missing_package
 
 try:
     import typer
-except ModuleNotFoundError as error:
+except ImportError as error:
     raise SystemExit(f"Error: {missing_package(error)}") from None
 
 from bmi_dmg import logs
@@ -20,6 +20,7 @@ from bmi_dmg.cli.assimilate_cli import ASSIMILATE_HELP, assimilate_command
 from bmi_dmg.cli.bench_cli import BENCH_HELP, bench_command
 from bmi_dmg.cli.cli_errors import clean_errors
 from bmi_dmg.cli.evaluate_cli import EVALUATE_HELP, evaluate_command
+from bmi_dmg.cli.gauges_cli import GAUGES_HELP, gauges_command
 from bmi_dmg.cli.state_cli import SPINUP_HELP, spinup_command, state_app
 from bmi_dmg.cli.train_cli import TRAIN_HELP, TUNE_HELP, train_command, tune_command
 
@@ -369,6 +370,7 @@ def check_command(
     raise typer.Exit(result.status)
 
 
+app.command("gauges", help=GAUGES_HELP)(gauges_command)
 app.command("spinup", help=SPINUP_HELP)(spinup_command)
 app.add_typer(state_app, name="state")
 app.command("train", help=TRAIN_HELP)(train_command)

@@ -16,8 +16,8 @@ from bmi_dmg.cli.key_values import read_key_values
 from dmg_core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from dmg_core.learning.trainer import Counters, Watcher
-    from dmg_core.learning.validation import Validation
+    from dmg_core.learning.loop.trainer import Counters, Watcher
+    from dmg_core.learning.loop.validation import Validation
 
 TRAIN_HELP = """Learn a model from observed flow, as an experiment file says.
 
@@ -122,11 +122,11 @@ def train_command(
     """Train and print the path of the model folder."""
     with clean_errors(leaves=f"{out} keeps the training up to its last checkpoint; --resume goes on from there."), ExitStack() as stack:
         if processes > 1 and "RANK" not in os.environ:
-            from dmg_core.learning.launch import launch
+            from dmg_core.learning.loop.ranks import launch
 
             raise typer.Exit(launch([sys.executable, "-m", "bmi_dmg.cli", *sys.argv[1:]], processes))
-        from dmg_core.learning.experiment_file import read_experiment
-        from dmg_core.learning.train import train
+        from dmg_core.learning.loop.train import train
+        from dmg_core.learning.settings.experiment_file import read_experiment
 
         changes = changes_of(
             settings,
@@ -143,7 +143,7 @@ def train_command(
         if progress and not logs.are_json():
             watchers.append(stack.enter_context(TrainingProgress(experiment.epochs)))
         if tensorboard:
-            from dmg_core.learning.tensorboard import TensorBoardWatcher
+            from dmg_core.learning.loop.tensorboard import TensorBoardWatcher
 
             watchers.append(stack.enter_context(TensorBoardWatcher(out / "tensorboard")))
         model = train(experiment, out, resume=resume, watchers=watchers)

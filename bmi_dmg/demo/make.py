@@ -1,4 +1,4 @@
-"""A complete example that needs no data: a synthetic run folder, prepared for the shipped model, a run, and its hydrographs.
+"""A complete example that needs no data: a synthetic run folder, prepared for the pretrained model, a run, and its hydrographs.
 
 The stores start empty, so the first months are drier than they would be.
 """
@@ -122,7 +122,7 @@ class DemoResult:
 def make_demo(
     out: str | os.PathLike[str], *, n_catchments: int = 10, days: int = 730, seed: int = SEED, progress: bool = True
 ) -> DemoResult:
-    """Write a synthetic run folder, prepare it for the shipped model, run it, and draw the hydrographs.
+    """Write a synthetic run folder, prepare it for the pretrained model, run it, and draw the hydrographs.
 
     Parameters
     ----------

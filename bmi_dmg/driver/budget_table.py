@@ -18,7 +18,8 @@ from bmipy import Bmi
 from numpy.typing import NDArray
 
 from bmi_dmg.bmi.hidden_variables import MISSING_HOURS
-from bmi_dmg.bmi.mass_balance import BUDGET, GAINS, MASS_TERMS, WaterBudget
+from bmi_dmg.bmi.mass_balance import BUDGET, MASS_TERMS
+from bmi_dmg.bmi.model import BmiDeltaModel
 from bmi_dmg.bmi.protocols import NGEN
 from bmi_dmg.run_folder.units import converter
 from bmi_dmg.run_plan.lifecycle import RunError, bmi_errors
@@ -61,9 +62,9 @@ class BudgetReader:
 
     def __init__(self, models: Sequence[tuple[str, Bmi]]) -> None:
         self._models = models
-        own, generic = ([prefix + name for name in names] for prefix, names in ((BUDGET, WaterBudget._fields), (NGEN, MASS_TERMS)))
         first = models[0][1]
-        self._terms = next((names for names in (own, generic) if _knows(first, names)), [])
+        self._signs = _signs_of(first)
+        self._terms = list(self._signs)
         self._inputs = tuple(first.get_input_var_names()) if _knows(first, [MISSING_HOURS]) else ()
         self._before = self._read()
 
@@ -79,9 +80,9 @@ class BudgetReader:
         terms, missing = added[: len(self._terms)], added[len(self._terms) :]
         if not terms:
             return missing
-        signs = [1.0 if column.name in (*GAINS, MASS_TERMS[0]) else -1.0 for column in terms]
         # One by one: numpy's sum over an axis takes another order where there is but one catchment.
-        residual = sum((sign * column.values for sign, column in zip(signs, terms, strict=True)), start=np.zeros(len(self._models)))
+        signed = (sign * column.values for sign, column in zip(self._signs.values(), terms, strict=True))
+        residual = sum(signed, start=np.zeros(len(self._models)))
         return [*terms, Column("residual", terms[0].units, residual), *missing]
 
     def _read(self) -> list[Column]:
@@ -101,8 +102,16 @@ class BudgetReader:
         return Column(name.rpartition("::")[-1], _MILLIMETRES, values if convert is None else convert(values))
 
 
+def _signs_of(model: Bmi) -> dict[str, float]:
+    """Give the terms of the balance of a model with their signs: those of our class, or ngen's; none where it knows neither."""
+    if isinstance(model, BmiDeltaModel):
+        return {BUDGET + name: sign for name, sign in model.budget_terms.items()}
+    names = [NGEN + name for name in MASS_TERMS]
+    return {name: -1.0 if place else 1.0 for place, name in enumerate(names)} if _knows(model, names) else {}
+
+
 def _knows(model: Bmi, names: Sequence[str]) -> bool:
-    """Whether an object has some unpublished variables; one that has not raises, as ngen's conventions ask."""
+    """Whether an object has some hidden variables; one that has not raises, as ngen's conventions ask."""
     try:
         for name in names:
             with bmi_errors(name):

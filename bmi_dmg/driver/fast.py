@@ -11,8 +11,7 @@ from bmipy import Bmi
 from bmi_dmg.bmi.model import BmiDeltaModel
 from bmi_dmg.stepping.batch import HoursToSteps
 from bmi_dmg.stepping.daily import HOURS_PER_DAY, DailyStepper
-from bmi_dmg.stepping.stepper import SOURCES, Stepper
-from bmi_dmg.variables import OUTPUTS
+from bmi_dmg.stepping.stepper import Stepper
 from dmg_core import Engine
 from dmg_core.errors import ConfigError
 
@@ -40,7 +39,7 @@ class FastRun:
         self._steppers = [model.stepper for model in self._models]
         self._engine, self._rows = _rows_of(self._steppers)
         self._hours_to_steps = HoursToSteps(self._steppers)
-        by_name = {variable.name: place for place, variable in enumerate(OUTPUTS)}
+        by_name = {variable.name: place for place, variable in enumerate(self._steppers[0].layout.outputs)}
         unknown = [name for name in outputs if name not in by_name]
         if unknown:
             raise ConfigError(f"a fast run cannot give {', '.join(unknown)}; it gives {', '.join(by_name)}")
@@ -76,9 +75,9 @@ class FastRun:
         forcing = self._hours_to_steps.take(first.time, np.stack(inputs, axis=-1))
         series = np.stack(list(self._engine.run_rows(self._rows, forcing).values()))
         completed = _completed_steps(first, hours, len(forcing))
-        results = []
+        results, layout = [], first.layout
         for place in self._places:
-            after = series[SOURCES[place]] * first.factors[place]
+            after = series[layout.sources[place]] * layout.factors[place]
             results.append(np.concatenate([reported[place][None], after])[completed])
         self._leave_behind(hours, series)
         return results

@@ -96,7 +96,8 @@ def own_module(content: Mapping[str, Any]) -> dict[str, Any] | None:
 def with_choices(earlier: Earlier, new: dict[str, Any]) -> dict[str, Any]:
     """Give a realization that was there before with what a folder is prepared for now: period, forcing, inputs, BMI configs.
 
-    Everything else stays: outputs, calibration, mass balance, routing, where states go. A realization of another class, or of another
+    Everything else stays: outputs, calibration, mass balance, routing, where states go; where t-route comes in newly, the main output is
+    that which goes with it. A realization of another class, or of another
     form than is asked for, gives way to the new one.
 
     Parameters
@@ -120,8 +121,10 @@ def with_choices(earlier: Earlier, new: dict[str, Any]) -> dict[str, Any]:
             module.setdefault(key, wanted[key])
     content["global"]["forcing"] = new["global"]["forcing"]
     content["time"] = {**content.get("time", {}), **new["time"]}
-    if "routing" in new:
-        content.setdefault("routing", new["routing"])
+    if "routing" in new and "routing" not in content:
+        content["routing"] = new["routing"]
+        for params in (module, content["global"]["formulations"][0]["params"]):
+            params["main_output_variable"] = wanted["main_output_variable"]
     return content
 
 

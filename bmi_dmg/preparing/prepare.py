@@ -24,7 +24,7 @@ from bmi_dmg.config.bmi_config import TIME_STEPS
 from bmi_dmg.preparing.attributes import Attributes, collect_attributes
 from bmi_dmg.preparing.climate_source import CSV_PATTERN, opened_climate
 from bmi_dmg.preparing.for_ngwpc import fork_layers, write_fork_forcing, write_fork_hydrofabric
-from bmi_dmg.preparing.keeping import Earlier, EarlierConfig, keep_copy, replaced_line, with_choices
+from bmi_dmg.preparing.keeping import Earlier, EarlierConfig, keep_copy, own_module, replaced_line, with_choices
 from bmi_dmg.pretrained import CONUS_DAILY, copy_shipped_model, shipped_model
 from bmi_dmg.run_folder.forcing_reader import ForcingReader
 from bmi_dmg.run_folder.forcings import open_forcing
@@ -37,6 +37,8 @@ from bmi_dmg.run_folder.writing import (
     BUDGET_COLUMNS,
     FORCING,
     REALIZATION,
+    TROUTE,
+    UNROUTED,
     Form,
     Period,
     bmi_config_of,
@@ -44,14 +46,15 @@ from bmi_dmg.run_folder.writing import (
     write_json,
     write_yaml,
 )
-from bmi_dmg.variables import INPUTS
+from bmi_dmg.variables import INPUTS, RUNOFF_DEPTH
 from dmg_core.attribute_ranges import far_outside
+from dmg_core.documents import load_json
 from dmg_core.errors import ConfigError, ForcingError
 from dmg_core.files import path_written_whole
 
 #: What NGIAB's preprocessor leaves beside the forcing: the grid it has cut it out of.
 DOWNLOAD_CACHE: Final = "raw_gridded_data.nc"
-#: Where in a run folder a shipped model is put.
+#: Where in a run folder a pretrained model is put.
 MODELS: Final = "models"
 
 
@@ -127,8 +130,8 @@ def prepare(
     run_folder : path
         Folder with ``config/*.gpkg`` and ``forcings/forcings.nc`` (or one CSV per catchment in ``forcings/``).
     model : path, optional
-        Model folder. One inside the run folder is named by its relative path, so that the folder can be moved. By default the shipped one
-        (:mod:`bmi_dmg.pretrained`), which is copied into ``models``.
+        Model folder. One inside the run folder is named by its relative path, so that the folder can be moved. By default the pretrained
+        one (:mod:`bmi_dmg.pretrained`), which is copied into ``models``.
     attributes : path, optional
         Table of attributes; see :func:`bmi_dmg.preparing.attribute_tables.read_attribute_table`. What it lacks is computed as far as
         possible.
@@ -181,10 +184,23 @@ def prepare(
         forcing=_forcing_block(folder, settings),
         columns=columns,
         ngen=kind,
+        main_output=UNROUTED if facts.routes and (folder / TROUTE).is_file() else RUNOFF_DEPTH,
     )
     notes += _write_configs(folder, facts, catchments, period, method, found, earlier)
     place, kept = _write_realization(folder, content, earlier)
+    notes += _told_main_output(load_json(place.read_text(encoding="utf-8")))
     return Prepared(folder, place, kept, catchments.ids, period, facts.process.name, method, found, tuple(notes))
+
+
+def _told_main_output(content: dict[str, Any]) -> list[str]:
+    """Say which runoff t-route gets, and why."""
+    module = own_module(content)
+    if module is None or "routing" not in content or module["main_output_variable"] != UNROUTED:
+        return []
+    return [
+        f"t-route is to run ({TROUTE}), so the main output is the runoff before the model's unit hydrograph ({UNROUTED}): the channels of "
+        "t-route delay it, and water is not delayed twice"
+    ]
 
 
 def _earlier_realization(folder: Path) -> Earlier | None:

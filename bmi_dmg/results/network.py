@@ -13,13 +13,17 @@ from numpy.typing import NDArray
 
 from bmi_dmg.preparing.hydrofabric_attributes import accumulate
 from bmi_dmg.run_folder.layouts import in_standard_names
+from dmg_core.errors import ConfigError
+from dmg_core.routing.unit_network import UnitNetwork
 
 Array = NDArray[np.float64]
 
 #: Row of what lies below the lowest divides.
 OUTSIDE: Final = -1
 #: Layers that say at the end of which flowpath a gauge stands, and their columns of gauges; what the first says counts.
-_GAUGES: Final = {"flowpath-attributes": "gage", "hydrolocations": "hl_link"}
+_GAUGES: Final = (("flowpath-attributes", "gage"), ("hydrolocations", "hl_link"), ("hydrolocations", "hl_uri"), ("network", "hl_uri"))
+#: How an address of a gauge begins, in columns that hold addresses of all kinds of places; the first kind counts.
+_ADDRESSES: Final = ("gages-", "usgs-gage-")
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,23 @@ class Network:
         """Sum values, shape (N,), over each divide and all that drain into it."""
         sums = accumulate(dict(zip(self.ids, values.tolist(), strict=True)), self._names_downstream)
         return np.array([sums[name] for name in self.ids])
+
+    def units(self, area: Array, where: str) -> UnitNetwork:
+        """Give the same network for routing to gauges.
+
+        Parameters
+        ----------
+        area : ndarray, shape (N,)
+            km².
+        where : str
+            The hydrofabric, for messages.
+
+        Raises
+        ------
+        NetworkError
+            If an area is not positive, or water runs in a loop.
+        """
+        return UnitNetwork(self.ids, np.asarray(area, np.float64), np.array(self.downstream, np.int64), where)
 
     def upstream(self, row: int) -> list[int]:
         """Rows of a divide and of all that drain into it."""
@@ -78,12 +99,16 @@ def read_network(geopackage: Path, ids: Sequence[str]) -> Network | None:
     Raises
     ------
     ConfigError
-        If the network has a loop.
+        If the network has a loop, or two divides have one flowpath.
     """
     divides, nexus = _table(geopackage, "divides"), _table(geopackage, "nexus")
     if divides is None or not {"divide_id", "id", "toid", "areasqkm"} <= set(divides.columns):
         return None
     divides = divides.drop_duplicates("divide_id").set_index("divide_id").reindex(list(ids))
+    twice = divides["id"][divides["id"].duplicated() & divides["id"].notna()]
+    if len(twice):
+        names = " and ".join(divides.index[divides["id"] == twice.iloc[0]])
+        raise ConfigError(f"{geopackage}: the layer 'divides' has the flowpath {twice.iloc[0]} twice, for {names}; each has its own")
     beyond = {} if nexus is None else dict(zip(nexus["id"], nexus["toid"], strict=True))
     row_of = {flowpath: row for row, flowpath in enumerate(divides["id"])}
     ends = list(divides["toid"])
@@ -102,17 +127,40 @@ def _gauges(geopackage: Path, row_of: Mapping[Any, int]) -> dict[str, int]:
     The column ``gage`` names one of the flowpaths that meet there, and not always the river: the 445 km² of USGS 01560000 stand at a brook
     of 2 km² in the hydrofabric of the Juniata.
     """
-    found: dict[str, int] = {}
-    for layer, gauge in _GAUGES.items():
-        table = _table(geopackage, layer)
-        if table is None or not {"id", gauge} <= set(table.columns):
+    return {gauge: row_of[flowpath] for gauge, flowpath in gauge_flowpaths(geopackage).items() if flowpath in row_of}
+
+
+def gauge_flowpaths(geopackage: Path) -> dict[str, str]:
+    """Find all gauges that a hydrofabric names, in ``flowpath-attributes.gage``, ``hydrolocations`` and ``network.hl_uri``.
+
+    Returns
+    -------
+    dict of str to str
+        Gauge -> id of the flowpath it is said to stand at, which need not be the river (:func:`read_network`).
+    """
+    found: dict[str, str] = {}
+    for layer, column in _GAUGES:
+        table = _with_flowpaths(geopackage, layer, _table(geopackage, layer))
+        if table is None or not {"id", column} <= set(table.columns):
             continue
-        if "hl_reference" in table.columns:
+        if column == "hl_link" and "hl_reference" in table.columns:
             table = table[table["hl_reference"] == "gages"]
-        for name, flowpath in zip(table[gauge], table["id"], strict=True):
-            if isinstance(name, str) and name.strip() and flowpath in row_of:
-                found.setdefault(name.strip(), row_of[flowpath])
+        for prefix in _ADDRESSES if column == "hl_uri" else ("",):
+            for name, flowpath in zip(table[column], table["id"], strict=True):
+                if isinstance(name, str) and name.strip() and name.startswith(prefix):
+                    found.setdefault(name.strip().removeprefix(prefix), flowpath)
     return found
+
+
+def _with_flowpaths(geopackage: Path, layer: str, table: Any) -> Any:
+    """Add to hydrolocations that name a point of interest alone (``poi_id``) the flowpath that has it."""
+    if table is None or layer != "hydrolocations" or "id" in table.columns or "poi_id" not in table.columns:
+        return table
+    paths = _table(geopackage, "flowpaths")
+    if paths is None or not {"id", "poi_id"} <= set(paths.columns):
+        return table
+    known = paths[paths["poi_id"].notna()].drop_duplicates("poi_id").set_index("poi_id")["id"]
+    return table.assign(id=table["poi_id"].map(known))
 
 
 def _table(geopackage: Path, name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
@@ -99,12 +100,27 @@ def quantity(name: str, units: str, long_name: str, *, is_main: bool = False) ->
     long_name : str
         Its name for people, if it has no role.
     is_main : bool
-        Whether it is the main output of the run, which is the runoff whatever its name.
+        Whether it is the runoff of the run, whatever its name (:func:`runoff_of`).
     """
     role = RUNOFF if is_main else _ROLES.get(name, name)
     kind, factor, to_metric = _measure(units, per_step=is_main or name == RUNOFF_DEPTH)
     label = LABELS.get(role, long_name)
     return Quantity(name, role, label, kind, kind.value or units, factor, to_metric)
+
+
+def runoff_of(main: str, others: Iterable[str]) -> str:
+    """Say which output of a run is its runoff: the main output, unless that is known as something else and another is the runoff.
+
+    Parameters
+    ----------
+    main : str
+        The main output: the runoff before routing, where channels are routed after the run.
+    others : iterable of str
+        The other outputs.
+    """
+    if _ROLES.get(main, RUNOFF) == RUNOFF:
+        return main
+    return next((name for name in others if _ROLES.get(name) == RUNOFF), main)
 
 
 def precipitation(name: str, units: str) -> Quantity:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bmi_dmg.results.quantities import PRECIPITATION, RUNOFF, Kind, Quantity, precipitation, quantity
+from bmi_dmg.results.quantities import PRECIPITATION, RUNOFF, Kind, Quantity, precipitation, quantity, runoff_of
 from bmi_dmg.results.time_axis import TimeAxis, changes_by_day
 from bmi_dmg.run_folder.aorc import WELL_KNOWN
 from bmi_dmg.run_folder.forcing_reader import ForcingReader
@@ -102,7 +102,7 @@ class RunResults:
         self.attributes: Mapping[str, str] = {name: str(self._dataset.getncattr(name)) for name in self._dataset.ncattrs()}
         variables = self._dataset.variables
         main = self.attributes.get("main_output_variable")
-        if main not in variables:
+        if main is None or main not in variables:
             raise ConfigError(f"{self.source}: not the result of a run: the attribute main_output_variable names no variable")
         self.ids = legal_ids(variables["catchment_id"][:].tolist(), f"{self.source}: catchment_id", ConfigError)
         self.area: Array | None = np.asarray(variables["area"][:], dtype=np.float64) if "area" in variables else None
@@ -110,10 +110,12 @@ class RunResults:
         first: Any = netCDF4.num2date(time[0], time.units, only_use_cftime_datetimes=False, only_use_python_datetimes=True)
         self.start = datetime(first.year, first.month, first.day, first.hour)
         self.hours = int(time.size)
-        names = [main, *(name for name, variable in variables.items() if variable.dimensions == ("catchment", "time") and name != main)]
-        found = [quantity(name, variables[name].units, variables[name].long_name, is_main=name == main) for name in names]
+        others = [name for name, variable in variables.items() if variable.dimensions == ("catchment", "time") and name != main]
+        runoff = runoff_of(main, others)
+        names = [runoff, *(name for name in (main, *others) if name != runoff)]
+        found = [quantity(name, variables[name].units, variables[name].long_name, is_main=name == runoff) for name in names]
         if found[0].kind is not Kind.FLUX:
-            raise ConfigError(f"{self.source}: '{main}' has the unit '{found[0].units}', which is neither a depth nor a depth per time")
+            raise ConfigError(f"{self.source}: '{runoff}' has the unit '{found[0].units}', which is neither a depth nor a depth per time")
         # Runoff may be there twice, as a depth and as a rate: the main output comes first and stays.
         self.quantities: dict[str, Quantity] = {}
         for each in found:
@@ -145,8 +147,16 @@ class RunResults:
         return self.days if self.by_day else TimeAxis.by_hour(self.start, self.hours)
 
     def axis_to_show(self, *, with_observed: bool) -> TimeAxis:
-        """Give the steps to show: days of long runs, of models that step by the day and beside observed flow; otherwise hours."""
+        """Give the steps to show: days of long runs, of models that step by the day and beside observed flow; otherwise hours.
+
+        Raises
+        ------
+        ConfigError
+            If days are to be shown and none is complete.
+        """
         if self.hours >= DAILY_FROM_HOURS or self.by_day or with_observed:
+            if not self.days.n:
+                raise ConfigError(f"{self.source}: there is no complete calendar day to draw; the run has {self.hours} hours")
             return self.days
         return TimeAxis.by_hour(self.start, self.hours)
 

@@ -119,7 +119,8 @@ class CsvForcing(ForcingReader):
                     low_memory=False,
                 )
         except (ValueError, ParserWarning) as error:
-            raise ForcingError(f"{file.path}: not readable as CSV with a line for {times[0]}: {error}") from error
+            problem = " ".join(str(error).split())
+            raise ForcingError(f"{file.path}: not readable as CSV with a line for {times[0]}: {problem}") from error
         found = frame.pop(self._names[self._time]).to_list()
         for expected, at_hand in zip_longest(times, found, fillvalue="the end of the file"):
             if at_hand != expected and not _is_time(at_hand, expected):

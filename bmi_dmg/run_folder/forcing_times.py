@@ -118,7 +118,7 @@ def _better_unit(values: NDArray[np.float64], epoch: datetime) -> str:
     """Name the unit in which the values would be hourly and of our times, if there is one."""
     for unit, seconds in SECONDS_PER_UNIT.items():
         first = _time_after(epoch, values[0] * seconds)
-        hourly = len(values) > 1 and round(float(values[1] - values[0]) * seconds) == STEP_SECONDS
+        hourly = len(values) > 1 and bool((np.rint(np.diff(values) * seconds) == STEP_SECONDS).all())
         if hourly and first is not None and first.year in _LIKELY_YEARS:
             return f"; in '{unit}' it would begin at {first} and be hourly: correct the attribute units of Time"
     return ""

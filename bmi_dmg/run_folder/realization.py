@@ -8,7 +8,7 @@ honoured here are errors.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,7 +25,8 @@ FORK_TOKEN = "cat-{{id}}"
 PROVIDERS = ("NetCDF", "CsvPerFeature")
 GROUPINGS = ("per_feature", "per_formulation")
 DEFAULT_OUTPUT_ROOT = "./outputs/ngen"
-ONLY_NGEN = ("catchments", "layers", "serialization", "state_saving")
+STATE_SAVING = ("serialization", "state_saving")
+ONLY_NGEN = ("catchments", "layers", *STATE_SAVING)
 OUTPUT_KEYS = frozenset({"output_variables", "output_header_fields"})
 REQUIRED = object()
 
@@ -172,15 +173,15 @@ def find_realization(run_folder: Path) -> Path:
     return found[0]
 
 
-def read_realization(run_folder: Path, *, by_ngen: bool = False) -> Realization:
+def read_realization(run_folder: Path, *, passing_over: Collection[str] = ()) -> Realization:
     """Read the realization of a run folder.
 
     Parameters
     ----------
     run_folder : Path
         Folder with ``config/*realization*.json``; relative paths in the file are relative to it.
-    by_ngen : bool
-        Whether ngen is going to run it, so that what only ngen can do is passed over.
+    passing_over : collection of str
+        Which of :data:`ONLY_NGEN` do not matter here: all where ngen is going to run it, :data:`STATE_SAVING` where nothing is saved.
 
     Raises
     ------
@@ -194,8 +195,8 @@ def read_realization(run_folder: Path, *, by_ngen: bool = False) -> Realization:
     except ValueError as error:
         raise ConfigError(f"{path}: not valid JSON: {error}") from error
     top = _Section(path, "", content)
-    for key in () if by_ngen else ONLY_NGEN:
-        if top.content.get(key):
+    for key in ONLY_NGEN:
+        if key not in passing_over and top.content.get(key):
             raise ConfigError(f"{path}: '{key}' can only be run by ngen; remove it to run without ngen")
     start, end = _times(top.section("time"))
     output = top.section("output") if "output" in top.content else _Section(path, "output", {})

@@ -228,6 +228,7 @@ def realization_of(
     forcing: Mapping[str, Any] | None = None,
     columns: Mapping[str, str] | None = None,
     ngen: NgenKind = NgenKind.STOCK,
+    main_output: str = RUNOFF_DEPTH,
 ) -> dict[str, Any]:
     """Give the content of a realization with :class:`bmi_dmg.BmiDeltaModel` as the one module.
 
@@ -249,12 +250,14 @@ def realization_of(
         Name in the forcing of each input; by default AORC's.
     ngen : NgenKind
         What it is for.
+    main_output : str
+        What ngen hands on, to t-route among others.
 
     Notes
     -----
     Where the folder has a configuration of t-route, ngen is told to run it.
     """
-    params = {**_params(form, pet_method, ngen, columns or AORC_NAMES), "output_variables": list(output_variables)}
+    params = {**_params(form, pet_method, ngen, columns or AORC_NAMES, main_output), "output_variables": list(output_variables)}
     return {
         "global": {
             "formulations": [{"name": form, "params": params}],
@@ -270,8 +273,8 @@ def realization_of(
     }
 
 
-def _params(form: Form, pet_method: str, ngen: NgenKind, columns: Mapping[str, str]) -> dict[str, Any]:
-    module = _module(pet_method, ngen, columns)
+def _params(form: Form, pet_method: str, ngen: NgenKind, columns: Mapping[str, str], main_output: str) -> dict[str, Any]:
+    module = _module(pet_method, ngen, columns, main_output)
     if form == "bmi_python":
         return module
     return {
@@ -279,18 +282,18 @@ def _params(form: Form, pet_method: str, ngen: NgenKind, columns: Mapping[str, s
         "forcing_file": "",
         "init_config": "",
         "allow_exceed_end_time": True,
-        "main_output_variable": RUNOFF_DEPTH,
+        "main_output_variable": main_output,
         "modules": [{"name": "bmi_python", "params": module}],
     }
 
 
-def _module(pet_method: str, ngen: NgenKind, columns: Mapping[str, str]) -> dict[str, Any]:
+def _module(pet_method: str, ngen: NgenKind, columns: Mapping[str, str], main_output: str) -> dict[str, Any]:
     return {
         "model_type_name": "bmi_dmg",
         "python_type": "bmi_dmg.BmiDeltaModel",
         "init_config": f"./{BMI_CONFIGS.as_posix()}/{FORK_TOKEN if ngen is NgenKind.NGWPC else ID_TOKEN}.yml",
         "allow_exceed_end_time": True,
-        "main_output_variable": RUNOFF_DEPTH,
+        "main_output_variable": main_output,
         "uses_forcing_file": False,
         "variables_names_map": {variable.name: columns[variable.name] for variable in INPUTS[pet_method]},
         "mass_balance": MASS_BALANCE,

@@ -20,10 +20,11 @@ from bmi_dmg.run_folder.forcing_reader import STEP
 from bmi_dmg.spin_up.stretches import HourlyWeather, Stretch, days_before
 from bmi_dmg.spin_up.weather_process import RemoteWeather
 from bmi_dmg.stepping.batch import HoursToSteps
-from bmi_dmg.stepping.daily import FLOW, HOURS_PER_DAY, NOT_SIMULATED, STREAMFLOW
-from bmi_dmg.stepping.engine_layout import ENGINE_BUDGET
+from bmi_dmg.stepping.daily import FLOW, HOURS_PER_DAY
 from bmi_dmg.stepping.stepper import Stepper
+from dmg_core.engine.arrays import budget_columns
 from dmg_core.errors import ConfigError, ForcingError
+from dmg_core.models.layout import TOTAL
 
 Array = npt.NDArray[np.float64]
 
@@ -124,26 +125,29 @@ class SpinUp:
         for stepper, outputs in zip(self._steppers, self._last, strict=True):
             stepper.report(outputs)
             stepper.set_clock(time, 0)
-            _count_anew(stepper, outputs[STREAMFLOW])
+            _count_anew(stepper, outputs)
 
 
-def _count_anew(stepper: Stepper, streamflow: float) -> None:
+def _count_anew(stepper: Stepper, outputs: Array) -> None:
     """Let the counts of a catchment begin now.
 
     Rain of an unfinished day has fallen before, so it is not to count when the day is complete; flow that is reported from now on is to
     count, although it was computed before. Both are water that is stored now.
     """
-    state = stepper.own_state()
+    state, layout = stepper.own_state(), stepper.layout
     state["missing_hours"][:] = 0.0
     if "day_sums" in state:
-        state["day_sums"][[FLOW, NOT_SIMULATED]] = streamflow, 0.0
-    unfinished, unreported, _ = stepper.held()
+        state["day_sums"][:] = 0.0
+        state["day_sums"][FLOW] = 0.0 if layout.flow is None else outputs[layout.flow]
+    held = stepper.held()
     engine, row = stepper.catchment.engine, stepper.catchment.row
     with engine.lock:
-        arrays = engine.arrays
-        arrays.budget[row, ENGINE_BUDGET.index("precipitation")] = -unfinished
-        arrays.budget[row, ENGINE_BUDGET.index("streamflow")] = unreported
-        arrays.initial_storage[row] += unfinished + unreported
+        arrays, columns = engine.arrays, budget_columns(engine.model)
+        for label, amount in zip(layout.entering_labels, held.unfinished, strict=True):
+            arrays.budget[row, columns.index(label)] = -amount
+        if layout.flow is not None:
+            arrays.budget[row, columns.index(TOTAL)] = held.unreported
+        arrays.initial_storage[row] += sum(held.unfinished) + held.unreported
 
 
 def spin_up(config: BmiConfig, settings: SpinUpSettings, stepper: Stepper) -> None:

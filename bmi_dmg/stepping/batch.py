@@ -15,28 +15,18 @@ from functools import cache
 import numpy as np
 import numpy.typing as npt
 
-from bmi_dmg.stepping import daily, weather
-from bmi_dmg.stepping.daily import (
-    HOURS,
-    HOURS_PER_DAY,
-    NOT_SIMULATED,
-    PET,
-    PRECIPITATION,
-    TEMPERATURE,
-    DailyStepper,
-    clear_day,
-    compiled_add_hour,
-    compiled_hargreaves_day,
-)
+from bmi_dmg.stepping import daily, layout, weather
+from bmi_dmg.stepping.daily import FLOW, HOURS, HOURS_PER_DAY, DailyStepper, compiled_add_hour, compiled_clear, compiled_finish
+from bmi_dmg.stepping.layout import N_ENTERING, N_FORCINGS, N_KEPT, SOURCES_AT
 from bmi_dmg.stepping.stepper import Stepper
-from bmi_dmg.stepping.weather import ALL_POSSIBLE, Array, compiled_hour_of
+from bmi_dmg.stepping.weather import ALL_POSSIBLE, Array, Plan, compiled_hour_of
 from dmg_core.equations import primitives
 from dmg_core.equations.compilation import compile_kernel, compiled, digest_of, rebind
 from dmg_core.errors import CatchmentError
 from dmg_core.physics import pet
 
 #: Of the modules the compiled code is made of.
-_DIGEST = digest_of(sys.modules[__name__], daily, weather, pet, primitives)
+_DIGEST = digest_of(sys.modules[__name__], daily, weather, layout, pet, primitives)
 
 
 class HoursToSteps:
@@ -59,12 +49,13 @@ class HoursToSteps:
             raise CatchmentError("there are no catchments whose hours could be taken in; give one or more")
         self._steppers = steppers
         self._is_daily = isinstance(steppers[0], DailyStepper)
-        self._limits, self._hour = steppers[0].weather.limits, np.zeros(3)
+        self._layout = steppers[0].layout
+        self._hour = np.zeros(len(self._layout.forcings))
         states = [stepper.own_state() for stepper in steppers]
         self._accepted = np.stack([state["weather"] for state in states])
         if self._is_daily:
             self._days = np.stack([state["day"] for state in states])
-            self._not_simulated = np.array([state["day_sums"][NOT_SIMULATED] for state in states])
+            self._not_simulated = np.stack([state["day_sums"][FLOW + 1 :] for state in states])
             latitudes = [stepper.latitude for stepper in steppers if isinstance(stepper, DailyStepper)]
             self._latitudes = np.array([math.nan if latitude is None else latitude for latitude in latitudes])
 
@@ -80,8 +71,8 @@ class HoursToSteps:
 
         Returns
         -------
-        ndarray, shape (steps, N, 3)
-            Precipitation (mm), temperature (°C) and potential evapotranspiration (mm) of the steps that these hours complete.
+        ndarray, shape (steps, N, F)
+            Forcings of the steps that these hours complete.
 
         Raises
         ------
@@ -89,17 +80,18 @@ class HoursToSteps:
             If a value is impossible, or missing where none may take its place; it names catchment, variable, value and time.
         """
         values = np.array(hours, np.float64, order="C")
+        limits, plan, count = self._layout.limits, self._layout.plan, len(self._layout.forcings)
         if not self._is_daily:
-            forcing = np.empty((*values.shape[:2], 3))
-            self._go_through(time, values, lambda begin: compiled_hourly_steps()(values, begin, *self._limits, self._accepted, forcing))
+            forcing = np.empty((*values.shape[:2], count))
+            self._go_through(time, values, lambda begin: compiled_hourly_steps()(values, begin, limits, plan, self._accepted, forcing))
             return forcing
         days_of_year = _days_of_year(time, len(values))
-        forcing = np.empty((len(days_of_year), values.shape[1], 3))
+        forcing = np.empty((len(days_of_year), values.shape[1], count))
         whole_first_day = (self._days[:, HOURS] == time.hour).all()
 
         def gather(begin: int) -> int:
             days = (self._days, self._not_simulated, self._latitudes, days_of_year)
-            return compiled_daily_steps()(values, begin, time.hour, *self._limits, self._accepted, self._hour, *days, forcing)
+            return compiled_daily_steps()(values, begin, time.hour, limits, plan, self._accepted, self._hour, *days, forcing)
 
         self._go_through(time, values, gather)
         return forcing if whole_first_day else forcing[1:]
@@ -111,7 +103,7 @@ class HoursToSteps:
             state["weather"][:] = self._accepted[row]
             if self._is_daily:
                 state["day"][:] = self._days[row]
-                state["day_sums"][NOT_SIMULATED] = self._not_simulated[row]
+                state["day_sums"][FLOW + 1 :] = self._not_simulated[row]
 
     def _go_through(self, time: datetime, values: Array, gather: Callable[[int], int]) -> None:
         """Take in all hours, mending what is missing; ``gather`` starts at a place and stops at the first impossible value."""
@@ -133,8 +125,8 @@ def _days_of_year(time: datetime, hours: int) -> Array:
     return np.array([(midnight + timedelta(days=day)).timetuple().tm_yday for day in range(count)], np.float64)
 
 
-def hourly_steps(hours: Array, begin: int, low: Array, high: Array, accepted: Array, forcing: Array) -> int:
-    """Check hours (T, N, n) and write the steps (T, N, 3) of an hourly model; ``hour_of`` is bound when this is compiled.
+def hourly_steps(hours: Array, begin: int, limits: Array, plan: Plan, accepted: Array, forcing: Array) -> int:
+    """Check hours (T, N, n) and write the steps (T, N, F) of an hourly model; ``hour_of`` is bound when this is compiled.
 
     Returns
     -------
@@ -145,7 +137,7 @@ def hourly_steps(hours: Array, begin: int, low: Array, high: Array, accepted: Ar
     catchments = hours.shape[1]
     for place in range(begin, hours.shape[0] * catchments):
         t, row = place // catchments, place % catchments
-        if hour_of(hours[t, row], low, high, accepted[row], forcing[t, row]) != ALL_POSSIBLE:  # type: ignore[name-defined]  # noqa: F821
+        if hour_of(hours[t, row], limits, plan, accepted[row], forcing[t, row]) != ALL_POSSIBLE:  # type: ignore[name-defined]  # noqa: F821
             return place
     return ALL_POSSIBLE
 
@@ -154,8 +146,8 @@ def daily_steps(
     hours: Array,
     begin: int,
     hour_of_day: int,
-    low: Array,
-    high: Array,
+    limits: Array,
+    plan: Plan,
     accepted: Array,
     hour: Array,
     days: Array,
@@ -164,32 +156,32 @@ def daily_steps(
     days_of_year: Array,
     forcing: Array,
 ) -> int:
-    """Check hours (T, N, n) and write the steps of a daily model; ``add_hour`` and ``finish_day`` are bound when this is compiled.
+    """Check hours (T, N, n) and write the steps of a daily model; ``add_hour`` and ``end_day`` are bound when this is compiled.
 
-    ``forcing`` (days, N, 3) has a row for each day that ends; that of a first day without its first hours is left as it is. Returns what
+    ``forcing`` (days, N, F) has a row for each day that ends; that of a first day without its first hours is left as it is. Returns what
     :func:`hourly_steps` returns.
     """
     catchments = hours.shape[1]
     for place in range(begin, hours.shape[0] * catchments):
         t, row = place // catchments, place % catchments
-        if add_hour(hours[t, row], low, high, accepted[row], hour, days[row]) != ALL_POSSIBLE:  # type: ignore[name-defined]  # noqa: F821
+        if add_hour(hours[t, row], limits, plan, accepted[row], hour, days[row]) != ALL_POSSIBLE:  # type: ignore[name-defined]  # noqa: F821
             return place
         passed = hour_of_day + t + 1
         if passed % HOURS_PER_DAY == 0:
             ended = passed // HOURS_PER_DAY - 1
-            finish_day(days[row], not_simulated[row : row + 1], latitudes[row], days_of_year[ended], forcing[ended, row])
+            end_day(days[row], plan, not_simulated[row], latitudes[row], days_of_year[ended], forcing[ended, row])  # type: ignore[name-defined]
     return ALL_POSSIBLE
 
 
-def finish_day(day: Array, not_simulated: Array, latitude: float, day_of_year: float, forcing: Array) -> None:
-    """Write the step of a day that has ended, if it was complete, and clear it; ``hargreaves_day`` is bound when this is compiled."""
-    if day[HOURS] == HOURS_PER_DAY:
-        forcing[0], forcing[1], forcing[2] = day[PRECIPITATION], day[TEMPERATURE] / HOURS_PER_DAY, day[PET]
-        if not math.isnan(latitude):
-            forcing[2] = hargreaves_day(day, latitude, day_of_year)  # type: ignore[name-defined]  # noqa: F821
+def end_day(day: Array, plan: Plan, not_simulated: Array, latitude: float, day_of_year: float, forcing: Array) -> None:
+    """Write the step of a day that has ended, if it was complete, and clear it; ``finish`` and ``clear`` are bound when compiled."""
+    kept = plan[N_KEPT]
+    if day[kept] == HOURS_PER_DAY:
+        finish(day, plan, latitude, day_of_year, forcing)  # type: ignore[name-defined]  # noqa: F821
     else:
-        not_simulated[0] += day[PRECIPITATION]
-    clear(day)  # type: ignore[name-defined]  # noqa: F821
+        for i in range(plan[N_ENTERING]):
+            not_simulated[i] += day[plan[SOURCES_AT + plan[N_FORCINGS] + 2 * kept + i]]
+    clear(day, plan)  # type: ignore[name-defined]  # noqa: F821
 
 
 @cache
@@ -201,5 +193,5 @@ def compiled_hourly_steps() -> Callable[..., int]:
 @cache
 def compiled_daily_steps() -> Callable[..., int]:
     """Machine code of :func:`daily_steps`."""
-    finish = compiled(rebind(finish_day, hargreaves_day=compiled_hargreaves_day(), clear=compiled(clear_day)))
-    return compile_kernel(daily_steps, "float64", _DIGEST, add_hour=compiled_add_hour(), finish_day=finish)
+    end = compiled(rebind(end_day, finish=compiled_finish(), clear=compiled_clear()))
+    return compile_kernel(daily_steps, "float64", _DIGEST, add_hour=compiled_add_hour(), end_day=end)

@@ -7,37 +7,51 @@ import sys
 from collections.abc import Callable
 from datetime import datetime
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 import bmi_dmg.stepping.weather as weather_kernels
-from bmi_dmg.stepping import row as rows
-from bmi_dmg.stepping.engine_layout import ENGINE_OUTPUTS
-from bmi_dmg.stepping.row import ACCEPTED, CLOCK, DAY, HOUR, INPUTS, SUMS, WIDTH
-from bmi_dmg.stepping.stepper import Stepper
-from bmi_dmg.stepping.weather import ALL_POSSIBLE, Array, Weather, compiled_hour_of
+from bmi_dmg.stepping import layout as layouts
+from bmi_dmg.stepping.layout import (
+    ACCEPTED_AT,
+    AGGREGATES,
+    CLOCK_AT,
+    DAY_AT,
+    HIGHEST_AT,
+    HOUR_AT,
+    INPUTS_AT,
+    LOWEST_AT,
+    N_FORCINGS,
+    N_INPUTS,
+    N_KEPT,
+    PET_AT,
+    SOURCES_AT,
+    WARMTH_AT,
+)
+from bmi_dmg.stepping.stepper import Held, Stepper
+from bmi_dmg.stepping.weather import ALL_POSSIBLE, Array, Plan, Weather, compiled_hour_of
 from dmg_core import Catchment
 from dmg_core.equations import compile_scalar, primitives
 from dmg_core.equations.compilation import compile_kernel, digest_of
 from dmg_core.physics import pet
 
 #: Of the modules the compiled code is made of.
-_DIGEST = digest_of(sys.modules[__name__], weather_kernels, rows, pet, primitives)
+_DIGEST = digest_of(sys.modules[__name__], weather_kernels, layouts, pet, primitives)
 
-#: Places in the array that holds an unfinished day: sums over its hours, extremes, and their number.
-PRECIPITATION, TEMPERATURE, PET, LOWEST, HIGHEST, HOURS = range(6)
-DAY_LENGTH: Final = 6
+#: Place of the number of hours in the array of an unfinished day; what is kept of the hours is in front of it.
+HOURS: Final = -1
 
-#: Places in the array of sums that outlast a day.
-FLOW, NOT_SIMULATED = range(2)
+#: Places in the array of sums that outlast a day: runoff of the last day, then what never came into the model.
+FLOW: Final = 0
 
-#: Lowest temperature of a day without hours, °C: finite, because states hold finite numbers only.
-UNSEEN: Final = 1e9
+#: What the lowest value of a day without hours is: finite, because states hold finite numbers only.
+UNSEEN: Final = sys.float_info.max
 
 HOURS_PER_DAY: Final = 24
-STREAMFLOW: Final = ENGINE_OUTPUTS.index("streamflow")
+
+_MEAN, _MIN, _MAX = (AGGREGATES.index(name) for name in ("mean", "min", "max"))
 
 
 class DailyStepper(Stepper):
@@ -70,9 +84,8 @@ class DailyStepper(Stepper):
         self.latitude = None if latitude is None else math.radians(latitude)
         self._add_hour = compiled_add_hour_of_row()
         self._hour_of_day = start_time.hour
-        self._day = weather.row.part(DAY, DAY_LENGTH)
-        self._sums = weather.row.part(SUMS, 2)  # runoff of the last day, and rain never simulated, mm
-        clear_day(self._day)
+        self._day, self._sums = weather.row.part(self.layout.day), weather.row.part(self.layout.sums)
+        self._clear_day()
 
     def set_clock(self, time: datetime, hours: int) -> None:
         """Set the start of the next hour and the hours on BMI's clock."""
@@ -83,7 +96,15 @@ class DailyStepper(Stepper):
         """Move the clock on; see :meth:`bmi_dmg.stepping.stepper.Stepper.move_on`."""
         super().move_on(hours, outputs)
         if outputs is not None:
-            self._sums[FLOW] = outputs[STREAMFLOW]
+            self._note_flow(outputs)
+
+    def _note_flow(self, outputs: npt.NDArray[np.float64]) -> None:
+        """Keep the runoff of the day that is complete: it is reported hour by hour."""
+        if self.layout.flow is not None:
+            self._sums[FLOW] = outputs[self.layout.flow]
+
+    def _clear_day(self) -> None:
+        compiled_clear()(self._day, self._plan)
 
     def own_state(self) -> dict[str, Array]:
         """Arrays that must survive a restart besides the engine's; live."""
@@ -103,7 +124,7 @@ class DailyStepper(Stepper):
 
     def _complete_day(self) -> npt.NDArray[np.float64] | None:
         """Take in hour 23 and step the model; an error of either leaves all numbers of the catchment as they were."""
-        row, hours = self._block[self._start : self._start + WIDTH], self.hours
+        row, hours = self._block[self._start : self._start + self.layout.width], self.hours
         before = row.copy()
         try:
             self._take_in(self._add_hour)
@@ -112,73 +133,85 @@ class DailyStepper(Stepper):
         except BaseException:
             row[:] = before
             raise
-        clear_day(self._day)
+        self._clear_day()
         self.hours = hours + 1
         self._hour_of_day = 0
         return outputs
 
     def _step_model(self) -> npt.NDArray[np.float64] | None:
-        outputs, day = None, self._day
-        if day[HOURS] == HOURS_PER_DAY:
-            outputs = self._advance(self._row, day[PRECIPITATION], day[TEMPERATURE] / HOURS_PER_DAY, self._potential())
-            self._sums[FLOW] = outputs[STREAMFLOW]
-        else:
-            self._sums[NOT_SIMULATED] += day[PRECIPITATION]
+        day = self._day
+        if day[HOURS] != HOURS_PER_DAY:
+            self._sums[FLOW + 1 :] += day[list(self.layout.entering)]
+            return None
+        forcing = np.empty(len(self.layout.forcings))
+        day_of_year = float(self.time.timetuple().tm_yday)
+        compiled_finish()(day, self._plan, math.nan if self.latitude is None else self.latitude, day_of_year, forcing)
+        outputs = self._advance(self._row, *forcing.tolist())
+        self._note_flow(outputs)
         return outputs
 
-    def _potential(self) -> float:
-        """Potential evapotranspiration of the complete day, mm."""
-        if self.latitude is None:
-            return float(self._day[PET])
-        day_of_year = self.time.timetuple().tm_yday
-        return compiled_hargreaves_day()(self._day, self.latitude, float(day_of_year))
-
-    def held(self) -> tuple[float, float, float]:
-        """Water that the engine's budget does not show; see :meth:`bmi_dmg.stepping.stepper.Stepper.held`."""
+    def held(self) -> Held:
+        """Give what the engine's balance does not show; see :meth:`bmi_dmg.stepping.stepper.Stepper.held`."""
         hours_to_come = HOURS_PER_DAY - 1 - self._hour_of_day
-        return float(self._day[PRECIPITATION]), float(self._sums[FLOW]) * hours_to_come / HOURS_PER_DAY, float(self._sums[NOT_SIMULATED])
+        flow, *not_simulated = self._sums.tolist()
+        unfinished = self._day[list(self.layout.entering)].tolist()
+        return Held(tuple(unfinished), flow * hours_to_come / HOURS_PER_DAY, tuple(not_simulated))
 
 
-def clear_day(day: Array) -> None:
+def clear_day(day: Array, plan: Plan) -> None:
     """Begin a day without hours."""
-    day[:] = 0.0
-    day[LOWEST], day[HIGHEST] = UNSEEN, -UNSEEN
+    forcings, kept = plan[N_FORCINGS], plan[N_KEPT]
+    for k in range(kept):
+        aggregate = plan[SOURCES_AT + forcings + kept + k]
+        day[k] = UNSEEN if aggregate == _MIN else -UNSEEN if aggregate == _MAX else 0.0
+    day[kept] = 0.0
 
 
-def add_hour(inputs: Array, low: Array, high: Array, accepted: Array, hour: Array, day: Array) -> int:
+def add_hour(inputs: Array, limits: Array, plan: Plan, accepted: Array, hour: Array, day: Array) -> int:
     """Check the weather of an hour and add it to a day; ``hour_of`` is bound when this is compiled.
 
     Returns what :func:`bmi_dmg.stepping.weather.hour_of` returns; with an impossible value nothing is changed.
     """
-    problem = hour_of(inputs, low, high, accepted, hour)  # type: ignore[name-defined]  # noqa: F821
+    problem = hour_of(inputs, limits, plan, accepted, hour)  # type: ignore[name-defined]  # noqa: F821
     if problem != ALL_POSSIBLE:
         return int(problem)
-    day[PRECIPITATION] += hour[0]
-    day[TEMPERATURE] += hour[1]
-    day[PET] += hour[2]
-    day[LOWEST] = min(day[LOWEST], hour[1])
-    day[HIGHEST] = max(day[HIGHEST], hour[1])
-    day[HOURS] += 1.0
+    forcings, kept = plan[N_FORCINGS], plan[N_KEPT]
+    for k in range(kept):
+        value = hour[k] if k < forcings else inputs[plan[SOURCES_AT + forcings + k]]
+        aggregate = plan[SOURCES_AT + forcings + kept + k]
+        if aggregate == _MIN:
+            day[k] = min(day[k], value)
+        elif aggregate == _MAX:
+            day[k] = max(day[k], value)
+        else:
+            day[k] += value
+    day[kept] += 1.0
     return ALL_POSSIBLE
 
 
-def add_hour_of_row(block: Array, start: int, low: Array, high: Array) -> int:
+def add_hour_of_row(block: Array, start: int, limits: Array, plan: Plan) -> int:
     """Do what :func:`add_hour` does, for the numbers of a row (:mod:`bmi_dmg.stepping.row`), and move its clock on.
 
     ``add_hour`` is bound when this is compiled.
     """
-    row, n = block[start : start + WIDTH], low.shape[0]
-    accepted, hour, day = row[ACCEPTED : ACCEPTED + n + 1], row[HOUR : HOUR + 3], row[DAY : DAY + DAY_LENGTH]
-    problem = int(add_hour(row[INPUTS : INPUTS + n], low, high, accepted, hour, day))
+    n, inputs_at, accepted_at = plan[N_INPUTS], start + plan[INPUTS_AT], start + plan[ACCEPTED_AT]
+    hour_at, day_at = start + plan[HOUR_AT], start + plan[DAY_AT]
+    accepted, hour = block[accepted_at : accepted_at + n + 1], block[hour_at : hour_at + plan[N_FORCINGS]]
+    day = block[day_at : day_at + plan[N_KEPT] + 1]
+    problem = int(add_hour(block[inputs_at : inputs_at + n], limits, plan, accepted, hour, day))
     if problem == ALL_POSSIBLE:
-        row[CLOCK] += 1.0
+        block[start + plan[CLOCK_AT]] += 1.0
     return problem
 
 
-def hargreaves_day(day: Array, latitude: float, day_of_year: float) -> Any:
-    """Potential evapotranspiration (mm) of a complete day; ``latitude`` in radians. ``hargreaves`` is bound when this is compiled."""
-    mean = day[TEMPERATURE] / HOURS_PER_DAY
-    return hargreaves(day[LOWEST], day[HIGHEST], mean, latitude, day_of_year)  # type: ignore[name-defined]  # noqa: F821
+def finish_day(day: Array, plan: Plan, latitude: float, day_of_year: float, forcing: Array) -> None:
+    """Write the forcing of a complete day; ``latitude`` in radians, NaN without Hargreaves. ``hargreaves`` is bound when compiled."""
+    forcings, kept = plan[N_FORCINGS], plan[N_KEPT]
+    for k in range(forcings):
+        forcing[k] = day[k] / HOURS_PER_DAY if plan[SOURCES_AT + forcings + kept + k] == _MEAN else day[k]
+    if plan[PET_AT] >= 0 and not math.isnan(latitude):
+        mean = day[plan[WARMTH_AT]] / HOURS_PER_DAY
+        forcing[plan[PET_AT]] = hargreaves(day[plan[LOWEST_AT]], day[plan[HIGHEST_AT]], mean, latitude, day_of_year)  # type: ignore[name-defined]  # noqa: F821
 
 
 @cache
@@ -194,7 +227,13 @@ def compiled_add_hour_of_row() -> Callable[..., int]:
 
 
 @cache
-def compiled_hargreaves_day() -> Callable[..., float]:
-    """Machine code of :func:`hargreaves_day`."""
+def compiled_clear() -> Callable[..., None]:
+    """Machine code of :func:`clear_day`."""
+    return compile_kernel(clear_day, "float64", _DIGEST)
+
+
+@cache
+def compiled_finish() -> Callable[..., None]:
+    """Machine code of :func:`finish_day`."""
     hargreaves = compile_scalar(pet.hargreaves)
-    return compile_kernel(hargreaves_day, hargreaves.py_func.__qualname__, _DIGEST, hargreaves=hargreaves)
+    return compile_kernel(finish_day, hargreaves.py_func.__qualname__, _DIGEST, hargreaves=hargreaves)

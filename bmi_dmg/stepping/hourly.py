@@ -7,7 +7,7 @@ from datetime import datetime
 import numpy as np
 import numpy.typing as npt
 
-from bmi_dmg.stepping.stepper import Stepper
+from bmi_dmg.stepping.stepper import Held, Stepper
 from bmi_dmg.stepping.weather import Weather, compiled_hour_of_row
 from dmg_core import Catchment
 
@@ -34,15 +34,15 @@ class HourlyStepper(Stepper):
     def step(self) -> npt.NDArray[np.float64]:
         """Take one step; see :meth:`bmi_dmg.stepping.stepper.Stepper.step`. An error leaves the catchment as it was."""
         self._take_in(self._take_hour)
-        precipitation, temperature, pet = self.weather.hour
         try:
-            outputs = self._advance(self._row, precipitation, temperature, pet)
+            outputs = self._advance(self._row, *self.weather.hour.tolist())
         except BaseException:
             self.weather.take_back()
             raise
         self.hours += 1
         return outputs
 
-    def held(self) -> tuple[float, float, float]:
-        """Water that the engine's budget does not show: none."""
-        return 0.0, 0.0, 0.0
+    def held(self) -> Held:
+        """Give what the engine's balance does not show: nothing."""
+        nothing = (0.0,) * len(self.layout.entering)
+        return Held(nothing, 0.0, nothing)

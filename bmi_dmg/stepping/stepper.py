@@ -5,30 +5,36 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from bmi_dmg.stepping.engine_layout import ENGINE_OUTPUTS
-from bmi_dmg.stepping.row import CLOCK, REPORTED
 from bmi_dmg.stepping.weather import ALL_POSSIBLE, Weather
-from bmi_dmg.variables import OUTPUTS
 from dmg_core import Catchment
 from dmg_core.engine.remembered import described, require_unchanged
 from dmg_core.engine.state import require_like
 
 Array = npt.NDArray[Any]
 
-#: Places of the output variables among the engine's outputs.
-SOURCES = np.array([ENGINE_OUTPUTS.index(variable.source) for variable in OUTPUTS])
 
+class Held(NamedTuple):
+    """What the engine's balance does not show.
 
-@cache
-def _factors(steps_per_day: int) -> npt.NDArray[np.float64]:
-    """Give the factors of all outputs: the same array for all catchments."""
-    return np.array([variable.factor(steps_per_day) for variable in OUTPUTS])
+    Attributes
+    ----------
+    unfinished : tuple of float
+        Amounts that have come in in an unfinished step of the model, of each forcing that enters the balance
+        (:attr:`bmi_dmg.stepping.layout.HourLayout.entering`), mm.
+    unreported : float
+        Runoff that is computed but not reported yet, mm.
+    not_simulated : tuple of float
+        What never came into the model, of each of those forcings, mm.
+    """
+
+    unfinished: tuple[float, ...]
+    unreported: float
+    not_simulated: tuple[float, ...]
 
 
 class Stepper(ABC):
@@ -49,25 +55,28 @@ class Stepper(ABC):
     Attributes
     ----------
     reported : ndarray
-        Values of :data:`bmi_dmg.variables.OUTPUTS`, in their units.
+        Values of the outputs of :attr:`layout`, in their units.
     accept_changes : bool
         Whether a state that was written for other attributes, or another latitude, is a warning, not an error.
-    factors : ndarray
-        What turns the engine's values into those.
+    layout : HourLayout
+        Names and places of inputs, outputs and all that is computed from hour to hour.
     """
 
     # An hour touches no object of a catchment's own besides this one and the BMI's: see bmi_dmg.stepping.row.
     __slots__ = (
         "_advance",
         "_block",
-        "_high",
-        "_low",
+        "_clock",
+        "_factors",
+        "_limits",
         "_origin",
+        "_plan",
         "_row",
+        "_sources",
         "_start",
         "accept_changes",
         "catchment",
-        "factors",
+        "layout",
         "reported",
         "weather",
     )
@@ -79,9 +88,11 @@ class Stepper(ABC):
         self._advance, self._row = catchment.engine.advance, catchment.row
         self._origin = start_time
         self._block, self._start = weather.row
-        self._low, self._high = weather.limits
-        self.reported = weather.row.part(REPORTED, len(OUTPUTS))
-        self.factors = _factors(catchment.engine.model.physics.process.steps_per_day)
+        self.layout = layout = weather.layout
+        self._clock = self._start + layout.clock.start
+        self._limits, self._plan = layout.limits, layout.plan
+        self._sources, self._factors = layout.sources, layout.factors
+        self.reported = weather.row.part(layout.reported)
 
     @property
     def catchment_id(self) -> str:
@@ -91,11 +102,11 @@ class Stepper(ABC):
     @property
     def hours(self) -> int:
         """Hours on BMI's clock."""
-        return int(self._block[self._start + CLOCK])
+        return int(self._block[self._clock])
 
     @hours.setter
     def hours(self, hours: int) -> None:
-        self._block[self._start + CLOCK] = hours
+        self._block[self._clock] = hours
 
     @property
     def time(self) -> datetime:
@@ -115,8 +126,8 @@ class Stepper(ABC):
 
     def report(self, outputs: npt.NDArray[np.float64]) -> None:
         """Report the engine's outputs of a step of the model from now on."""
-        outputs.take(SOURCES, out=self.reported)
-        self.reported *= self.factors
+        outputs.take(self._sources, out=self.reported)
+        self.reported *= self._factors
 
     def move_on(self, hours: int, outputs: npt.NDArray[np.float64] | None) -> None:
         """Move the clock on by hours that were taken in elsewhere, and report the last step of the model among them, if any."""
@@ -129,9 +140,9 @@ class Stepper(ABC):
 
         Something takes the place of what is missing, if that is wanted; afterwards it is missing again.
         """
-        if kernel(self._block, self._start, self._low, self._high) != ALL_POSSIBLE:
+        if kernel(self._block, self._start, self._limits, self._plan) != ALL_POSSIBLE:
             self.weather.mend(self.time)
-            kernel(self._block, self._start, self._low, self._high)
+            kernel(self._block, self._start, self._limits, self._plan)
             self.weather.unmend()
 
     @abstractmethod
@@ -141,7 +152,7 @@ class Stepper(ABC):
         Returns
         -------
         ndarray or None
-            The engine's outputs (mm per model step, mm) if the hour completed a step of the model.
+            The engine's outputs if the hour completed a step of the model.
 
         Raises
         ------
@@ -187,11 +198,5 @@ class Stepper(ABC):
             array[...] = state[name]
 
     @abstractmethod
-    def held(self) -> tuple[float, float, float]:
-        """Water that the engine's budget does not show, mm.
-
-        Returns
-        -------
-        tuple of float
-            Rain of an unfinished step of the model, runoff computed but not reported yet, and rain that was never simulated.
-        """
+    def held(self) -> Held:
+        """Give what the engine's balance does not show."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from typing import Final
@@ -12,21 +12,32 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from bmi_dmg.stepping import row as rows
-from bmi_dmg.stepping.row import ACCEPTED, BEFORE, HOUR, INPUTS, MISSING, WIDTH, new_row
-from bmi_dmg.variables import InputVariable
+from bmi_dmg.stepping import layout as layouts
+from bmi_dmg.stepping.layout import (
+    ACCEPTED_AT,
+    BEFORE_AT,
+    HOUR_AT,
+    INPUTS_AT,
+    N_FORCINGS,
+    N_INPUTS,
+    NONE,
+    PENMAN,
+    PENMAN_AT,
+    PET_AT,
+    SOURCES_AT,
+    HourLayout,
+)
+from bmi_dmg.stepping.row import new_row
 from dmg_core.equations import compile_scalar, primitives
 from dmg_core.equations.compilation import compile_kernel, digest_of
 from dmg_core.errors import ForcingError
 from dmg_core.physics import pet
 
 Array = npt.NDArray[np.float64]
+Plan = npt.NDArray[np.int64]
 
 #: What :func:`hour_of` returns when every value is possible.
 ALL_POSSIBLE: Final = -1
-
-#: Place of precipitation among the variables.
-RAIN: Final = 0
 
 #: What to do about a missing value, where none may take its place or none can.
 _REMEDIES: Final = (
@@ -35,7 +46,7 @@ _REMEDIES: Final = (
 )
 
 #: Of the modules the compiled code is made of.
-_DIGEST = digest_of(sys.modules[__name__], rows, pet, primitives)
+_DIGEST = digest_of(sys.modules[__name__], layouts, pet, primitives)
 
 
 class Weather:
@@ -45,8 +56,8 @@ class Weather:
     ----------
     catchment_id : str
         For messages.
-    variables : sequence of InputVariable
-        Precipitation and temperature first, then what Penman–Monteith needs, if anything.
+    layout : HourLayout
+        Input variables, and where their values lie.
     missing : {"error", "hold", "zero_rain"}
         What to do where a value is missing (NaN): refuse it; take the last one there was; or the same, but no rain.
 
@@ -56,32 +67,30 @@ class Weather:
         The catchment.
     values : ndarray, shape (n,)
         What the framework has set, NaN before.
-    hour : ndarray, shape (3,)
-        Precipitation (mm/h), temperature (°C) and potential evapotranspiration (mm/h) of the hour.
+    hour : ndarray, shape (F,)
+        Forcings of the model in the hour.
     missing_hours : ndarray, shape (n,)
         Hours in which each variable was missing.
-    limits : tuple of ndarray, shapes (n,)
-        What is physically possible, low and high.
+    layout : HourLayout
+        See above.
     row : Row
         Where all of these numbers lie, and room for those of the catchment's stepper.
     """
 
-    def __init__(self, catchment_id: str, variables: Sequence[InputVariable], missing: str = "error") -> None:
+    def __init__(self, catchment_id: str, layout: HourLayout, missing: str = "error") -> None:
         self.catchment_id = catchment_id
-        self._variables = variables
+        self.layout = layout
         self._missing = missing
-        self.limits = _limits(tuple(variables))
-        self.row = new_row()
-        count = len(variables)
-        self.values, self.hour = self.row.part(INPUTS, count), self.row.part(HOUR, 3)
-        self.missing_hours, self._accepted = self.row.part(MISSING, count), self.row.part(ACCEPTED, count + 1)
+        self.row = new_row(layout.width)
+        self.values, self.hour = self.row.part(layout.values), self.row.part(layout.hour)
+        self.missing_hours, self._accepted = self.row.part(layout.missing), self.row.part(layout.accepted)
         self.values[:] = math.nan
         self._mended: list[int] = []
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the variables."""
-        return tuple(variable.name for variable in self._variables)
+        return tuple(self.layout.input_places)
 
     def state(self) -> dict[str, Array]:
         """Arrays that must survive a restart: the last good hour, and the counts; live."""
@@ -101,8 +110,8 @@ class Weather:
             If a value is not missing but impossible, or nothing may or can take its place; nothing is changed then.
         """
         replacements = {}
-        for index, (value, variable) in enumerate(zip(self.values, self._variables, strict=True)):
-            if math.isnan(value) and self._missing == "zero_rain" and index == RAIN:
+        for index, (value, variable) in enumerate(zip(self.values, self.layout.inputs, strict=True)):
+            if math.isnan(value) and self._missing == "zero_rain" and index == self.layout.rain:
                 replacements[index] = 0.0
             elif math.isnan(value) and self._missing != "error" and self._accepted[-1]:
                 replacements[index] = self._accepted[index]
@@ -124,37 +133,34 @@ class Weather:
 
         What is missing now was missing in it, and was counted.
         """
-        self._accepted[:] = self.row.part(BEFORE, len(self._accepted))
+        self._accepted[:] = self.row.part(self.layout.before)
         self.missing_hours[np.isnan(self.values)] -= 1.0
 
     def _error(self, index: int, time: datetime) -> ForcingError:
-        variable, value = self._variables[index], self.values[index]
+        variable, value = self.layout.inputs[index], self.values[index]
         problem, remedy = f"is {value:g} {variable.units}", ""
         if math.isnan(value):
             problem, remedy = "is not set, or NaN", f"; {_REMEDIES[self._missing == 'error']}"
         return ForcingError(
-            f"catchment {self.catchment_id}, {time:%Y-%m-%d %H:%M}: {variable.name} {problem}, "
-            f"expected {variable.low:g} to {variable.high:g} {variable.units}{remedy}"
+            f"catchment {self.catchment_id}, {time:%Y-%m-%d %H:%M}: {variable.name} {problem}, expected {variable.possible}{remedy}"
         )
 
 
-@cache
-def _limits(variables: tuple[InputVariable, ...]) -> tuple[Array, Array]:
-    """Give what is physically possible, low and high: the same two arrays for all catchments, which share the cache lines."""
-    return np.array([variable.low for variable in variables]), np.array([variable.high for variable in variables])
-
-
-def hour_of(inputs: Array, low: Array, high: Array, accepted: Array, hour: Array) -> int:
+def hour_of(inputs: Array, limits: Array, plan: Plan, accepted: Array, hour: Array) -> int:
     """Check the weather of an hour and take what the model needs; ``penman_monteith`` is bound when this is compiled.
 
     Parameters
     ----------
-    inputs, low, high : ndarray, shape (n,)
-        Values, and what is physically possible.
+    inputs : ndarray, shape (n,)
+        Values.
+    limits : ndarray, shape (2, n)
+        What is physically possible, low and high.
+    plan : ndarray
+        See :mod:`bmi_dmg.stepping.layout`.
     accepted : ndarray, shape (n + 1,)
         Where values that are all possible go, followed by 1 to say that there were some.
-    hour : ndarray, shape (3,)
-        Where precipitation, temperature and potential evapotranspiration go; the last is 0 without the inputs of Penman–Monteith.
+    hour : ndarray, shape (F,)
+        Where the forcings go; potential evapotranspiration is 0 without the inputs of Penman–Monteith.
 
     Returns
     -------
@@ -162,27 +168,33 @@ def hour_of(inputs: Array, low: Array, high: Array, accepted: Array, hour: Array
         Index of the first impossible or non-finite value, and nothing is changed; or :data:`ALL_POSSIBLE`.
     """
     for i in range(inputs.shape[0]):
-        if not (low[i] <= inputs[i] <= high[i]):
+        if not (limits[0, i] <= inputs[i] <= limits[1, i]):
             return i
     for i in range(inputs.shape[0]):  # an assignment of slices would make numba compile what tells of unequal shapes
         accepted[i] = inputs[i]
     accepted[inputs.shape[0]] = 1.0
-    hour[0], hour[1], hour[2] = inputs[0], inputs[1], 0.0
-    if inputs.shape[0] > 2:
-        hour[2] = penman_monteith(inputs[1], inputs[2], inputs[3], inputs[4], inputs[5], inputs[6], inputs[7])  # type: ignore[name-defined]  # noqa: F821
+    for k in range(hour.shape[0]):
+        source = plan[SOURCES_AT + k]
+        hour[k] = inputs[source] if source != NONE else 0.0
+    at = plan[PENMAN_AT : PENMAN_AT + PENMAN]
+    if at[0] != NONE:
+        hour[plan[PET_AT]] = penman_monteith(  # type: ignore[name-defined]  # noqa: F821
+            inputs[at[0]], inputs[at[1]], inputs[at[2]], inputs[at[3]], inputs[at[4]], inputs[at[5]], inputs[at[6]]
+        )
     return ALL_POSSIBLE
 
 
-def hour_of_row(block: Array, start: int, low: Array, high: Array) -> int:
+def hour_of_row(block: Array, start: int, limits: Array, plan: Plan) -> int:
     """Do what :func:`hour_of` does, for the numbers of a row (:mod:`bmi_dmg.stepping.row`); ``hour_of`` is bound when this is compiled.
 
     What was accepted before is kept beside it, for :meth:`Weather.take_back`.
     """
-    row, n = block[start : start + WIDTH], low.shape[0]
+    n, accepted_at, before_at = plan[N_INPUTS], start + plan[ACCEPTED_AT], start + plan[BEFORE_AT]
     for i in range(n + 1):
-        row[BEFORE + i] = row[ACCEPTED + i]
-    accepted, hour = row[ACCEPTED : ACCEPTED + n + 1], row[HOUR : HOUR + 3]
-    return hour_of(row[INPUTS : INPUTS + n], low, high, accepted, hour)
+        block[before_at + i] = block[accepted_at + i]
+    inputs_at, hour_at = start + plan[INPUTS_AT], start + plan[HOUR_AT]
+    accepted, hour = block[accepted_at : accepted_at + n + 1], block[hour_at : hour_at + plan[N_FORCINGS]]
+    return hour_of(block[inputs_at : inputs_at + n], limits, plan, accepted, hour)
 
 
 @cache

@@ -23,7 +23,7 @@ from bmi_dmg.config.bmi_config import BmiConfig, read_config
 from bmi_dmg.run_folder.config_edit import with_key
 from bmi_dmg.run_folder.forcings import open_forcing
 from bmi_dmg.run_folder.hydrofabric import find_catchments
-from bmi_dmg.run_folder.realization import Realization, read_realization
+from bmi_dmg.run_folder.realization import STATE_SAVING, Realization, read_realization
 from bmi_dmg.run_folder.weather_source import WeatherSource
 from bmi_dmg.run_plan.lifecycle import load_class, working_in
 from bmi_dmg.spin_up.spin_up import SpinUp
@@ -157,7 +157,7 @@ def spin_up_folder(
         raise ConfigError(f"years is {years}, tolerance {tolerance}; expected a whole number from 1, and a number above 0 mm per year")
     folder = Path(run_folder).resolve()
     path = None if out is None else Path(out).resolve()
-    realization = read_realization(folder)
+    realization = read_realization(folder, passing_over=STATE_SAVING)
     with working_in(folder, realization.formulation.module_path), ExitStack() as opened:
         configs = _read_configs(folder, realization)
         path = path or folder / "state" / f"warm_{realization.start:%Y%m%dT%H}.safetensors"

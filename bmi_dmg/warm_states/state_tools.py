@@ -12,19 +12,26 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from bmi_dmg.stepping.daily import FLOW, HIGHEST, HOURS, HOURS_PER_DAY, LOWEST, NOT_SIMULATED, PET, PRECIPITATION, TEMPERATURE
-from bmi_dmg.stepping.engine_layout import ENGINE_BUDGET
-from bmi_dmg.variables import INPUTS, OUTPUTS, InputVariable
+from bmi_dmg.stepping.daily import FLOW, HOURS, HOURS_PER_DAY
+from bmi_dmg.stepping.layout import HourLayout, layout_of
+from bmi_dmg.variables import COMPUTED, INPUTS, TEMPERATURE
+from dmg_core.engine.arrays import INCREMENTS, SERIES_FIELDS, STATE_FIELDS
 from dmg_core.engine.remembered import ATTRIBUTES, CALIBRATION
 from dmg_core.engine.state import States
+from dmg_core.engine.state_access import LSTM_PARTS, part_name
 from dmg_core.errors import ConfigError, StateError, WriteError
 from dmg_core.files import path_written_whole
-from dmg_core.models import PROCESS_MODELS, ProcessModel
+from dmg_core.models import PROCESS_MODELS, Layout, ProcessModel
 
 Array = npt.NDArray[Any]
 
 #: Catchments shown where none are named.
 SHOWN: Final = 20
+
+#: Arrays of a state besides those of the engine: what a catchment works on by the hour, and what multi-timescale models keep.
+_OF_THE_BMI: Final = ("hours", "weather", "missing_hours", "reported", "day", "day_sums", "latitude")
+_OF_WINDOWS: Final = ("hours_seen", "day_begun", "reanchored", "hour_window", "day_window")
+_OF_THE_DAILY_MODEL: Final = "daily_"
 
 
 def show(states: States, catchments: Sequence[str] = ()) -> str:
@@ -75,7 +82,8 @@ def _table(states: States, rows: Sequence[int]) -> Iterator[str]:
     """Give stores (mean, least and largest of the components), storage, mm, and hours of missing forcing, a line for each catchment."""
     stores, storage, missing = stores_in(states), storage_of(states), array_of(states, "missing_hours")
     width = max([len("catchment"), *(len(states.ids[row]) for row in rows)])
-    heads = [f"{name.replace('_', ' ') + ', mm':>24}" for name in stores]
+    units = [store.unit for store in _process_of(states).stores]
+    heads = [f"{name.replace('_', ' ') + f', {unit}':>24}" for name, unit in zip(stores, units, strict=True)]
     yield f"{'catchment':<{width}} {' '.join(heads)} {'storage, mm':>12} {'missing, h':>10}"
     for row in rows:
         cells = [_cell(values[row]) for values in stores.values()]
@@ -89,8 +97,7 @@ def _cell(values: Array) -> str:
 
 def _missing(states: States, rows: Sequence[int]) -> Iterator[str]:
     """Name the inputs that were missing."""
-    counts = array_of(states, "missing_hours")
-    inputs = inputs_of(counts.shape[1])
+    counts, inputs = array_of(states, "missing_hours"), layout_in(states).inputs
     for row in rows:
         for variable, hours in zip(inputs, counts[row], strict=True):
             if hours:
@@ -110,15 +117,16 @@ def array_of(states: States, name: str) -> Array:
     return states.arrays[name]
 
 
-def inputs_of(count: int) -> tuple[InputVariable, ...]:
-    """Tell the inputs of a model by their number.
+def layout_in(states: States) -> HourLayout:
+    """Tell the inputs and outputs of a model: the method of potential evapotranspiration by the number of its inputs.
 
     Raises
     ------
     StateError
-        If no model has so many.
+        If the model is not known, or has other inputs.
     """
-    found = next((variables for variables in INPUTS.values() if len(variables) == count), None)
+    count, process = array_of(states, "missing_hours").shape[1], _process_of(states)()
+    found = next((layout for method in INPUTS if len((layout := layout_of(process, method)).inputs) == count), None)
     if found is None:
         raise StateError(f"the states are of a model with {count} inputs, which this software does not know")
     return found
@@ -147,8 +155,9 @@ def _process_of(states: States) -> type[ProcessModel]:
 
 
 def storage_of(states: States) -> Array:
-    """Water held by each catchment, under way included, mm."""
-    held: Array = array_of(states, "stores").sum(-1).mean(-1) + array_of(states, "in_transit").sum((1, 2))
+    """Give what counts in the balance of each catchment, under way included, mm."""
+    counted = array_of(states, "stores")[..., Layout.of(_process_of(states)()).balanced]
+    held: Array = counted.sum(-1).mean(-1) + array_of(states, "in_transit").sum((1, 2))
     return held
 
 
@@ -190,7 +199,7 @@ def _write(dataset: Any, states: States, variables: Sequence[_Variable]) -> None
     dataset.setncatts(
         {
             "Conventions": "CF-1.8",
-            "title": "states of catchments of a δHBV model",
+            "title": f"states of catchments of a δ{_process_of(states).family} model",
             "model": json.dumps(states.identity.description, ensure_ascii=False),
             "fingerprint": states.identity.digest,
         }
@@ -232,15 +241,16 @@ def _write_variable(dataset: Any, each: _Variable) -> None:
 
 def _variables(states: States) -> Iterator[_Variable]:
     """Give all that the arrays of a state hold, each by a name of its own."""
-    for name, values in stores_in(states).items():
-        yield _Variable(name, ("component",), "mm", name.replace("_", " "), values)
+    process = _process_of(states)
+    for store, (name, values) in zip(process.stores, stores_in(states).items(), strict=True):
+        yield _Variable(name, ("component",), store.unit, name.replace("_", " "), values)
     yield _Variable("storage", (), "mm", "water held, under way included", storage_of(states))
     yield _Variable(
         "water_under_way", ("flow_path", "arrival_step"), "mm", "routed water by its step of arrival", states.arrays["in_transit"]
     )
-    yield _Variable("network_hidden", ("hidden_unit",), "1", "hidden state of the network", array_of(states, "h"))
-    yield _Variable("network_cell", ("hidden_unit",), "1", "cell state of the network", array_of(states, "c"))
-    for name, values in zip(ENGINE_BUDGET, array_of(states, "budget").T, strict=True):
+    yield from _network(states)
+    budget = (*Layout.of(process()).budget, INCREMENTS)
+    for name, values in zip(budget, array_of(states, "budget").T, strict=True):
         yield _Variable(f"sum_of_{name}", (), "mm", f"water budget: sum of {name.replace('_', ' ')}", values)
     yield _Variable("initial_storage", (), "mm", "water budget: water held when the sums were zero", array_of(states, "initial_storage"))
     yield _Variable("hours", (), "h", "hours on the clock of the BMI", array_of(states, "hours")[:, 0])
@@ -252,13 +262,25 @@ def _variables(states: States) -> Iterator[_Variable]:
         yield from _windows(states)
     if "parameters" in states.arrays:
         yield from _static_parameters(states)
-    for variable, values in zip(OUTPUTS, array_of(states, "reported").T, strict=True):
+    # States of an earlier version have only the first of them.
+    for variable, values in zip(layout_in(states).outputs, array_of(states, "reported").T, strict=False):
         yield _Variable(f"reported_{variable.name}", (), variable.units, f"reported now: {variable.meaning}", values)
+
+
+def _network(states: States) -> Iterator[_Variable]:
+    """Give the parts of the network's state: whatever nobody else has put there."""
+    known = {*STATE_FIELDS, *SERIES_FIELDS, *_OF_THE_BMI, *_OF_WINDOWS, ATTRIBUTES, CALIBRATION}
+    for part, values in states.arrays.items():
+        if part not in known and not part.startswith(_OF_THE_DAILY_MODEL):
+            name = part_name(part)
+            text = f"{name.removeprefix('network_').replace('_', ' ')} state of the network"
+            size = "hidden_unit" if part in LSTM_PARTS else f"{name}_unit"
+            yield _Variable(name, (size,), "1", text, values)
 
 
 def _weather(states: States) -> Iterator[_Variable]:
     counts, weather = array_of(states, "missing_hours"), array_of(states, "weather")
-    for place, variable in enumerate(inputs_of(counts.shape[1])):
+    for place, variable in enumerate(layout_in(states).inputs):
         name = variable.name.replace("~", "_")
         yield _Variable(f"last_{name}", (), variable.units, f"last good hour: {variable.meaning}", weather[:, place])
         yield _Variable(f"missing_{name}", (), "h", f"hours in which this was missing: {variable.meaning}", counts[:, place])
@@ -277,21 +299,32 @@ def _remembered(states: States) -> Iterator[_Variable]:
 
 
 def _unfinished_day(states: States) -> Iterator[_Variable]:
-    day, sums = array_of(states, "day"), array_of(states, "day_sums")
-    texts = {
-        ("day_hours", "h", "hours"): day[:, HOURS],
-        ("day_precipitation", "mm", "precipitation so far"): day[:, PRECIPITATION],
-        ("day_mean_temperature", "degC", "mean temperature so far"): _where_hours(
-            day, day[:, TEMPERATURE] / np.maximum(day[:, HOURS], 1.0)
-        ),
-        ("day_lowest_temperature", "degC", "lowest temperature so far"): _where_hours(day, day[:, LOWEST]),
-        ("day_highest_temperature", "degC", "highest temperature so far"): _where_hours(day, day[:, HIGHEST]),
-        ("day_potential_evapotranspiration", "mm", "Penman–Monteith so far"): day[:, PET],
-    }
-    for (name, units, text), values in texts.items():
-        yield _Variable(name, (), units, f"unfinished day: {text}", values)
+    day, sums, layout = array_of(states, "day"), array_of(states, "day_sums"), layout_in(states)
+    yield _Variable("day_hours", (), "h", "unfinished day: hours", day[:, HOURS])
+    for place, kept in enumerate(layout.kept):
+        what, units = _what_is_kept(layout, place)
+        word = _WORDS[kept.aggregate]
+        values = day[:, place] / np.maximum(day[:, HOURS], 1.0) if kept.aggregate == "mean" else day[:, place]
+        values = values if kept.aggregate == "sum" else _where_hours(day, values)
+        text = f"{word} {what.replace('_', ' ')}".strip()
+        yield _Variable(f"day_{word}{'_' if word else ''}{what}", (), units, f"unfinished day: {text} so far", values)
     yield _Variable("day_before_runoff", (), "mm", "runoff of the last complete day, which is being reported", sums[:, FLOW])
-    yield _Variable("never_simulated", (), "mm", "rain of a first day without its first hours", sums[:, NOT_SIMULATED])
+    for label, values in zip(layout.entering_labels, sums[:, FLOW + 1 :].T, strict=True):
+        name = "never_simulated" if label == PRECIPITATION else f"never_simulated_{label}"
+        yield _Variable(name, (), "mm", f"{label} of a first day without its first hours", values)
+
+
+#: How what is kept of a day is called, by how its hours become one value.
+_WORDS: Final = {"sum": "", "mean": "mean", "min": "lowest", "max": "highest"}
+PRECIPITATION: Final = "precipitation"
+
+
+def _what_is_kept(layout: HourLayout, place: int) -> tuple[str, str]:
+    """Give name and unit of a number of an unfinished day: of a forcing, or of the temperature that a method needs."""
+    if place >= len(layout.forcings):
+        return "temperature", TEMPERATURE.units
+    forcing = layout.forcings[place]
+    return "potential_evapotranspiration" if forcing.name == COMPUTED else forcing.label, forcing.unit
 
 
 def _windows(states: States) -> Iterator[_Variable]:
@@ -305,7 +338,7 @@ def _windows(states: States) -> Iterator[_Variable]:
     passed = (seen - hours.shape[1] + HOURS_PER_DAY) // HOURS_PER_DAY - not_begun
     for window, end, name in ((hours, seen, "hour"), (array_of(states, "day_window"), passed, "day")):
         places = (end[:, None] + np.arange(window.shape[1])) % max(window.shape[1], 1)  # the oldest first
-        for column, (kind, units) in enumerate((("precipitation", "mm"), ("temperature", "degC"), ("pet", "mm"))):
+        for column, (kind, units) in enumerate((forcing.label, forcing.unit) for forcing in _process_of(states).forcings):
             values = np.take_along_axis(window[..., column], places, axis=1)
             yield _Variable(f"last_{name}s_{kind}", (f"last_{name}",), units, f"{kind} of the last {name}s kept, the oldest first", values)
     for name in ("h", "c", "stores"):

@@ -19,6 +19,7 @@ from dmg_core.checkpoint.spellings import (
 )
 from dmg_core.errors import CheckpointError, ConfigError
 from dmg_core.models import PROCESS_MODELS
+from dmg_core.routing import DelayBound
 
 CONFIG_NAME: Final = "config.yaml"
 DEFAULT_NEARZERO: Final = 1e-5
@@ -72,6 +73,8 @@ class ModelSettings:
         Digest of the equations of a user's own process model when it was trained.
     target : str
         Output of the process model that was compared with what was observed.
+    delay_bound : DelayBound or None
+        What the mean delay of the routing may be at most.
     """
 
     physics: str
@@ -94,6 +97,7 @@ class ModelSettings:
     plugins: tuple[str, ...] = ()
     tape: str | None = None
     target: str = "streamflow"
+    delay_bound: DelayBound | None = None
 
     def attribute_of(self, symbol: str) -> str:
         """Name of the attribute that the equations read under a symbol."""

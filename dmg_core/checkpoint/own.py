@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import attrs
 import safetensors.torch
 import torch
 import yaml
@@ -32,13 +33,14 @@ from dmg_core.errors import CheckpointError, ConfigError
 from dmg_core.files import written_whole
 from dmg_core.models import PROCESS_MODELS
 from dmg_core.plugins import imported
+from dmg_core.routing import DelayBound
 
 SUFFIX: Final = ".safetensors"
 
 
 def is_published_form(settings: ModelSettings) -> bool:
     """Whether a model is to be written as δMG's folders are: it has nothing that has no place there."""
-    own = settings.plugins or settings.options or settings.tape is not None
+    own = settings.plugins or settings.options or settings.tape is not None or settings.delay_bound is not None
     return not own and (settings.physics in NETWORKS or settings.physics not in PROCESS_MODELS)
 
 
@@ -109,6 +111,8 @@ def _document(settings: ModelSettings, epoch: int) -> dict[str, object]:
     assert isinstance(model, dict)
     own = {"options": dict(settings.options), "target": settings.target, "site": dict(settings.site), "equations": settings.tape}
     model["phy"] |= {key: value for key, value in own.items() if value}
+    if settings.delay_bound is not None:
+        model["phy"]["delay_bound"] = attrs.asdict(settings.delay_bound)
     model["nn"] |= {"hidden_size": settings.hidden_size, "mlp_hidden_size": settings.mlp_hidden_size}
     return {"plugins": list(settings.plugins), **document}
 
@@ -157,8 +161,22 @@ def _settings(root: Node, plugins: tuple[str, ...]) -> ModelSettings:
         site={key: child.text() for key, child in site.children().items()} if site else {},
         plugins=plugins,
         tape=tape.text() if tape else None,
+        delay_bound=_delay_bound(phy.find("delay_bound")),
         **({"target": target.text()} if target else {}),
     )
+
+
+def _delay_bound(node: Node | None) -> DelayBound | None:
+    if node is None:
+        return None
+    known = [each.name for each in attrs.fields(DelayBound)]
+    given: dict[str, Any] = {key: child.value for key, child in node.children().items()}
+    if "attribute" not in given or not given.keys() <= set(known):
+        raise node.error(f"expected {', '.join(known)}, found {', '.join(given) or 'nothing'}")
+    try:
+        return DelayBound(**given)
+    except ConfigError as error:
+        raise node.error(str(error)) from error
 
 
 _OBSERVATIONS: Final = ("upstream_area_name", "elevation_name", "pet_method")

@@ -31,6 +31,9 @@ _SECONDS: Final = {
     **dict.fromkeys(("ns", "nanosecond", "nanoseconds"), 1e-9),
 }
 
+#: Farthest from the epoch that a time may lie, s: some ten thousand years.
+_MOST_SECONDS: Final = 3.2e11
+
 
 def moments(values: Any, attributes: Mapping[str, Any], where: str) -> Dates:
     """Read a variable of time by its attributes ``units`` and ``calendar``.
@@ -55,7 +58,7 @@ def moments(values: Any, attributes: Mapping[str, Any], where: str) -> Dates:
     Raises
     ------
     ForcingError
-        If units or calendar are missing, unknown or have no dates of ours, or values are missing.
+        If units or calendar are missing, unknown or have no dates of ours, or values are missing or lead out of the calendar.
     """
     units, calendar = attributes.get("units"), str(attributes.get("calendar", "standard")).lower()
     match = _UNITS.fullmatch(str(units))
@@ -67,8 +70,12 @@ def moments(values: Any, attributes: Mapping[str, Any], where: str) -> Dates:
     numbers = np.asarray(values.astype(np.float64).filled(np.nan) if hasattr(values, "mask") else values, np.float64)
     if not np.isfinite(numbers).all():
         raise ForcingError(f"{where} has no value at place {int(np.flatnonzero(~np.isfinite(numbers))[0]) + 1}")
-    seconds = np.rint(numbers * _SECONDS[match["unit"].lower()]).astype(np.int64)
-    return _dates(seconds, match["origin"], calendar, where)
+    seconds = np.rint(numbers * _SECONDS[match["unit"].lower()])
+    far = np.flatnonzero(np.abs(seconds) > _MOST_SECONDS)
+    if len(far):
+        found = f"{numbers[far[0]]:.15g} {units} at place {far[0] + 1}"
+        raise ForcingError(f"{where} is {found}, which leads out of the calendar; is it in another unit?")
+    return _dates(seconds.astype(np.int64), match["origin"], calendar, where)
 
 
 def _dates(seconds: NDArray[np.int64], origin: str, calendar: str, where: str) -> Dates:

@@ -165,7 +165,8 @@ def _read_netcdf(path: Path, wanted: Collection[str]) -> tuple[list[str], dict[s
     try:
         dataset = xr.open_dataset(path, decode_times=False)
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: not readable as NetCDF: {error}") from error
+        problem = str(error).splitlines()[0] if isinstance(error, OSError) else "it is none, or damaged"
+        raise ConfigError(f"{path}: not readable as NetCDF: {problem}") from error
     with dataset:
         names = next((dataset[name] for name in ID_VARIABLES if name in dataset), None)
         if names is None or names.ndim != 1 or "time" not in dataset:

@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 from dmg_core.errors import ConfigError
 
 
+class UnknownBasinsError(ConfigError):
+    """Basins are asked for that the data do not have."""
+
+
 def gauge_ids(values: Any, where: str) -> tuple[str, ...]:
     """Read ids that stand in a file as text, bytes, rows of characters or whole numbers.
 
@@ -78,7 +82,7 @@ def rows_of(wanted: Sequence[str], ids: Sequence[str], where: str) -> NDArray[np
 
     Raises
     ------
-    ConfigError
+    UnknownBasinsError
         Naming all that are not there.
     """
     places = {gauge: row for row, gauge in enumerate(ids)}
@@ -87,7 +91,7 @@ def rows_of(wanted: Sequence[str], ids: Sequence[str], where: str) -> NDArray[np
     rows = [places.get(gauge, by_number.get(without_leading_zeros(gauge))) for gauge in wanted]
     unknown = [gauge for gauge, row in zip(wanted, rows, strict=True) if row is None]
     if unknown:
-        raise ConfigError(f"{len(unknown)} of {len(wanted)} basins are not in {where}: {', '.join(unknown)}")
+        raise UnknownBasinsError(f"{len(unknown)} of {len(wanted)} basins are not in {where}: {', '.join(unknown)}")
     return np.array(rows, dtype=np.intp)
 
 

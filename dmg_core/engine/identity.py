@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+import attrs
 import numpy as np
 
 from dmg_core.errors import StateError
@@ -66,6 +67,8 @@ def identity_of(model: DeltaModel) -> Identity:
         "hidden_size": settings.hidden_size,
         "dtype": str(model.dtype).removeprefix("torch."),
     }
+    if settings.delay_bound is not None:
+        description["delay_bound"] = attrs.asdict(settings.delay_bound)
     if settings.tape is not None:
         description["equations"] = settings.tape
     digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())

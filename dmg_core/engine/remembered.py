@@ -49,13 +49,19 @@ def require_unchanged(names: Sequence[str], before: Array, now: Array, where: st
         If values differ, unless that is accepted; all are named, with both values.
     """
     pairs = zip(names, before.tolist(), now.tolist(), strict=True)
-    changes = [f"{name} was {then!r}, is {value!r}" for name, then, value in pairs if then != value]
+    changes = [f"{name} was {_apart(then, value)}, is {_apart(value, then)}" for name, then, value in pairs if then != value]
     if not changes:
         return
     what = f"{where}: the state of {catchment} was written for other attributes: {'; '.join(changes)}"
     if not accept:
         raise StateError(f"{what}; start from nothing or another state, or go on on purpose with accept_changes: true")
     _log.warning("%s; the run goes on from it", what)
+
+
+def _apart(value: float, other: float) -> str:
+    """Write a value as short as tells it from another: an angle that has been radians is not what was given in its last digits."""
+    short = f"{value:.12g}"
+    return short if short != f"{other:.12g}" else repr(value)
 
 
 def tell_changed_calibration(calibration: Calibration, row: int, before: Array, where: str, catchment: str) -> None:

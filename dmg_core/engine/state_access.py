@@ -19,7 +19,7 @@ from dmg_core.models.process_model import ROUNDING
 Array = npt.NDArray[Any]
 
 #: Parts of a network's state that are known by other names than ``network_`` and their own.
-_NETWORK: Final = {"h": "network_hidden", "c": "network_cell"}
+LSTM_PARTS: Final = {"h": "network_hidden", "c": "network_cell"}
 
 
 def stores_by_name(process: ProcessModel | type[ProcessModel]) -> dict[str, Store]:
@@ -29,7 +29,12 @@ def stores_by_name(process: ProcessModel | type[ProcessModel]) -> dict[str, Stor
 
 def network_parts(model: DeltaModel) -> dict[str, str]:
     """Give the parts of the state of a model's network, arrays of an engine, by the names by which they are set from outside."""
-    return {_NETWORK.get(part, f"network_{part}"): part for part in model.stepped.state_sizes}
+    return {part_name(part): part for part in model.stepped.state_sizes}
+
+
+def part_name(part: str) -> str:
+    """Give the name by which a part of the network's state is set from outside."""
+    return LSTM_PARTS.get(part, f"network_{part}")
 
 
 def read_state(catchment: Catchment, name: str) -> Array:

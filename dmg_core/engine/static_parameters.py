@@ -67,7 +67,8 @@ class StaticParameters:
             torch.from_numpy(weather).to(self._model.device), torch.from_numpy(attributes).to(self._model.device)
         )
         static, routing = self._model.static_fractions(traits, x)
-        self._write(arrays, rows, static[:count], routing[:count])
+        longest = self._model.longest_delays(torch.from_numpy(attributes[:count]))
+        self._write(arrays, rows, static[:count], routing[:count], longest)
 
     def from_series(self, arrays: CatchmentArrays, rows: Rows, forcing: npt.NDArray[np.float64]) -> None:
         """Take the parameters of the N ``rows`` from the end of their series, ``forcing`` (T, N, F).
@@ -98,9 +99,10 @@ class StaticParameters:
                 f"run a spin-up series first (Engine.run); waiting: {', '.join(waiting[:5])}{' …' if len(waiting) > 5 else ''}"
             )
 
-    def _write(self, arrays: CatchmentArrays, rows: Rows, static: torch.Tensor, routing: torch.Tensor) -> None:
-        physics = self._model.physics
-        values, weights = physics.constants(static.cpu().double(), routing.cpu().double())
+    def _write(
+        self, arrays: CatchmentArrays, rows: Rows, static: torch.Tensor, routing: torch.Tensor, longest: torch.Tensor | None
+    ) -> None:
+        values, weights = self._model.physics.constants(static.cpu().double(), routing.cpu().double(), longest)
         arrays.parameters[rows] = values.numpy()
         arrays.hydrograph[rows] = weights.numpy()
         arrays.settled[rows] = True

@@ -13,16 +13,13 @@ import torch
 from numpy.typing import NDArray
 
 from dmg_core.attribute_ranges import far_outside, training_ranges
-from dmg_core.data import READERS, BasinData
+from dmg_core.data import BasinData
 from dmg_core.errors import AttributeTableError, ConfigError
 from dmg_core.files import written_whole
-from dmg_core.learning.components import require_options
-from dmg_core.learning.experiment import DataSettings, Period
-from dmg_core.learning.experiment_file import EXPERIMENT_NAME, read_experiment
-from dmg_core.learning.inputs import Inputs, tensors_of
-from dmg_core.learning.material import with_inputs
-from dmg_core.learning.plugins import import_plugins
-from dmg_core.learning.run_folder import load_trained
+from dmg_core.learning.data.material import Inputs, read_data, tensors_of, with_inputs
+from dmg_core.learning.loop.run_folder import load_trained
+from dmg_core.learning.settings.experiment import DataSettings, Period
+from dmg_core.learning.settings.experiment_file import EXPERIMENT_NAME, read_experiment
 from dmg_core.metrics import METRICS
 from dmg_core.model import DeltaModel
 
@@ -172,10 +169,8 @@ def read_for(folder: Path, settings: DataSettings, ids: Sequence[str] | None) ->
         If either cannot be read, or the data do not give what the model takes.
     """
     model = load_trained(folder)
-    reader, given = READERS[settings.reader], (settings.file, settings.attributes, ids, model.settings.attributes)
-    require_options(reader, given, settings.options, where="data", name=settings.reader)
     try:
-        return model, reader(*given, **settings.options)
+        return model, read_data(settings, ids, model.settings.attributes)
     except AttributeTableError as error:
         raise AttributeTableError(f"{folder} cannot be run with these attributes: {error}") from error
 
@@ -204,7 +199,7 @@ def data_settings_of(
     for place in (folder, folder.parent):
         if (place / EXPERIMENT_NAME).is_file():
             experiment = read_experiment(place / EXPERIMENT_NAME)
-            import_plugins(experiment)
+            experiment.import_plugins()
             learned = experiment.data.options if reader in {None, experiment.data.reader} else {}
             given = {**learned, **(options or {})}
             return DataSettings(file=file, attributes=attributes, reader=reader or experiment.data.reader, options=given)

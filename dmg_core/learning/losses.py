@@ -21,7 +21,6 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from dmg_core.errors import ConfigError
-from dmg_core.learning.components import make_component
 from dmg_core.registry import Registry
 
 DEVIATION_OFFSET: Final = 0.1
@@ -110,7 +109,8 @@ def build_loss(name: str, observed_of_training: ArrayLike, **options: Any) -> Lo
     ConfigError
         If there is no such loss, it does not take these options, or the observations are not in columns.
     """
-    return make_component(LOSSES[name], observed_of_training, where="loss", name=name, options=options)
+    loss: Loss = LOSSES.make(name, observed_of_training, options=options)
+    return loss
 
 
 class BatchLoss(ABC):

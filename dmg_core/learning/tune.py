@@ -12,17 +12,17 @@ import attrs
 
 from dmg_core.errors import ConfigError, DmgError
 from dmg_core.files import written_whole
-from dmg_core.learning.experiment import Experiment
-from dmg_core.learning.experiment_file import changed, experiment_of, read_document, write_experiment
-from dmg_core.learning.faults import TrainingError
-from dmg_core.learning.run_folder import LAST_NAME
-from dmg_core.learning.train import train
+from dmg_core.learning.loop.faults import TrainingError
+from dmg_core.learning.loop.run_folder import LAST_NAME
+from dmg_core.learning.loop.train import train
+from dmg_core.learning.settings.experiment import Experiment
+from dmg_core.learning.settings.experiment_file import changed, experiment_of, read_document, write_experiment
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
 
-    from dmg_core.learning.trainer import Counters
-    from dmg_core.learning.validation import Validation
+    from dmg_core.learning.loop.trainer import Counters
+    from dmg_core.learning.loop.validation import Validation
 
 SEARCH: Final = "search"
 BEST_NAME: Final = "best.yaml"
@@ -89,7 +89,7 @@ def read_search(file: str | Path, changes: Mapping[str, Any] | None = None) -> S
     Parameters
     ----------
     file, changes
-        See :func:`dmg_core.learning.experiment_file.read_experiment`.
+        See :func:`dmg_core.learning.settings.experiment_file.read_experiment`.
 
     Raises
     ------

@@ -49,9 +49,10 @@ class Forcing:
     balance : {"in", "out", None}, optional
         Whether it enters the balance; by default precipitation ``P`` does and nothing else.
     bmi_name : str, optional
-        Name of the BMI variable it comes from; by default that of a known forcing, else made from ``name``.
-    least : float, optional
-        Least possible value; by default 0 for ``P`` and ``PET``, none for others.
+        Name of the BMI variable it comes from; by default that of a known forcing, else ``name``. Several forcings may come from one
+        variable, such as the lowest and the highest temperature of a day.
+    least, largest : float, optional
+        Range of possible values; by default from 0 for ``P`` and ``PET``, any finite number for others.
     """
 
     name: str
@@ -61,9 +62,11 @@ class Forcing:
     balance: Literal["in", "out", None] = None
     bmi_name: str = ""
     least: float | None = None
+    largest: float | None = None
 
     def __post_init__(self) -> None:
-        """Bound depths that are known."""
+        """Make the name that is not given, and bound depths that are known."""
+        object.__setattr__(self, "bmi_name", self.bmi_name or self.name)
         if self.least is None and self.name in {"P", "PET"}:
             object.__setattr__(self, "least", 0.0)
 
@@ -253,6 +256,8 @@ class ProcessModel(ABC):
     ----------
     name : str
         Name by which it is registered.
+    family : str
+        Name by which people know it; by default ``name``.
     steps_per_day : int
         1 for a daily model, 24 for an hourly one.
     forcings, parameters, stores, fluxes, attributes
@@ -261,6 +266,8 @@ class ProcessModel(ABC):
         Ranges of shape and time scale of the unit hydrograph where one routes its flows (:mod:`dmg_core.routing`).
     hydrograph_steps : int
         Length of the unit hydrograph, steps.
+    first_outputs : tuple of str
+        Outputs that lead the list of its BMI variables, in this order; all others follow as they are declared.
     compiled : bool
         False for a model whose step cannot be traced; it then runs through torch alone.
 
@@ -279,6 +286,7 @@ class ProcessModel(ABC):
     """
 
     name: ClassVar[str] = ""
+    family: ClassVar[str] = ""
     steps_per_day: ClassVar[int] = 1
     forcings: ClassVar[tuple[Forcing, ...]] = ()
     parameters: ClassVar[tuple[Parameter, ...]] = ()
@@ -288,6 +296,7 @@ class ProcessModel(ABC):
     route_a: ClassVar[Parameter] = Parameter("route_a", 0.0, 2.9, "1", "shape of the unit hydrograph")
     route_b: ClassVar[Parameter] = Parameter("route_b", 0.0, 6.5, "d", "time scale of the unit hydrograph")
     hydrograph_steps: ClassVar[int] = 15
+    first_outputs: ClassVar[tuple[str, ...]] = ()
     compiled: ClassVar[bool] = True
 
     @abstractmethod
@@ -358,7 +367,7 @@ class _ProcessModels(Registry[type[ProcessModel]]):
         enter = super().register(name, *aliases)
 
         def entered(model: type[ProcessModel]) -> type[ProcessModel]:
-            model.name = name
+            model.name, model.family = name, model.family or name
             return enter(model)
 
         return entered

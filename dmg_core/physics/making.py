@@ -20,8 +20,13 @@ def make_physics(settings: ModelSettings, *, routing: bool | None = None) -> Phy
     Raises
     ------
     ConfigError
-        If there is no such process model, or it does not take an option.
+        If there is no such process model, or it does not take an option; or a bound of delays is that of no input of the network.
     """
+    bound = settings.delay_bound
+    if bound is not None and bound.attribute not in settings.attributes:
+        raise ConfigError(
+            f"delay_bound: attribute {bound.attribute!r} is no input of the network ({', '.join(settings.attributes) or 'which has none'})"
+        )
     process = make_process(settings.physics, settings.nearzero, settings.options)
     return Physics(process, settings.nmul, settings.dynamic, settings.routing if routing is None else routing)
 

@@ -19,7 +19,7 @@ from dmg_core.equations.series import simulate_series
 from dmg_core.models import PROCESS_MODELS, Layout, Parameter, ProcessModel
 from dmg_core.models.layout import TOTAL, UNROUTED_TOTAL
 from dmg_core.networks.base import Columns
-from dmg_core.routing import NoRouting, Routing, UnitHydrograph
+from dmg_core.routing import NoRouting, Routing, UnitHydrograph, bounded
 
 #: Value of a parameter that varies in time before the first step, where nothing reads it.
 _NOT_YET: Final = 1.0
@@ -154,10 +154,11 @@ class Physics(nn.Module):
         static = static01[:, :columns].reshape(len(static01), len(self.static_parameters), self.nmul)
         return static, static01[:, columns:]
 
-    def constants(self, static: Tensor, routing: Tensor) -> tuple[Tensor, Tensor]:
+    def constants(self, static: Tensor, routing: Tensor, longest: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Turn static (B, n_static, nmul) and routing (B, n) fractions into parameters (B, nmul, P) and weights of the routing (B, L).
 
-        The parameters are all of the process model's; columns of dynamic ones hold no values yet.
+        The parameters are all of the process model's; columns of dynamic ones hold no values yet. ``longest`` (B,) bounds the mean delay of
+        the routing, in steps (:mod:`dmg_core.routing.delay_bound`).
         """
         columns = []
         for parameter in self.process.parameters:
@@ -167,7 +168,8 @@ class Physics(nn.Module):
                 value = _NOT_YET if parameter.constant is None else parameter.constant
                 columns.append(static.new_full((static.shape[0], self.nmul), value))
         values = torch.stack(columns, dim=-1) if columns else static.new_empty((static.shape[0], self.nmul, 0))
-        return values, self.routing.weights(routing)
+        weights = self.routing.weights(routing)
+        return values, weights if longest is None else bounded(weights, longest)
 
     def forward(
         self,

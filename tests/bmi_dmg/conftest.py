@@ -26,7 +26,6 @@ from bmi_dmg.run_folder.writing import BMI_CONFIGS, FORCING, REALIZATION, Period
 from bmi_dmg.run_plan.lifecycle import Variable
 from bmi_dmg.run_plan.plan import Output
 from bmi_dmg.run_plan.result_files import DATASET
-from bmi_dmg.stepping.engine_layout import ENGINE_OUTPUTS
 from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
 from dmg_core import Catchment, Engine
 from dmg_core.checkpoint import ModelSettings, write_checkpoint
@@ -200,7 +199,7 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Give a maker of model folders with tiny seeded weights; equal arguments give the same folder."""
 
     @cache
-    def make(physics: str = "Hbv_2", copy: int = 0) -> Path:
+    def make(physics: str = "Hbv_2", copy: int = 0, *, routing: bool = True) -> Path:
         folder = tmp_path_factory.mktemp(f"{physics}-{copy}")
         if physics == MTS:
             return write_multi_timescale_model(folder, nmul=_NMUL, hidden=(_HIDDEN, 3), days=1, hours=24)
@@ -209,7 +208,7 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
             physics=physics,
             network="LstmModel" if sequence else "LstmMlpModel",
             nmul=_NMUL,
-            routing=True,
+            routing=routing,
             nearzero=1e-5,
             dynamic=("parBETA", "parBETAET") if sequence else ("parBETA", "parK0", "parBETAET"),
             forcings=("P", "T", "PET"),
@@ -218,7 +217,10 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
             hidden_size=_HIDDEN,
             mlp_hidden_size=None if sequence else _MLP_HIDDEN,
         )
-        shapes = _lstm_shapes(_FROM_SERIES[physics] * _NMUL + 2) if sequence else _lstm_mlp_shapes(3 * _NMUL, _STATIC[physics] * _NMUL + 2)
+        last = 2 * routing
+        shapes = (
+            _lstm_shapes(_FROM_SERIES[physics] * _NMUL + last) if sequence else _lstm_mlp_shapes(3 * _NMUL, _STATIC[physics] * _NMUL + last)
+        )
         generator = torch.Generator().manual_seed(11)
         weights = {name: 0.5 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
         write_checkpoint(folder, settings, _STATISTICS, weights, epoch=3)
@@ -371,7 +373,7 @@ def recorded_catchment(
 
         def advance(*step: float) -> np.ndarray:
             steps.append(step)
-            return np.arange(float(len(ENGINE_OUTPUTS)))
+            return np.arange(float(len(engine.outputs)))
 
         monkeypatch.setattr(engine, "advance", advance)
         return catchment, steps

@@ -325,6 +325,16 @@ DEFECTS = {
         "./config/troute.yaml, which does not exist",
         variable="routing",
     ),
+    "water delayed twice": Defect(
+        both(
+            write("config/troute.yaml", "log_parameters: {}\n"),
+            set_key("routing", value={"t_route_config_file_with_path": "./config/troute.yaml"}),
+        ),
+        WARNING,
+        "double-routing",
+        "has delayed before: water would be delayed twice",
+        variable="main_output_variable",
+    ),
     "key without meaning": Defect(
         set_config("cat-1", elephants=3),
         NOTE,

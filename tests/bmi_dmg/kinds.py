@@ -13,8 +13,8 @@ import numpy as np
 from bmi_dmg import BmiDeltaModel
 from bmi_dmg.bmi.restart import states_of
 from bmi_dmg.stepping.daily import DailyStepper
+from bmi_dmg.stepping.layout import layout_of
 from bmi_dmg.stepping.weather import Weather
-from bmi_dmg.variables import INPUTS
 from dmg_core import Engine
 
 #: What configurations of each kind differ in.
@@ -91,5 +91,6 @@ def _settle(model: Path, attributes: Mapping[str, float], start: datetime, metho
     engine.run(np.random.default_rng(8).uniform(0.0, 9.0, (60, len(catchments), 3)))
     engine.reset_budget()
     latitude = LATITUDE if method == "hargreaves" else None
-    steppers = [DailyStepper(catchment, Weather(catchment.id, INPUTS[method]), start, latitude) for catchment in catchments]
+    layout = layout_of(engine.model.physics.process, method)
+    steppers = [DailyStepper(catchment, Weather(catchment.id, layout), start, latitude) for catchment in catchments]
     states_of(engine.identity, {stepper.catchment.id: (start, stepper.capture()) for stepper in steppers}).write(file)

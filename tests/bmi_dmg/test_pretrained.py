@@ -24,7 +24,7 @@ def test_the_shipped_model_takes_what_every_folder_gives() -> None:
 
 
 def test_the_shipped_model_is_small_and_told_of() -> None:
-    """All shipped models together take less than 5 MB, and each has a model card, its experiment and its scores."""
+    """All pretrained models together take less than 5 MB, and each has a model card, its experiment and its scores."""
     folders = [path for path in shipped_model().parent.iterdir() if path.is_dir()]
     assert shipped_model() in folders
     assert sum(path.stat().st_size for folder in folders for path in folder.iterdir()) < 5_000_000
@@ -65,7 +65,7 @@ def test_something_else_in_its_place_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_prepared_without_naming_a_model(tmp_path: Path) -> None:
-    """Hydrofabric and forcing are enough: the shipped model comes into the folder, and all it takes is computed."""
+    """Hydrofabric and forcing are enough: the pretrained model comes into the folder, and all it takes is computed."""
     folder = make_demo(tmp_path / "demo", n_catchments=2, days=3, progress=False).run_folder
     shutil.rmtree(folder / "model")
     shutil.rmtree(folder / "config" / "cat_config")

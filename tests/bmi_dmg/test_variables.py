@@ -4,7 +4,6 @@ import pytest
 from cf_units import Unit
 from standard_names.standardname import StandardName
 
-from bmi_dmg.stepping.engine_layout import ENGINE_OUTPUTS
 from bmi_dmg.variables import (
     HARGREAVES_INPUTS,
     INPUTS,
@@ -15,6 +14,8 @@ from bmi_dmg.variables import (
     OutputVariable,
     raise_unknown,
 )
+from dmg_core.models import Layout
+from dmg_core.models.hbv import Hbv20
 
 VARIABLES = (*PENMAN_MONTEITH_INPUTS, *OUTPUTS)
 
@@ -61,8 +62,8 @@ def test_ngen_can_convert_its_forcing(variable: InputVariable) -> None:
 @pytest.mark.parametrize("variable", OUTPUTS, ids=_name)
 def test_outputs_are_depths_or_rates(variable: OutputVariable) -> None:
     """Outputs are depths in m or rates in m/h, and each stands for one output of the engine."""
-    assert variable.units in {"m", "m h-1"}
-    assert variable.source in ENGINE_OUTPUTS
+    assert variable.units in ({"m", "m h-1"} if variable.model_units == "mm" else {variable.model_units})
+    assert variable.source in Layout.of(Hbv20()).outputs
 
 
 def test_names_are_unique() -> None:
@@ -129,8 +130,9 @@ def test_mistakes_in_units_are_impossible_values(name: str, value: float) -> Non
 
 
 def test_values_are_turned_into_units_per_hour() -> None:
-    """10 mm of the engine are 0.01 m per hourly step or 0.01/24 m per hour of a daily step; stores are 0.01 m in both."""
-    factors = {variable.name: (variable.factor(1), variable.factor(24)) for variable in OUTPUTS}
+    """10 mm of the engine are 0.01 m per hourly step or 0.01/24 m per hour of a daily step; stores are 0.01 m in both; a share stays one."""
+    assert [variable.factor(1) for variable in OUTPUTS if variable.units == "1"] == [1.0]
+    factors = {variable.name: (variable.factor(1), variable.factor(24)) for variable in OUTPUTS if variable.units != "1"}
     stores = {variable.name for variable in OUTPUTS if variable.source in {"swe", "meltwater", "soil_moisture", "upper_zone", "lower_zone"}}
     for name, factor in factors.items():
         assert factor == pytest.approx((1e-3, 1e-3) if name in stores else (1e-3 / 24.0, 1e-3), rel=1e-15)

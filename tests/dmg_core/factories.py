@@ -16,6 +16,7 @@ from dmg_core.loading import build_model
 from dmg_core.models import PROCESS_MODELS
 from dmg_core.networks import AnnModel, LstmMlpModel, LstmModel
 from dmg_core.physics import Fractions, Hbv10, Hbv11p, Hbv20, Hbv20Hourly, Hbv21Hourly, Physics, PhysicsState
+from dmg_core.routing import DelayBound
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -50,6 +51,7 @@ def make_settings(
     hidden: int = HIDDEN,
     mlp_hidden: int = MLP_HIDDEN,
     attributes: tuple[str, ...] = tuple(ATTRIBUTE_RANGES),
+    delay_bound: DelayBound | None = None,
 ) -> ModelSettings:
     """Settings of a member of the family, with the network it is paired with."""
     sequence = physics in FROM_SERIES
@@ -65,6 +67,7 @@ def make_settings(
         log_norm=log_norm,
         hidden_size=hidden,
         mlp_hidden_size=None if sequence else mlp_hidden,
+        delay_bound=delay_bound,
     )
 
 

@@ -10,20 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.dmg_core.training.synthetic import YEAR, make_basins, make_experiment
 
 from dmg_core import DeltaModel, Engine
 from dmg_core.checkpoint import ModelSettings
 from dmg_core.errors import ConfigError, ForcingError
+from dmg_core.learning.data.material import make_material
 from dmg_core.learning.evaluation import evaluate
-from dmg_core.learning.material import make_material
+from dmg_core.learning.loop.ranks import started_ranks
+from dmg_core.learning.loop.run_folder import RunFolder
+from dmg_core.learning.loop.train import make_parts
+from dmg_core.learning.loop.trainer import Trainer
 from dmg_core.learning.new_model import new_model
-from dmg_core.learning.ranks import started_ranks
-from dmg_core.learning.run_folder import RunFolder
-from dmg_core.learning.train import make_parts
-from dmg_core.learning.trainer import Trainer
 from dmg_core.models import PROCESS_MODELS, Flux, Forcing, Layout, Parameter, ProcessModel, Store
 from tests.dmg_core.factories import make_weather
+from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_experiment
 
 
 class OneForcing(ProcessModel):

@@ -44,6 +44,7 @@ def test_present_dialect_is_read_in_full(hbv20_folder: ModelFolder) -> None:
         "plugins": (),
         "tape": None,
         "target": "streamflow",
+        "delay_bound": None,
     }
     assert checkpoint.folder == hbv20_folder.path
     assert checkpoint.statistics == {name: tuple(row) for name, row in hbv20_folder.statistics.items()}

@@ -38,6 +38,9 @@ def test_values_are_what_is_written(text: str, value: Any) -> None:
     ("text", "message"),
     [
         ("a: 1\nb: 2\na: 3\n", "the key 'a' stands there twice, in lines 1 and 3"),
+        ("a: 1\nb: 2\n\tc: 3\n", r"^found a tab character[^\n]* in line 3[^\n]*$"),
+        ("a: [1,\nb: 2\n", r"^[^\n]* in line \d[^\n]*$"),
+        ("a: \x00", r"^[^\n]+$"),
         ("{a: 1, a: 1}", "the key 'a' stands there twice"),
         ("a: 1\n'a': 2\n", "the key 'a' stands there twice"),
         ("model:\n  - {rho: 1}\n  - rho: 1\n    n: 2\n    rho: 3\n", "the key 'rho' stands there twice, in lines 3 and 5"),

@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from tests.dmg_core.training.synthetic import make_document
 
 from dmg_core import Engine, load_model
 from dmg_core.engine.state_access import read_state
 from dmg_core.errors import CheckpointError
-from dmg_core.learning.experiment_file import read_experiment
-from dmg_core.learning.train import train
+from dmg_core.learning.loop.train import train
+from dmg_core.learning.settings.experiment_file import read_experiment
 from dmg_core.models import PROCESS_MODELS
 from dmg_core.networks import NETWORKS
 from tests.dmg_core.factories import make_weather
+from tests.dmg_core.learning.synthetic import make_document
 
 PLUGIN = '''
 import torch
@@ -100,7 +100,7 @@ def forget(name: str) -> None:
 def trained(folder: Path, plugin: str, network: str = "Gru", **changes: object) -> Path:
     """Train a little and give the model folder."""
     model = {"physics": "TwoBuckets", "network": network, "hidden_size": 5, "nmul": 2, "dynamic": ["parK"], **changes}
-    plugins = ["tests.dmg_core.training.synthetic", plugin]
+    plugins = ["tests.dmg_core.learning.synthetic", plugin]
     (folder / "experiment.yaml").write_text(yaml.safe_dump(make_document(plugins=plugins, model=model, epochs=1)))
     return train(read_experiment(folder / "experiment.yaml"), folder / "run")
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -63,3 +64,59 @@ def test_an_empty_registry_says_so() -> None:
     """Without entries the error does not end in nothing."""
     with pytest.raises(ConfigError, match="known are none"):
         Registry("sum")["twice"]
+
+
+def maker(given: int, *, size: int, depth: int = 1) -> tuple[int, int, int]:
+    """Stand-in for a class of a registry."""
+    if size < 0:
+        raise ValueError("size is negative")
+    return given, size, depth
+
+
+def make(**options: Any) -> tuple[int, int, int]:
+    """Make it with options of a file."""
+    registry: Registry[Callable[..., tuple[int, int, int]]] = Registry("loss")
+    registry.register("mine")(maker)
+    made: tuple[int, int, int] = registry.make("mine", 1, options=options)
+    return made
+
+
+def test_options_are_passed_on() -> None:
+    """What is given comes first, options by name, defaults stay."""
+    assert make(size=2) == (1, 2, 1)
+    assert make(size=2, depth=3) == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"size": 1, "width": 2}, "loss: mine has no option width; it has size, depth"),
+        ({"depth": 2}, "loss: mine needs size"),
+        ({"size": -1}, "loss: mine cannot be made of {'size': -1}: size is negative"),
+        ({"size": "x"}, "loss: mine cannot be made of {'size': 'x'}"),
+        ({"size": 1, "given": 2}, "loss: mine has no option given"),
+    ],
+)
+def test_wrong_options_are_named(options: dict[str, Any], message: str) -> None:
+    """Unknown, missing and refused options are told with the place in the experiment."""
+    with pytest.raises(ConfigError) as error:
+        make(**options)
+    assert message in str(error.value)
+
+
+def test_open_ended_makers_take_any_option() -> None:
+    """A maker with ``**options`` takes all of them."""
+    registry: Registry[Callable[..., dict[str, int]]] = Registry("reader")
+    registry.register("all")(lambda **options: options)
+    assert registry.call("all", options={"a": 1}) == {"a": 1}
+
+
+def test_a_call_says_the_place_and_passes_errors_on() -> None:
+    """Options are judged as those of a part, under the name of the place; what goes wrong inside stays what it is."""
+    registry: Registry[Callable[..., tuple[int, int, int]]] = Registry("reader")
+    registry.register("mine")(maker)
+    assert registry.call("mine", 1, options={"size": 2}, where="data") == (1, 2, 1)
+    with pytest.raises(ConfigError, match="data: mine has no option width; it has size, depth"):
+        registry.call("mine", 1, options={"size": 2, "width": 3}, where="data")
+    with pytest.raises(ValueError, match=r"^size is negative$"):
+        registry.call("mine", 1, options={"size": -1}, where="data")

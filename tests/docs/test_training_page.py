@@ -8,11 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.dmg_core.training.synthetic import YEAR, make_basins, make_experiment
 
 from dmg_core.learning.evaluation import evaluate_folders
-from dmg_core.learning.new_model import NETWORKS, PROCESS_MODELS
-from dmg_core.learning.train import train
+from dmg_core.learning.loop.train import train
+from dmg_core.models import PROCESS_MODELS
+from dmg_core.networks import NETWORKS
+from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_experiment
 
 Blocks = Callable[[str], list[tuple[Path, str]]]
 
@@ -37,7 +38,7 @@ def parts(blocks: Blocks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> st
 )
 def test_own_parts_are_trained_and_evaluated(parts: str, physics: str, network: str, tmp_path: Path) -> None:
     """Named in an experiment, they learn, are written, and simulate flow when they are read again."""
-    plugins = ["tests.dmg_core.training.synthetic", parts]
+    plugins = ["tests.dmg_core.learning.synthetic", parts]
     model = {"physics": physics, "network": network, "hidden_size": 4, "nmul": 2, "dynamic": ["parBETA"]}
     train(make_experiment(plugins=plugins, model=model, epochs=1), tmp_path / "out")
     data = make_basins()

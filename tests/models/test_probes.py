@@ -1,4 +1,4 @@
-"""How the shipped model answers made weather: what must hold by physics, and what is known not to (see the model's README.md)."""
+"""How the pretrained model answers made weather: what must hold by physics, and what is known not to (see the model's README.md)."""
 
 from __future__ import annotations
 

@@ -34,10 +34,12 @@ class Hbv(ProcessModel):
         Mean elevation, m, from which the snow threshold is 4 °C (from 2.0 on); None switches this off.
     """
 
+    family = "HBV"
     forcings = quantities.FORCINGS
     parameters = parameters.HBV_10
     stores: ClassVar[tuple[Store, ...]] = quantities.STORES
     fluxes = quantities.FLUXES
+    first_outputs = quantities.FIRST_OUTPUTS
 
     def __init__(self, nearzero: float = 1e-5, elevation_threshold: float | None = 2000.0) -> None:
         self.nearzero = nearzero

@@ -28,6 +28,27 @@ def _store(name: str, output: str, state_name: str, bmi_name: str, meaning: str)
     return Store(name, "mm", meaning, initial=INITIAL_STORE, output=output, bmi_name=bmi_name, state_name=state_name, slack=0.0)
 
 
+#: What its BMI variables begin with, in this order.
+FIRST_OUTPUTS = (
+    "streamflow",
+    "unrouted_streamflow",
+    "surface_flow",
+    "interflow",
+    "baseflow",
+    "infiltration_excess",
+    "aet",
+    "pet",
+    "recharge",
+    "percolation",
+    "capillary_rise",
+    "regional_exchange",
+    "swe",
+    "meltwater",
+    "soil_moisture",
+    "upper_zone",
+    "lower_zone",
+)
+
 #: A step of the daily models leaves no store below nothing: they would take the logarithm of it.
 STORES = (
     _store("SP", "swe", "snowpack", "snowpack__liquid-equivalent_depth", "snow, without the meltwater it holds"),

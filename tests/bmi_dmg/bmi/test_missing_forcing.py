@@ -236,7 +236,7 @@ def test_unknown_setting(write_config: Callable[..., Path], value: object) -> No
 
 
 def test_counts_are_a_variable(make: Callable[..., BmiDeltaModel]) -> None:
-    """There is one count for each input, in hours, float64, unpublished and not to be set."""
+    """There is one count for each input, in hours, float64, hidden and not to be set."""
     model, name = make("hold"), "missing_forcing_hours"
     assert (model.get_var_units(name), model.get_var_type(name), model.get_var_itemsize(name)) == ("h", "float64", 8)
     assert model.get_value_ptr(name).tolist() == [0.0] * len(INPUTS)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bmi_dmg import BmiDeltaModel
-from bmi_dmg.bmi.protocols import Computed, ReadOnly, Serialization, Settable, Unpublished
+from bmi_dmg.bmi.protocols import Computed, HiddenVariable, ReadOnly, Serialization, Settable
 from bmi_dmg.variables import OUTPUTS, RUNOFF_DEPTH
 from dmg_core.errors import StateError
 from tests.bmi_dmg.kinds import KINDS, Kind, make_kind
@@ -65,12 +65,12 @@ def machine() -> Machine:
 
 
 @pytest.fixture
-def variables(machine: Machine) -> dict[str, Unpublished]:
+def variables(machine: Machine) -> dict[str, HiddenVariable]:
     """Give the variables of its serialization."""
     return Serialization(machine.capture, machine.restore).variables()
 
 
-def test_names_of_both_dialects(variables: dict[str, Unpublished]) -> None:
+def test_names_of_both_dialects(variables: dict[str, HiddenVariable]) -> None:
     """There are the four names of upstream's protocol, and the four of the fork's with its message to reset the time."""
     assert set(variables) == {*UPSTREAM, *FORK}
 
@@ -89,7 +89,7 @@ def test_names_of_both_dialects(variables: dict[str, Unpublished]) -> None:
         ("reset_time", None, "float64", 8),
     ],
 )
-def test_declarations(variables: dict[str, Unpublished], name: str, units: str | None, dtype: str, itemsize: int) -> None:
+def test_declarations(variables: dict[str, HiddenVariable], name: str, units: str | None, dtype: str, itemsize: int) -> None:
     """Types are those that the frameworks read and set; upstream checks units, to the letter."""
     variable = variables[name]
     assert (variable.type, variable.itemsize) == (dtype, itemsize)
@@ -98,7 +98,7 @@ def test_declarations(variables: dict[str, Unpublished], name: str, units: str |
 
 
 @pytest.mark.parametrize("prefix", ["ngen::", ""])
-def test_save(machine: Machine, variables: dict[str, Unpublished], prefix: str) -> None:
+def test_save(machine: Machine, variables: dict[str, HiddenVariable], prefix: str) -> None:
     """A snapshot is what the machine was when it was taken; its size is told, and after it is freed there is none."""
     create, size, state, free = (variables[f"{prefix}serialization_{part}"] for part in PARTS)
     assert (size.read().tolist(), state.read().tolist(), state.nbytes()) == ([0], [], 0)
@@ -116,7 +116,7 @@ def test_save(machine: Machine, variables: dict[str, Unpublished], prefix: str) 
 
 @pytest.mark.parametrize("value", GARBAGE)
 @pytest.mark.parametrize("name", ["ngen::serialization_create", "ngen::serialization_free", "serialization_create", "serialization_free"])
-def test_value_of_a_trigger_means_nothing(variables: dict[str, Unpublished], name: str, value: int) -> None:
+def test_value_of_a_trigger_means_nothing(variables: dict[str, HiddenVariable], name: str, value: int) -> None:
     """Whatever stands in the array, or that there is nothing in it, the trigger does what it does, and reads as zero."""
     create, size = variables["serialization_create"], variables["serialization_size"]
     for source in (np.array([value]), np.array([value]).astype("int32"), np.array([], "int32"), np.array(value), np.array([value, value])):
@@ -129,7 +129,9 @@ def test_value_of_a_trigger_means_nothing(variables: dict[str, Unpublished], nam
 @pytest.mark.parametrize(("prefix", "new_window"), [("ngen::", True), ("", False)])
 @pytest.mark.parametrize("announced", [True, False])
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
-def test_restore(machine: Machine, variables: dict[str, Unpublished], prefix: str, new_window: bool, announced: bool, dtype: str) -> None:
+def test_restore(
+    machine: Machine, variables: dict[str, HiddenVariable], prefix: str, new_window: bool, announced: bool, dtype: str
+) -> None:
     """A payload of signed or unsigned bytes is restored bit by bit, announced or not; with the prefix a new window begins."""
     payload = np.arange(256, dtype="uint8").view(dtype)
     if announced:
@@ -141,14 +143,14 @@ def test_restore(machine: Machine, variables: dict[str, Unpublished], prefix: st
 
 
 @pytest.mark.parametrize("view", [lambda a: a.repeat(2)[::2], lambda a: a.reshape(2, -1), lambda a: memoryview(a), lambda a: a.tolist()])
-def test_restore_from_any_bytes(machine: Machine, variables: dict[str, Unpublished], view: Callable[[np.ndarray], np.ndarray]) -> None:
+def test_restore_from_any_bytes(machine: Machine, variables: dict[str, HiddenVariable], view: Callable[[np.ndarray], np.ndarray]) -> None:
     """The payload may be borrowed, or lie in memory as it likes."""
     payload = np.frombuffer(b"another state!", np.uint8)
     variables["serialization_state"].write(np.asarray(view(payload), np.uint8))
     assert machine.state == b"another state!"
 
 
-def test_payload_is_not_kept(machine: Machine, variables: dict[str, Unpublished]) -> None:
+def test_payload_is_not_kept(machine: Machine, variables: dict[str, HiddenVariable]) -> None:
     """The framework may reuse its array, and may write to what it has read, without touching the machine."""
     payload = np.frombuffer(b"other", np.uint8).copy()
     variables["serialization_state"].write(payload)
@@ -160,7 +162,7 @@ def test_payload_is_not_kept(machine: Machine, variables: dict[str, Unpublished]
 
 
 @pytest.mark.parametrize("prefix", ["ngen::", ""])
-def test_payload_of_another_size_is_refused(machine: Machine, variables: dict[str, Unpublished], prefix: str) -> None:
+def test_payload_of_another_size_is_refused(machine: Machine, variables: dict[str, HiddenVariable], prefix: str) -> None:
     """A payload that is not as long as was announced is refused with both numbers; the next one is a new attempt."""
     variables[f"{prefix}serialization_size"].write(np.array([6]))
     with pytest.raises(StateError, match="serialization_state has 5 bytes, but serialization_size announced 6"):
@@ -170,7 +172,7 @@ def test_payload_of_another_size_is_refused(machine: Machine, variables: dict[st
     assert machine.state == bytes(5)
 
 
-def test_refused_payload_changes_nothing(machine: Machine, variables: dict[str, Unpublished]) -> None:
+def test_refused_payload_changes_nothing(machine: Machine, variables: dict[str, HiddenVariable]) -> None:
     """What the machine refuses is refused, and a snapshot that was taken before is still there."""
     variables["serialization_create"].write(np.zeros(1))
     with pytest.raises(StateError, match="it says no"):
@@ -180,7 +182,7 @@ def test_refused_payload_changes_nothing(machine: Machine, variables: dict[str, 
 
 
 @pytest.mark.parametrize("garbage", [np.nan, 0.0, -1.0, 1e300])
-def test_time_is_reset(machine: Machine, variables: dict[str, Unpublished], garbage: float) -> None:
+def test_time_is_reset(machine: Machine, variables: dict[str, HiddenVariable], garbage: float) -> None:
     """The message to reset the time begins a new window with the state as it is, whatever comes with it, and leaves a snapshot alone."""
     variables["serialization_create"].write(np.zeros(1))
     machine.state = b"now"
@@ -189,7 +191,7 @@ def test_time_is_reset(machine: Machine, variables: dict[str, Unpublished], garb
     assert variables["serialization_state"].read().tobytes() == b"five!"
 
 
-def test_announcement_is_forgotten_with_a_new_snapshot(variables: dict[str, Unpublished]) -> None:
+def test_announcement_is_forgotten_with_a_new_snapshot(variables: dict[str, HiddenVariable]) -> None:
     """A size that was announced does not outlast a snapshot, or its end."""
     for end in ("create", "free"):
         variables["ngen::serialization_size"].write(np.array([99]))
@@ -228,7 +230,7 @@ print(*sorted(name for name in sys.modules if name.split(".")[0] in ("dmg_core",
     result = subprocess.run(
         [sys.executable, "-c", script], cwd=tmp_path, env=environment_of_packages(), capture_output=True, text=True, check=False
     )
-    assert result.stdout.split() == ["bmi_dmg", "bmi_dmg.bmi.protocols", "dmg_core", "dmg_core.errors"], result.stderr
+    assert result.stdout.split() == ["bmi_dmg", "bmi_dmg.bmi", "bmi_dmg.bmi.protocols", "dmg_core", "dmg_core.errors"], result.stderr
 
 
 # --- the names on a model ----------------------------------------------------------------------------------------------------------------
@@ -269,7 +271,7 @@ def test_mass_cannot_be_set(make_bmi: Callable[..., BmiDeltaModel], name: str) -
 def test_reading_changes_nothing(
     make_bmi: Callable[..., BmiDeltaModel], weather_of: Callable[..., Weather], drive: Drive, physics: str
 ) -> None:
-    """A run in which every unpublished variable is read and described at every hour is bitwise the run in which none is."""
+    """A run in which every hidden variable is read and described at every hour is bitwise the run in which none is."""
     weather, asked, left = weather_of(60), make_bmi(physics=physics), make_bmi(physics=physics)
     special = [*MASS, *UPSTREAM, *FORK, "missing_forcing_hours", "state::soil_moisture", "state::snowpack", "state::network_hidden"]
     for hour in range(60):

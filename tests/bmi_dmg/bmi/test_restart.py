@@ -29,7 +29,7 @@ from dmg_core.errors import ConfigError, StateError
 from dmg_core.sharing import shared_engine
 from tests.bmi_dmg.kinds import CATCHMENTS, KINDS, Kind, make_kind
 
-FAKES = Path(__file__).parent / "fakes"
+FAKES = Path(__file__).parents[1] / "fakes"
 
 Arrays = Mapping[str, np.ndarray]
 StartProcess = Callable[..., BaseProcess]

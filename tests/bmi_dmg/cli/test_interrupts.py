@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tests.dmg_core.training.synthetic import make_document
 from typer.testing import CliRunner
 
 from bmi_dmg.cli.main import app
 from bmi_dmg.cli.train_cli import TrainingProgress
 from dmg_core.loading import load_model
+from tests.dmg_core.learning.synthetic import make_document
 
 runner = CliRunner()
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import xarray as xr
 import yaml
-from tests.dmg_core.training.synthetic import YEAR, make_basins, make_document
 from typer.testing import CliRunner
 
 from bmi_dmg.cli.main import app
-from dmg_core.learning.experiment_file import read_experiment
+from dmg_core.learning.settings.experiment_file import read_experiment
 from dmg_core.loading import load_model
 from tests.bmi_dmg.packages import environment_of_packages
+from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_document
 
 runner = CliRunner()
 
@@ -159,7 +159,7 @@ def test_a_search_prints_the_best_experiment(tmp_path: Path) -> None:
 
 def test_several_processes_train_together(experiment: Path, tmp_path: Path) -> None:
     """``--processes`` starts the command so many times; the model is printed once, and its checkpoint says by how many it was written."""
-    document = {**make_document(), "plugins": ["tests.dmg_core.training.synthetic"]}
+    document = {**make_document(), "plugins": ["tests.dmg_core.learning.synthetic"]}
     experiment.write_text(yaml.safe_dump(document))
     root = Path(__file__).resolve().parents[3]
     environment = environment_of_packages()

@@ -9,7 +9,6 @@ import xarray as xr
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 from matplotlib.image import imread
-from tests.dmg_core.training.synthetic import YEAR, make_basins, make_experiment
 from typer.testing import CliRunner
 
 from bmi_dmg.cli.main import app
@@ -17,9 +16,10 @@ from bmi_dmg.evaluation.pictures import _outlines
 from bmi_dmg.evaluation.write import read_published, summary, write_evaluation
 from dmg_core.errors import ConfigError, WriteError
 from dmg_core.learning.evaluation import Evaluation, evaluate
+from dmg_core.learning.loop.train import train
 from dmg_core.learning.new_model import new_model
-from dmg_core.learning.train import train
 from tests.dmg_core.factories import make_settings
+from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_experiment
 
 PUBLISHED = {"other": {"00000001": 0.5, "00000003": 0.7}, "elsewhere": {"99999999": 0.9}}
 

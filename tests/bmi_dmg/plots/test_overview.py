@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from bmi_dmg.driver.run import run
-from bmi_dmg.plots import plot_hydrographs
+from bmi_dmg.plots import plot_catchment, plot_hydrographs
 from dmg_core.errors import ConfigError
 
 MakeRun = Callable[..., Path]
@@ -87,3 +87,14 @@ def test_observed_flow_stands_beside_the_run(finished: Any, tmp_path: Path, draw
         np.testing.assert_allclose(line.get_ydata(), flow, rtol=1e-9)
     assert panels[1].get_title(loc="left").endswith("NSE 1.00")
     assert "observed flow (grey)" in (tmp_path / "run.svg").read_text()
+
+
+def test_a_run_without_a_complete_day_is_not_drawn_by_day(make_run: MakeRun, recorded: ModuleType, tmp_path: Path) -> None:
+    """Observed flow is shown by day; where no day is complete, that is told, with the length of the run."""
+    folder = make_run(hours=6)
+    run(folder, progress=False)
+    (tmp_path / "flow.csv").write_text("time,cat-2[mm d-1]\n2020-01-31,1.0\n")
+    for draw, names in ((plot_hydrographs, ()), (plot_catchment, ("cat-2",))):
+        with pytest.raises(ConfigError, match="no complete calendar day to draw; the run has 6 hours"):
+            draw(folder, tmp_path / "x.png", *names, observed=tmp_path / "flow.csv")
+    assert not (tmp_path / "x.png").exists()

@@ -20,9 +20,11 @@ from bmi_dmg.config.bmi_config import read_config
 from bmi_dmg.driver.run import run
 from bmi_dmg.preparing.attributes import MissingAttributesError
 from bmi_dmg.preparing.prepare import Prepared, prepare
+from bmi_dmg.results.reading import RunResults
 from bmi_dmg.run_folder.aorc import WELL_KNOWN
 from bmi_dmg.run_folder.realization import read_realization
-from bmi_dmg.run_folder.writing import BMI_CONFIGS, FORCING, REALIZATION, Form, write_forcing
+from bmi_dmg.run_folder.writing import BMI_CONFIGS, FORCING, REALIZATION, UNROUTED, Form, write_forcing
+from bmi_dmg.variables import RUNOFF_DEPTH
 from dmg_core.errors import CheckpointError, ConfigError, DmgError, ForcingError
 from tests.bmi_dmg.preparing.conftest import BASIN, HOURS, IDS, START, weather_of
 
@@ -91,6 +93,41 @@ def test_t_route_is_told_where_it_is_configured(folder: Path, table: Path, make_
     prepare(folder, make_model(), attributes=table)
     routing = {"t_route_config_file_with_path": "./config/troute.yaml"}
     assert content_of(folder / REALIZATION).get("routing") == (routing if present else None)
+
+
+def main_outputs(folder: Path) -> set[str]:
+    """What ngen is to hand on, as module and formulation say it."""
+    params = json.loads((folder / REALIZATION).read_text())["global"]["formulations"][0]["params"]
+    return {params["main_output_variable"], params["modules"][0]["params"]["main_output_variable"]}
+
+
+@pytest.mark.parametrize("routing", [True, False])
+def test_t_route_gets_runoff_that_nothing_has_delayed(folder: Path, table: Path, make_model: Callable[..., Path], routing: bool) -> None:
+    """With t-route, a model with a unit hydrograph hands on its runoff before it, which is told; the run's runoff stays the routed one."""
+    (folder / "config" / "troute.yaml").write_text("log_parameters: {}\n")
+    prepared = prepare(folder, make_model(routing=routing), attributes=table)
+    assert main_outputs(folder) == {UNROUTED if routing else RUNOFF_DEPTH}
+    assert ("water is not delayed twice" in prepared.summary()) == routing
+    assert "double-routing" not in {finding.kind for finding in check_folder(folder).findings}
+    with RunResults(run(folder, progress=False).dataset) as results:
+        assert results.quantities["streamflow"].name == RUNOFF_DEPTH
+        assert results.quantities["unrouted_streamflow"].name == UNROUTED
+
+
+def test_t_route_that_comes_later_changes_the_main_output_once(folder: Path, table: Path, make_model: Callable[..., Path]) -> None:
+    """A folder prepared without t-route and again with it hands on unrouted runoff; who sets it back keeps that, and is warned."""
+    prepare(folder, make_model(), attributes=table)
+    assert main_outputs(folder) == {RUNOFF_DEPTH}
+    (folder / "config" / "troute.yaml").write_text("log_parameters: {}\n")
+    prepare(folder, make_model(), attributes=table)
+    assert main_outputs(folder) == {UNROUTED}
+    text = (folder / REALIZATION).read_text().replace(f'"main_output_variable": "{UNROUTED}"', f'"main_output_variable": "{RUNOFF_DEPTH}"')
+    (folder / REALIZATION).write_text(text)
+    prepare(folder, make_model(), attributes=table)
+    assert main_outputs(folder) == {RUNOFF_DEPTH}
+    (finding,) = [finding for finding in check_folder(folder).findings if finding.kind == "double-routing"]
+    assert finding.severity is Severity.WARNING
+    assert UNROUTED in finding.remedy
 
 
 def test_a_stretch_of_time_can_be_chosen(folder: Path, table: Path, make_model: Callable[..., Path]) -> None:

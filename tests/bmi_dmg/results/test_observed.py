@@ -149,7 +149,7 @@ def test_netcdf_that_cannot_be_used_is_told(tmp_path: Path) -> None:
         pass
     with pytest.raises(ConfigError, match="needs the variables time and catchment_id"):
         read_observed(tmp_path / "empty.nc", AXIS, IDS, AREA)
-    with pytest.raises(ConfigError, match="not readable as NetCDF"):
+    with pytest.raises(ConfigError, match=r"not readable as NetCDF: it is none, or damaged$"):
         read_observed(write(tmp_path / "text.nc", "no"), AXIS, IDS, AREA)
     with pytest.raises(ConfigError, match=r"read from \.csv or \.nc"):
         read_observed(write(tmp_path / "flow.txt", "no"), AXIS, IDS, AREA)

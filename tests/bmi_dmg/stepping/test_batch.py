@@ -15,10 +15,12 @@ from bmi_dmg.spin_up.spin_up import SpinUp
 from bmi_dmg.stepping.batch import HoursToSteps
 from bmi_dmg.stepping.daily import DailyStepper
 from bmi_dmg.stepping.hourly import HourlyStepper
+from bmi_dmg.stepping.layout import layout_of
 from bmi_dmg.stepping.stepper import Stepper
 from bmi_dmg.stepping.weather import Weather
 from bmi_dmg.variables import INPUTS
 from dmg_core.errors import CatchmentError, ForcingError
+from dmg_core.models.hbv import Hbv20, Hbv20Hourly
 
 LATITUDES = (10.0, 45.0, -60.0)
 
@@ -31,7 +33,7 @@ class RecordingEngine:
 
     def __init__(self) -> None:
         self.steps: list[tuple[float, float, float]] = []
-        self.model = SimpleNamespace(physics=SimpleNamespace(process=SimpleNamespace(steps_per_day=1)))
+        self.model = SimpleNamespace(physics=SimpleNamespace(process=Hbv20()))
 
     def advance(self, row: int, precipitation: float, temperature: float, pet: float) -> np.ndarray:
         """Write down a step."""
@@ -41,11 +43,11 @@ class RecordingEngine:
 
 def make_steppers(kind: str, start: datetime, missing: str = "error") -> list[Stepper]:
     """Make one stepper for each latitude."""
-    variables = INPUTS["penman_monteith" if kind == "hourly" else kind]
+    layout = layout_of(*((Hbv20Hourly(), "penman_monteith") if kind == "hourly" else (Hbv20(), kind)))
     steppers: list[Stepper] = []
     for number, latitude in enumerate(LATITUDES):
         catchment: Any = SimpleNamespace(engine=RecordingEngine(), row=0, id=f"cat-{number}")
-        weather = Weather(catchment.id, variables, missing)
+        weather = Weather(catchment.id, layout, missing)
         if kind == "hourly":
             steppers.append(HourlyStepper(catchment, weather, start))
         else:

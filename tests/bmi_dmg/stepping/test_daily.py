@@ -9,13 +9,16 @@ import pytest
 import torch
 
 from bmi_dmg.stepping.daily import DailyStepper
-from bmi_dmg.stepping.engine_layout import ENGINE_OUTPUTS as OUTPUTS
+from bmi_dmg.stepping.layout import layout_of
 from bmi_dmg.stepping.weather import Weather
-from bmi_dmg.variables import HARGREAVES_INPUTS, PENMAN_MONTEITH_INPUTS
+from bmi_dmg.variables import PENMAN_MONTEITH_INPUTS
 from dmg_core import Catchment
 from dmg_core.errors import ForcingError
+from dmg_core.models import Layout
+from dmg_core.models.hbv import Hbv20
 from dmg_core.physics import pet
 
+OUTPUTS = Layout.of(Hbv20()).outputs
 MIDNIGHT = datetime(2000, 1, 1)
 
 
@@ -29,7 +32,7 @@ def make_stepper(recorded_catchment: Callable[..., tuple[Catchment, Steps]]) -> 
 
     def make(start: datetime, latitude: float | None = 40.6) -> tuple[DailyStepper, Weather, Steps]:
         catchment, steps = recorded_catchment()
-        weather = Weather("cat-7", PENMAN_MONTEITH_INPUTS if latitude is None else HARGREAVES_INPUTS)
+        weather = Weather("cat-7", layout_of(Hbv20(), "penman_monteith" if latitude is None else "hargreaves"))
         return DailyStepper(catchment, weather, start, latitude), weather, steps
 
     return make

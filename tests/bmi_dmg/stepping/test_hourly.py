@@ -7,14 +7,16 @@ import numpy as np
 import pytest
 import torch
 
-from bmi_dmg.stepping.engine_layout import ENGINE_OUTPUTS as OUTPUTS
 from bmi_dmg.stepping.hourly import HourlyStepper
+from bmi_dmg.stepping.layout import layout_of
 from bmi_dmg.stepping.weather import Weather
-from bmi_dmg.variables import PENMAN_MONTEITH_INPUTS
 from dmg_core import Catchment
 from dmg_core.errors import ForcingError
+from dmg_core.models import Layout
+from dmg_core.models.hbv import Hbv20Hourly
 from dmg_core.physics import pet
 
+OUTPUTS = Layout.of(Hbv20Hourly()).outputs
 START = datetime(2000, 2, 28, 22)
 
 
@@ -24,7 +26,7 @@ Steps = list[tuple[float, ...]]
 @pytest.fixture
 def weather() -> Weather:
     """Give the weather of a summer noon."""
-    weather = Weather("cat-7", PENMAN_MONTEITH_INPUTS)
+    weather = Weather("cat-7", layout_of(Hbv20Hourly(), "penman_monteith"))
     weather.values[:] = 1.5, 24.0, 0.011, 380.0, 700.0, 98500.0, 2.0, -1.0
     return weather
 

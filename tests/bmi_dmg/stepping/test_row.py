@@ -1,51 +1,67 @@
-"""Tests of bmi_dmg.stepping.row: rows of their own, side by side, whose parts do not overlap."""
+"""Tests of bmi_dmg.stepping.row and the places in it: rows of their own, side by side, whose parts do not overlap, for any model."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
-from bmi_dmg.stepping.daily import DAY_LENGTH
-from bmi_dmg.stepping.row import ACCEPTED, BEFORE, CLOCK, DAY, HOUR, INPUTS, MISSING, REPORTED, SUMS, WIDTH, new_row
-from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS
+from bmi_dmg.stepping.layout import HourLayout, layout_of
+from bmi_dmg.stepping.row import LINE, new_row
+from bmi_dmg.variables import INPUTS
 from dmg_core.memory import CACHE_LINE
+from dmg_core.models import PROCESS_MODELS
 
-#: First places and lengths of all that a row holds.
-_COUNT = len(PENMAN_MONTEITH_INPUTS)
-PARTS = {
-    DAY: DAY_LENGTH,
-    CLOCK: 1,
-    INPUTS: _COUNT,
-    ACCEPTED: _COUNT + 1,
-    HOUR: 3,
-    REPORTED: len(OUTPUTS),
-    SUMS: 2,
-    MISSING: _COUNT,
-    BEFORE: _COUNT + 1,
-}
+EVERY_HOUR = ("day", "clock", "values", "accepted", "hour")
+LATER = ("reported", "sums", "missing", "before")
+
+#: Every model that comes with the package, with each method.
+LAYOUTS = {f"{name}, {method}": layout_of(PROCESS_MODELS[name](), method) for name in PROCESS_MODELS for method in INPUTS}
 
 
-def test_rows_do_not_overlap() -> None:
+@pytest.fixture(params=LAYOUTS)
+def layout(request: pytest.FixtureRequest) -> HourLayout:
+    """Give the layout of a model."""
+    return LAYOUTS[request.param]
+
+
+def places(layout: HourLayout, names: tuple[str, ...]) -> list[int]:
+    """Give the places in a row of some of its parts."""
+    return [place for name in names for place in range(layout.width)[getattr(layout, name)]]
+
+
+def test_rows_do_not_overlap(layout: HourLayout) -> None:
     """Rows are zeros at first; what is written into one is in no other, over several blocks."""
-    rows = [new_row() for _ in range(200)]
+    whole = slice(0, layout.width)
+    rows = [new_row(layout.width) for _ in range(200)]
     for number, row in enumerate(rows, start=1):
-        assert not row.part(0, WIDTH).any()
-        row.part(0, WIDTH)[:] = number
+        assert not row.part(whole).any()
+        row.part(whole)[:] = number
     for number, row in enumerate(rows, start=1):
-        assert (row.part(0, WIDTH) == number).all()
+        assert (row.part(whole) == number).all()
     assert len({id(row.block) for row in rows}) < 10
 
 
-def test_rows_start_at_a_cache_line() -> None:
+def test_rows_start_at_a_cache_line(layout: HourLayout) -> None:
     """Every row starts where a line of the cache does, and what every hour needs is in its first four lines."""
-    for row in (new_row() for _ in range(70)):
-        assert row.part(0, 1).ctypes.data % CACHE_LINE == 0
+    assert layout.width % LINE == 0
+    for row in (new_row(layout.width) for _ in range(70)):
+        assert row.part(slice(0, 1)).ctypes.data % CACHE_LINE == 0
     four_lines = 4 * CACHE_LINE // 8
-    assert all(first + PARTS[first] <= four_lines for first in (DAY, CLOCK, INPUTS, ACCEPTED, HOUR))
-    assert four_lines > REPORTED
+    assert max(places(layout, EVERY_HOUR)) < four_lines
 
 
-def test_parts_do_not_overlap() -> None:
-    """Each part of a row has places of its own."""
-    places = np.concatenate([np.arange(first, first + length) for first, length in PARTS.items()])
-    assert len(set(places.tolist())) == len(places)
-    assert places.max() < WIDTH
+def test_parts_do_not_overlap(layout: HourLayout) -> None:
+    """Each part of a row has places of its own, as many as there are numbers."""
+    every = places(layout, (*EVERY_HOUR, *LATER))
+    assert len(set(every)) == len(every) <= layout.width
+    assert max(every) < layout.width
+    n = len(layout.inputs)
+    counts = {"values": n, "missing": n, "accepted": n + 1, "hour": len(layout.forcings), "reported": len(layout.outputs), "clock": 1}
+    assert {name: len(places(layout, (name,))) for name in counts} == counts
+
+
+def test_names_lead_to_their_places(layout: HourLayout) -> None:
+    """Inputs and outputs are found by their names, in order."""
+    assert list(layout.input_places.values()) == places(layout, ("values",))
+    assert list(layout.places.values()) == places(layout, ("values", "reported"))
+    assert np.array_equal(list(layout.input_places), [variable.name for variable in layout.inputs])

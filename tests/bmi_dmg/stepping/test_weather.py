@@ -11,10 +11,12 @@ import pytest
 import torch
 
 from bmi_dmg.stepping.hourly import HourlyStepper
+from bmi_dmg.stepping.layout import layout_of
 from bmi_dmg.stepping.weather import Weather
-from bmi_dmg.variables import HARGREAVES_INPUTS, PENMAN_MONTEITH_INPUTS
+from bmi_dmg.variables import PENMAN_MONTEITH_INPUTS
 from dmg_core import Catchment
 from dmg_core.errors import ForcingError
+from dmg_core.models.hbv import Hbv20, Hbv20Hourly
 from dmg_core.physics import pet
 
 #: A summer noon, in the order of the inputs.
@@ -29,7 +31,7 @@ def take(recorded_catchment: Callable[..., tuple[Catchment, list[tuple[float, ..
     """Give a function that sets as many inputs as it is given values and tells what reaches the model: P, T and PET of the hour."""
 
     def of(values: Sequence[float]) -> tuple[float, ...]:
-        weather = Weather("cat-7", PENMAN_MONTEITH_INPUTS[: len(values)])
+        weather = Weather("cat-7", layout_of(Hbv20Hourly(), "penman_monteith" if len(values) > 2 else "hargreaves"))
         weather.values[:] = values
         catchment, steps = recorded_catchment("Hbv_2_hourly")
         HourlyStepper(catchment, weather, TIME).step()
@@ -45,8 +47,8 @@ def _noon_with(index: int, value: float) -> list[float]:
 
 def test_nothing_is_set_at_first() -> None:
     """Inputs are NaN until they are set."""
-    assert np.isnan(Weather("cat-7", PENMAN_MONTEITH_INPUTS).values).all()
-    assert len(Weather("cat-7", HARGREAVES_INPUTS).values) == 2
+    assert np.isnan(Weather("cat-7", layout_of(Hbv20(), "penman_monteith")).values).all()
+    assert len(Weather("cat-7", layout_of(Hbv20(), "hargreaves")).values) == 2
 
 
 @pytest.mark.parametrize(

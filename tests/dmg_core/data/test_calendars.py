@@ -82,3 +82,10 @@ def test_daily_series_have_every_day() -> None:
         consecutive_days([0, 1], {"units": "days since 2000-02-28", "calendar": "noleap"}, "time")
     with pytest.raises(ForcingError, match="2000-02-28 is followed by 2000-02-28"):
         consecutive_days([0, 12], {"units": "hours since 2000-02-28"}, "time")
+
+
+@pytest.mark.parametrize("value", [1e30, -1e18, 1.448928e18])
+def test_times_in_another_unit_are_refused(value: float) -> None:
+    """A time thousands of years away, such as nanoseconds that are called seconds, is told with its value."""
+    with pytest.raises(ForcingError, match=r"flow.nc: time is .* seconds since 1970-01-01 at place 2, which leads out of the calendar"):
+        read([0.0, value], "seconds since 1970-01-01")

@@ -490,7 +490,7 @@ def test_state_of_other_attributes_is_refused(physics: str, caplog: pytest.LogCa
     engine = make_engine(model, attributes)
     other = make_engine(model, attributes | {"aridity": np.array([2.5]), "uparea": np.array([3.0])})
     before = _captured(other).to_bytes()
-    told = f"{WHERE}: the state of 0 was written for other attributes: aridity was 2.0, is 2.5; uparea was 2.0, is 3.0"
+    told = f"{WHERE}: the state of 0 was written for other attributes: aridity was 2, is 2.5; uparea was 2, is 3"
     with pytest.raises(StateError, match=re.escape(told)):
         other.restore(0, _row(engine), WHERE)
     assert _captured(other).to_bytes() == before

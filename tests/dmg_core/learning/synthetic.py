@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from dmg_core.data import READERS, BasinData
-from dmg_core.learning.experiment import Experiment
-from dmg_core.learning.experiment_file import experiment_of
+from dmg_core.learning.settings.experiment import Experiment
+from dmg_core.learning.settings.experiment_file import experiment_of
 from tests.dmg_core.factories import make_fractions, make_hbv, make_weather, simulate
 
 START = np.datetime64("2000-01-01")
@@ -63,7 +63,7 @@ def make_document(**changes: Any) -> dict[str, Any]:
     """Keys and values of an experiment that takes seconds; ``changes`` replace whole sections."""
     day = [str(START + np.timedelta64(n, "D")) for n in (0, YEAR, 3 * YEAR - 1, 3 * YEAR, 4 * YEAR - 1)]
     return {
-        "plugins": ["tests.dmg_core.training.synthetic"],
+        "plugins": ["tests.dmg_core.learning.synthetic"],
         "data": {"reader": "synthetic", "file": "made"},
         "attributes": list(NAMES),
         "split": {"train": [day[1], day[2]], "validation": [day[3], day[4]]},

@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.dmg_core.training.synthetic import YEAR, make_basins, make_document, make_experiment
 
 from dmg_core.errors import AttributeTableError, ConfigError
 from dmg_core.learning.evaluation import Evaluation, data_settings_of, evaluate, evaluate_folders, write_scores
+from dmg_core.learning.loop.train import train
 from dmg_core.learning.new_model import new_model
-from dmg_core.learning.train import train
 from dmg_core.metrics import METRICS, nse
 from dmg_core.model import DeltaModel
 from tests.dmg_core.factories import make_settings
+from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_document, make_experiment
 
 DATA = make_basins()
 PERIOD = (str(DATA.dates[3 * YEAR]), str(DATA.dates[-1]))

@@ -2,14 +2,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.dmg_core.training.synthetic import make_document, make_experiment
 from torch import nn
 
 from dmg_core.checkpoint import ModelSettings
 from dmg_core.errors import ConfigError
-from dmg_core.learning.new_model import model_settings, new_model
+from dmg_core.learning.new_model import new_model
+from dmg_core.learning.settings.model import model_settings
 from dmg_core.networks import LstmMlpModel
 from tests.dmg_core.factories import MOMENTS, make_settings
+from tests.dmg_core.learning.synthetic import make_document, make_experiment
 
 STATISTICS = {name: (0.0, 0.0, *moments) for name, moments in MOMENTS.items()}
 

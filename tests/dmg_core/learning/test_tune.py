@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.dmg_core.training.synthetic import make_document
 
 from dmg_core.errors import ConfigError
-from dmg_core.learning.experiment_file import read_experiment
+from dmg_core.learning.settings.experiment_file import read_experiment
 from dmg_core.learning.tune import read_search, tune
+from tests.dmg_core.learning.synthetic import make_document
 
 SEARCH: dict[str, Any] = {
     "optimizer.learning_rate": {"low": 0.001, "high": 0.1, "log": True},

@@ -1,0 +1,1 @@
+"""What a training works with: data read, split, normalised, in tensors, and drawn in batches."""

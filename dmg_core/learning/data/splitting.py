@@ -1,0 +1,102 @@
+"""Which flow an experiment learns from, and which it is validated on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dmg_core.data import BasinData, Split, split_by_extremes, split_by_region, split_in_space
+from dmg_core.data.camels_attributes import read_labels
+from dmg_core.errors import ConfigError
+from dmg_core.learning.settings.experiment import Experiment, Period
+from dmg_core.registry import Registry
+
+#: ``split(data, table, **options) -> Split``, where ``table`` is the experiment's table of attributes.
+SPLITS: Final[Registry[Callable[..., Split]]] = Registry("split")
+
+
+def split_experiment(data: BasinData, experiment: Experiment) -> Split:
+    """Give the basins' days that an experiment learns from, validates on and keeps for tests.
+
+    The experiment's periods bound what the split of its name gives: flow is learned from within the one, validated on within the other. A
+    split that keeps nothing for validation is validated on the basins it learns from.
+
+    Parameters
+    ----------
+    data : BasinData
+        All basins and days.
+    experiment : Experiment
+        How to split.
+
+    Raises
+    ------
+    ConfigError
+        If the name is unknown, options are, or the data do not have the periods.
+    """
+    settings = experiment.split
+    split: Split = SPLITS.call(settings.name, data, experiment.data.attributes, options=settings.options)
+    learned = split.training & _within(data, settings.train)
+    judged = (split.validation if split.validation.any() else split.training) & _within(data, settings.validation) & ~learned
+    periods = {"train": [str(day) for day in settings.train], "validation": [str(day) for day in settings.validation]}
+    return replace(split, settings={**split.settings, **periods}, training=learned, validation=judged, testing=split.testing & ~judged)
+
+
+@SPLITS.register("time")
+def in_time(data: BasinData, table: Path | None) -> Split:  # noqa: ARG001 - as all splits
+    """Leave everything to the periods."""
+    everything = np.ones(data.flow.shape, np.bool_)
+    return Split("time", {}, data.ids, data.dates, everything, ~everything, ~everything)
+
+
+@SPLITS.register("space")
+def in_space(data: BasinData, table: Path | None, *, fold: int, folds: int = 5, seed: int = 0) -> Split:  # noqa: ARG001
+    """Hold out one of several random folds of basins."""
+    return _nth(split_in_space(data, folds=folds, seed=seed), fold)
+
+
+@SPLITS.register("region")
+def by_region(data: BasinData, table: Path | None, *, held_out: str | int, column: str = "huc_02") -> Split:
+    """Hold out the basins with a label in a column of the table of attributes.
+
+    Raises
+    ------
+    ConfigError
+        If no basin has the label, or there is no table.
+    """
+    if table is None:
+        raise ConfigError(f"split region: there is no table of attributes that could have the column {column}")
+    labels = [str(label) for label in read_labels(table, data.ids, column)]
+    if str(held_out) not in labels:
+        raise ConfigError(f"split region: no basin has {column} {held_out}; there are {', '.join(sorted(set(labels)))}")
+    return split_by_region(data, labels)[sorted(set(labels)).index(str(held_out))]
+
+
+@SPLITS.register("extremes")
+def by_extremes(
+    data: BasinData,
+    table: Path | None,  # noqa: ARG001
+    *,
+    fold: int,
+    folds: int = 5,
+    return_period: float = 5.0,
+    seed: int = 0,
+) -> Split:
+    """Keep the water years with the rarest floods for testing, and one fold of the others for validation."""
+    return _nth(split_by_extremes(data, return_period=return_period, folds=folds, seed=seed), fold)
+
+
+def _nth(splits: tuple[Split, ...], fold: int) -> Split:
+    if not 0 <= fold < len(splits):
+        raise ConfigError(f"split: fold is {fold}, expected 0 to {len(splits) - 1}")
+    return splits[fold]
+
+
+def _within(data: BasinData, period: Period) -> NDArray[np.bool_]:
+    """Mark the days of a period (T, 1), all of which must be there."""
+    days = data.period(*period).dates
+    return np.asarray((data.dates >= days[0]) & (data.dates <= days[-1]))[:, None]

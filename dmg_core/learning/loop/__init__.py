@@ -1,0 +1,1 @@
+"""How a training goes: iterations, optimisation, validation, checkpoints, and processes that share the work."""

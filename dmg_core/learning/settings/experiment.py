@@ -1,0 +1,286 @@
+"""What an experiment is: one YAML file, read into checked settings and written beside what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import attrs
+import numpy as np
+
+from dmg_core.data.gauges import UnknownBasinsError
+from dmg_core.errors import ConfigError
+from dmg_core.ids import legal_ids
+from dmg_core.plugins import imported_beside
+from dmg_core.routing import DelayBound
+
+Period = tuple[np.datetime64, np.datetime64]
+
+PRECISIONS: Final = ("float32", "float64")
+
+
+def _at_least(least: float) -> Any:
+    def check(_: Any, attribute: attrs.Attribute[Any], value: float | None) -> None:
+        if value is not None and value < least:
+            raise ValueError(f"{attribute.name} is {value:g}, expected at least {least:g}")
+
+    return check
+
+
+def _one_of(*choices: str) -> Any:
+    def check(_: Any, attribute: attrs.Attribute[Any], value: str) -> None:
+        if value not in choices:
+            raise ValueError(f"{attribute.name} is {value!r}, expected one of {', '.join(choices)}")
+
+    return check
+
+
+def _share(_: Any, attribute: attrs.Attribute[Any], value: float | None) -> None:
+    if value is not None and not 0.0 <= value < 1.0:
+        raise ValueError(f"{attribute.name} is {value:g}, expected 0 or more and less than 1")
+
+
+@attrs.frozen(kw_only=True)
+class Component:
+    """A part of an experiment that is chosen by name.
+
+    In the file the options stand beside the name: ``{name: adam, learning_rate: 0.001}``.
+
+    Attributes
+    ----------
+    name : str
+        In the registry of its kind.
+    options : dict
+        Arguments by name.
+    """
+
+    name: str
+    options: dict[str, Any] = attrs.field(factory=dict)
+
+
+@attrs.frozen(kw_only=True)
+class DataSettings:
+    """Where series and attributes come from.
+
+    Attributes
+    ----------
+    reader : str
+        In the registry of readers.
+    file : Path
+        Series.
+    attributes : Path or None
+        Table of attributes; None takes those that follow from the series alone.
+    basins : Path, tuple of str or None
+        Gauges, or a text file with one a line; None takes all that have flow.
+    options : dict
+        Further arguments of the reader.
+    """
+
+    file: Path
+    reader: str = "camels"
+    attributes: Path | None = None
+    basins: Path | tuple[str, ...] | None = None
+    options: dict[str, Any] = attrs.field(factory=dict)
+
+    def basin_ids(self) -> tuple[str, ...] | None:
+        """Gauges that are asked for, or None for all that have flow.
+
+        Raises
+        ------
+        ConfigError
+            If the file that lists them cannot be read or lists none.
+        """
+        return read_basins(self.basins) if isinstance(self.basins, Path) else self.basins
+
+
+@attrs.frozen(kw_only=True)
+class SplitSettings:
+    """Which basins and days are learned from, and which tell how well.
+
+    Attributes
+    ----------
+    train, validation : (datetime64, datetime64)
+        First and last day, both included.
+    name : str
+        In the registry of splits; ``time`` takes all basins in both periods.
+    options : dict
+        Further arguments of the split.
+    """
+
+    train: Period
+    validation: Period
+    name: str = "time"
+    options: dict[str, Any] = attrs.field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse periods that end before they start."""
+        for which, (start, end) in (("train", self.train), ("validation", self.validation)):
+            if end < start:
+                raise ValueError(f"{which} ends on {end}, before it starts on {start}")
+
+
+@attrs.frozen(kw_only=True)
+class ModelOptions:
+    """What is learned.
+
+    Attributes
+    ----------
+    physics : str
+        In the registry of process models, such as ``Hbv_2``.
+    hidden_size : int
+        Width of the LSTM.
+    mlp_hidden_size : int or None
+        Width of the feed-forward network, where there is one.
+    nmul : int
+        Components run side by side.
+    dynamic : tuple of str
+        Parameters that vary in time.
+    routing : bool
+        Whether a unit hydrograph routes the mean outflow.
+    nearzero : float
+        Least content of the stores that divide, mm.
+    dropout : float
+        Share of hidden units dropped in training.
+    log_norm : tuple of str
+        Forcings and attributes that are log-normalised.
+    network : str or None
+        In the registry of networks; None takes the one the physics is paired with.
+    target : str or None
+        Output of the process model that is compared with what was observed; None takes the streamflow, or else the first flux.
+    options : dict
+        Options of the process model besides ``nearzero``.
+    upstream_area, elevation : str
+        Attributes that hold the upstream area (km²) and the mean elevation (m) where the model will be run.
+    delay_bound : DelayBound or None
+        What the mean delay of the unit hydrograph may be at most.
+    """
+
+    physics: str
+    hidden_size: int = attrs.field(validator=_at_least(1))
+    mlp_hidden_size: int | None = attrs.field(default=None, validator=_at_least(1))
+    nmul: int = attrs.field(default=16, validator=_at_least(1))
+    dynamic: tuple[str, ...] = ()
+    routing: bool = True
+    nearzero: float = 1e-5
+    dropout: float = attrs.field(default=0.0, validator=_share)
+    log_norm: tuple[str, ...] = ()
+    network: str | None = None
+    target: str | None = None
+    options: dict[str, Any] = attrs.field(factory=dict)
+    upstream_area: str = "uparea"
+    elevation: str = "meanelevation"
+    delay_bound: DelayBound | None = None
+
+
+@attrs.frozen(kw_only=True)
+class ValidationSettings:
+    """When a model is validated, and when that ends the training.
+
+    Attributes
+    ----------
+    every : int
+        Epochs.
+    warm_up : int
+        Days run before the validation period.
+    patience : int or None
+        Validations in a row without a better median NSE that end the training; None never does.
+    """
+
+    every: int = attrs.field(default=1, validator=_at_least(1))
+    warm_up: int = attrs.field(default=365, validator=_at_least(0))
+    patience: int | None = attrs.field(default=None, validator=_at_least(1))
+
+
+@attrs.frozen(kw_only=True)
+class Experiment:
+    """All that makes a training.
+
+    Attributes
+    ----------
+    data, split, model, validation
+        See their classes.
+    attributes : tuple of str
+        Inputs of the network besides the weather.
+    loss, sampler, optimizer, scheduler : Component
+        By name, with options.
+    epochs : int
+        The most that are trained.
+    iterations_per_epoch : int or None
+        Batches; None takes as many as go once over all days of all basins in expectation.
+    gradient_clip : float or None
+        Largest norm of the gradient of all weights.
+    average : float or None
+        Decay of a moving average of the weights, which is then validated and saved instead of them.
+    seed : int
+        Of initial weights, dropout and batches.
+    threads : int
+        Of the computation.
+    precision : str
+        Of the process equations, ``float32`` or ``float64``.
+    checkpoint_minutes : float
+        Time between checkpoints within an epoch.
+    plugins : tuple of str
+        Modules imported first, which may register parts of their own.
+    plugin_folder : Path or None
+        Where those are looked for that Python does not know: the folder of the experiment's file.
+    """
+
+    data: DataSettings
+    attributes: tuple[str, ...]
+    split: SplitSettings
+    model: ModelOptions
+    loss: Component = Component(name="nse_batch")
+    sampler: Component = Component(name="windows")
+    optimizer: Component = Component(name="adadelta")
+    scheduler: Component = Component(name="none")
+    validation: ValidationSettings = ValidationSettings()
+    epochs: int = attrs.field(default=50, validator=_at_least(1))
+    iterations_per_epoch: int | None = attrs.field(default=None, validator=_at_least(1))
+    gradient_clip: float | None = attrs.field(default=None, validator=_at_least(0.0))
+    average: float | None = attrs.field(default=None, validator=_share)
+    seed: int = attrs.field(default=0, validator=_at_least(0))
+    threads: int = attrs.field(default=1, validator=_at_least(1))
+    precision: str = attrs.field(default="float32", validator=_one_of(*PRECISIONS))
+    checkpoint_minutes: float = attrs.field(default=10.0, validator=_at_least(0.0))
+    plugins: tuple[str, ...] = ()
+    plugin_folder: Path | None = attrs.field(default=None, eq=False)
+
+    def import_plugins(self) -> None:
+        """Import the modules that register parts: from among Python's modules, or from files beside the experiment.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such module, if it fails, or if another module has the name of the file beside the experiment.
+        """
+        for name in self.plugins:
+            imported_beside(name, self.plugin_folder)
+
+
+def read_basins(file: Path) -> tuple[str, ...]:
+    """Read a text file with a gauge a line.
+
+    Raises
+    ------
+    ConfigError
+        If it cannot be read, lists none, has a line that is no gauge, or names one twice.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file}: cannot be read as a list of basins: {error}") from error
+    ids = [(gauge, f"line {number}") for number, line in enumerate(lines, start=1) for gauge in line.split()]
+    if not ids:
+        raise ConfigError(f"{file}: lists no basins")
+    return legal_ids([gauge for gauge, _ in ids], f"{file}: a list of gauges, one a line", ConfigError, [place for _, place in ids])
+
+
+@contextmanager
+def basins_of(listed: object) -> Iterator[None]:
+    """Name the file that basins are listed in, if they are in one, where data that are read do not have them."""
+    try:
+        yield
+    except UnknownBasinsError as error:
+        raise ConfigError(f"{listed}: {error}" if isinstance(listed, Path) else str(error)) from error
