@@ -72,14 +72,15 @@ def assimilate_command(
         from bmi_dmg.assimilating.write import summary, write_hindcast
         from dmg_core.assimilation import HindcastSettings, hindcast
         from dmg_core.learning.evaluation import data_settings_of, read_for
-        from dmg_core.learning.experiment import read_basins
+        from dmg_core.learning.settings.experiment import basins_of, read_basins
 
         first, last = (moment.date().isoformat() for moment in period)
         before = fit or (period[0] - timedelta(days=round(365.25 * FIT_YEARS)), period[0] - timedelta(days=1))
         learned = (before[0].date().isoformat(), before[1].date().isoformat())
         options = read_key_values(data_option or [], "--data-option")
         source = data_settings_of(model, data, attributes, reader, options)
-        trained, series = read_for(model, source, None if basins is None else read_basins(basins))
+        with basins_of(basins):
+            trained, series = read_for(model, source, None if basins is None else read_basins(basins))
         settings = HindcastSettings(window=window, lead=lead, every=every, warm_up=warm_up)
         made = hindcast(trained, series, (first, last), learned, settings)
         table = write_hindcast(out, made, model.resolve().name)

@@ -14,8 +14,7 @@ from dmg_core.assimilation.windows import Array, Windows, routed
 from dmg_core.data import BasinData
 from dmg_core.equations.series import simulate_series
 from dmg_core.errors import ConfigError
-from dmg_core.learning.inputs import Inputs, tensors_of
-from dmg_core.learning.material import with_inputs
+from dmg_core.learning.data.material import Inputs, tensors_of, with_inputs
 from dmg_core.model import DeltaModel
 from dmg_core.models import Parameter, ProcessModel
 from dmg_core.physics import Physics
@@ -149,7 +148,7 @@ def run_open_loop(model: DeltaModel, data: BasinData) -> OpenLoop:
     with torch.no_grad():
         x, traits = model.network_inputs(inputs.forcing, inputs.attributes)
         parts = physics.fractions(*model.network.series(x, traits, physics.columns))
-        parameters, weights = physics.constants(parts.static.double(), parts.routing.double())
+        parameters, weights = physics.constants(parts.static.double(), parts.routing.double(), model.longest_delays(inputs.attributes))
         site = physics.site(len(data.ids), inputs.forcing, inputs.site(slice(None)))
         start = physics.initial_state(len(data.ids), inputs.forcing)
         dynamic = parts.dynamic.contiguous()
