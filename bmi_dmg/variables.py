@@ -131,9 +131,9 @@ _KNOWN_FORCINGS: Final = {"P": PRECIPITATION, "T": TEMPERATURE}
 #: The forcing that is computed here, by the configured method.
 COMPUTED: Final = "PET"
 
-#: Outputs that are no flux or store: sums of routed fluxes, and forcings that are given back.
-_TOTAL_FLUX: Final = "land_surface_water__runoff_volume_flux"
-_UNROUTED_FLUX: Final = "land_surface_water__unrouted_runoff_volume_flux"
+#: Outputs that are no flux or store of the model: sums of routed fluxes, and forcings that are given back.
+TOTAL_FLUX: Final = "land_surface_water__runoff_volume_flux"
+UNROUTED_FLUX: Final = "land_surface_water__unrouted_runoff_volume_flux"
 _POTENTIAL: Final = "land_surface_water__potential_evapotranspiration_volume_flux"
 
 
@@ -210,13 +210,26 @@ def main_output_of(model: ProcessModel) -> str:
     return outputs_of(model)[0].name
 
 
+def budget_columns_of(model: ProcessModel) -> tuple[str, ...]:
+    """Give the outputs from which the balance of a model can be drawn up, the main output first, for the tables of a run.
+
+    They are the runoff before and after the routing, what else leaves or is exchanged, the stores that count, and what the model names.
+    """
+    counted = {flux.name for flux in model.fluxes if flux.balance in ("out", "exchange") and not flux.routed}
+    counted |= {store.output for store in model.stores if store.balance}
+    counted |= {TOTAL, UNROUTED_TOTAL, *model.tabulated}
+    outputs = outputs_of(model)
+    main = outputs[0]
+    return (main.name, *(one.name for one in outputs if one.source in counted and one.source != main.source))
+
+
 def _all_outputs(model: ProcessModel) -> Iterator[OutputVariable]:
     """Give the variable of each output of the engine, in its order."""
     routed = [flux for flux in model.fluxes if flux.routed]
     if routed:
         unit = routed[0].unit
-        yield OutputVariable.flux(_TOTAL_FLUX, unit, TOTAL, "the same as a rate, as NGIAB names it")
-        yield OutputVariable.flux(_UNROUTED_FLUX, unit, UNROUTED_TOTAL, "runoff before the unit hydrograph")
+        yield OutputVariable.flux(TOTAL_FLUX, unit, TOTAL, "the same as a rate, as NGIAB names it")
+        yield OutputVariable.flux(UNROUTED_FLUX, unit, UNROUTED_TOTAL, "runoff before the unit hydrograph")
     for flux in routed:
         yield OutputVariable.flux(flux.routed_bmi_name, flux.unit, flux.routed_name, flux.meaning or flux.routed_name)
     for forcing in model.forcings:

@@ -128,7 +128,7 @@ def check_time_step(config: BmiConfig, process: ProcessModel) -> None:
     if process.steps_per_day != config.steps_per_day:
         raise ConfigError(
             f"{config.path}: time_step is {_TIME_STEP_OF[config.steps_per_day]!r}, but {config.model_dir} holds {process.name}, "
-            f"a model of {_TIME_STEP_OF[process.steps_per_day]!r}"
+            f"a model of {_TIME_STEP_OF.get(process.steps_per_day, f'1/{process.steps_per_day} day')!r}; the BMI steps days and hours"
         )
     if config.steps_per_day > 1 and config.pet_method == "hargreaves" and computes_pet(process):
         raise ConfigError(f"{config.path}: pet_method 'hargreaves' is daily; the hourly model {process.name} needs 'penman_monteith'")

@@ -14,10 +14,10 @@ from bmi_dmg.checking.findings import Findings, Severity, Subject, listing
 from bmi_dmg.checking.model_facts import ModelFacts, read_model_facts
 from bmi_dmg.checking.routing_checks import inspect_double_routing
 from bmi_dmg.config.bmi_config import SETTINGS, WITHOUT_EFFECT, BmiConfig, read_config
-from bmi_dmg.config.near_misses import refuse_slips
 from bmi_dmg.run_folder.realization import Formulation, Realization
 from dmg_core.attribute_ranges import TrainingRange
-from dmg_core.errors import DmgError
+from dmg_core.errors import ConfigError, DmgError
+from dmg_core.validation import refuse_slips
 
 
 @dataclass
@@ -159,7 +159,7 @@ class _Inspection:
     def _check_attributes(self, config: BmiConfig, facts: ModelFacts, catchment: str) -> bool:
         """Note missing and strange attributes, and keys that mean nothing; say whether all attributes are there."""
         known = [*facts.attributes, *WITHOUT_EFFECT, *SETTINGS]
-        refuse_slips(config.path, config.others, known=known)
+        refuse_slips(config.path, config.others, known, ConfigError)
         for key in config.others.keys() - set(known):
             text = f"{{path}}: key {key!r} means nothing to this model and is ignored"
             self._note(Severity.NOTE, "config-key", text, "remove it, or correct it", key, catchment)

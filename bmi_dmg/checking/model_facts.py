@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dmg_core.attribute_ranges import TrainingRange, training_ranges
 from dmg_core.checkpoint import is_multi_timescale_folder, read_checkpoint, read_multi_timescale
+from dmg_core.checkpoint.own import is_published_form
 from dmg_core.loading import build_model
 from dmg_core.models import ProcessModel
 from dmg_core.multi_timescale import build_multi_timescale_model
@@ -23,7 +24,7 @@ class ModelFacts:
     folder : Path
         Where it is.
     process : ProcessModel
-        The member of the δHBV family.
+        The process model.
     attributes : tuple of str
         Attributes a catchment must have.
     pet_method : str or None
@@ -36,6 +37,8 @@ class ModelFacts:
         Whether runoff goes through a unit hydrograph.
     differences : tuple of str
         Where its config says something else than its weights.
+    own : bool
+        Whether it is a model of a user's own.
     """
 
     folder: Path
@@ -46,6 +49,7 @@ class ModelFacts:
     training_ranges: Mapping[str, TrainingRange]
     routes: bool
     differences: tuple[str, ...]
+    own: bool = False
 
 
 def read_model_facts(folder: Path) -> ModelFacts:
@@ -68,7 +72,8 @@ def _facts(folder: Path) -> ModelFacts:
     ranges = training_ranges(model.normalize_attributes)
     process, pet_method = model.physics.process, checkpoint.settings.pet_method
     routes = model.physics.routing.steps > 1
-    return ModelFacts(folder, process, model.needed_attributes, pet_method, model.static_from_series, ranges, routes, ())
+    own = not is_published_form(checkpoint.settings)
+    return ModelFacts(folder, process, model.needed_attributes, pet_method, model.static_from_series, ranges, routes, (), own)
 
 
 def _facts_of_both(folder: Path) -> ModelFacts:

@@ -8,10 +8,7 @@ from pathlib import Path
 from bmi_dmg.checking.findings import Findings
 from bmi_dmg.checking.model_facts import ModelFacts
 from bmi_dmg.run_folder.realization import Realization
-from bmi_dmg.run_folder.writing import UNROUTED
-from bmi_dmg.variables import OUTPUTS
-
-_SOURCES = {variable.name: variable.source for variable in OUTPUTS}
+from bmi_dmg.variables import RUNOFF_DEPTH, TOTAL_FLUX, UNROUTED_FLUX
 
 
 def inspect_routing(folder: Path, realization: Realization, findings: Findings) -> None:
@@ -33,14 +30,14 @@ def inspect_double_routing(realization: Realization, facts: ModelFacts, findings
     aliases = {alias: name for name, alias in formulation.variables_names_map.items()}
     main = aliases.get(formulation.main_output_variable, formulation.main_output_variable)
     named = _troute_config(realization)
-    if named is None or not Path(named).is_file() or not facts.routes or _SOURCES.get(main) != "streamflow":
+    if named is None or not Path(named).is_file() or not facts.routes or main not in (RUNOFF_DEPTH, TOTAL_FLUX):
         return
     findings.warning(
         "double-routing",
         f"{realization.path}: t-route gets '{main}', which the unit hydrograph of {facts.folder} has delayed before: water would be "
         "delayed twice",
         realization.path,
-        f"name {UNROUTED} as main_output_variable, or remove 'routing'",
+        f"name {UNROUTED_FLUX} as main_output_variable, or remove 'routing'",
         variable="main_output_variable",
     )
 

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import difflib
-import logging
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
-import yaml
 
-from bmi_dmg.config.near_misses import refuse_slips
 from bmi_dmg.variables import INPUTS
-from dmg_core.documents import load_yaml
 from dmg_core.engine.backends import BACKENDS
 from dmg_core.errors import ConfigError
 from dmg_core.ids import legal_id
 from dmg_core.multi_timescale.coupling import LEAD_INS, Coupling
-
-_log = logging.getLogger(__name__)
+from dmg_core.validation import Node, WrongValueError, flag, number, one_of, refuse_slips, text, whole_number_from_1
+from dmg_core.validation import path as path_of
 
 #: Keys that mean something here.
 SETTINGS: Final = frozenset(
@@ -172,12 +167,12 @@ class BmiConfig:
             If some are missing or no numbers (all are named), or if a key looks like a slip of the pen.
         """
         wanted = list(names)
-        refuse_slips(self.path, self.others, known=[*wanted, *WITHOUT_EFFECT, *SETTINGS])
+        refuse_slips(self.path, self.others, [*wanted, *WITHOUT_EFFECT, *SETTINGS], ConfigError)
         _warn_of_unknown(self.path, self.others, known=[*wanted, *WITHOUT_EFFECT, *SETTINGS])
         missing = [name for name in wanted if name not in self.others]
         if missing:
             raise ConfigError(f"{self.path}: catchment {self.catchment_id} lacks the attributes {', '.join(missing)}")
-        return {name: _number(self.path, name, self.others[name]) for name in wanted}
+        return {name: Node(self.path, name, self.others[name], ConfigError).to(number) for name in wanted}
 
 
 def read_config(path: str | Path) -> BmiConfig:
@@ -194,34 +189,31 @@ def read_config(path: str | Path) -> BmiConfig:
         If the file is missing, no YAML, or a setting is missing or wrong; file and key are named.
     """
     file = Path(path)
-    values = _read_yaml(file)
-    # A setting that is not there may have been misspelled; one that is there may have a neighbour among the attributes.
-    refuse_slips(file, (key for key in values if key not in SETTINGS), known=[key for key in SETTINGS if key not in values])
-    catchment_id = legal_id(_required(file, values, "catchment_id"), f"{file}: catchment_id", ConfigError)
-    latitude = values.get("latitude")
+    root = Node.read(file, "a BMI configuration", ConfigError).refuse_slips(SETTINGS)
     config = BmiConfig(
         path=file,
-        catchment_id=catchment_id,
-        model_dir=_find_folder(file, str(_required(file, values, "model_dir"))),
-        steps_per_day=TIME_STEPS[_choice(file, values, "time_step", "1 day", tuple(TIME_STEPS))],
-        start_time=_start_time(file, values),
-        pet_method=_choice(file, values, "pet_method", "penman_monteith", tuple(INPUTS)),
-        latitude=None if latitude is None else _number(file, "latitude", latitude),
-        dtype=_choice(file, values, "dtype", "float32", DTYPES),
-        device=str(values.get("device", "cpu")),
-        backend=_choice(file, values, "backend", "auto", BACKENDS),
-        initial_state=_initial_state(file, values),
-        cold_start_missing=_truth(file, values, "cold_start_missing"),
-        accept_changes=_truth(file, values, "accept_changes"),
-        checkpoint=_checkpoint(file, values.get("checkpoint")),
-        missing_forcing=_choice(file, values, "missing_forcing", "error", MISSING_FORCING),
-        spinup=_spinup(file, values.get("spinup")),
-        coupling=_coupling(file, values),
-        others={key: value for key, value in values.items() if key not in SETTINGS or key in ATTRIBUTES_TOO},
+        catchment_id=legal_id(root.require("catchment_id").value, f"{file}: catchment_id", ConfigError),
+        model_dir=_find_folder(root.require("model_dir")),
+        steps_per_day=TIME_STEPS[root.get("time_step", one_of(*TIME_STEPS), "1 day")],
+        start_time=_start_time(root),
+        pet_method=root.get("pet_method", one_of(*INPUTS), "penman_monteith"),
+        latitude=root.get("latitude", _degrees_north),
+        dtype=root.get("dtype", one_of(*DTYPES), "float32"),
+        device=root.get("device", text, "cpu"),
+        backend=root.get("backend", one_of(*BACKENDS), "auto"),
+        initial_state=_initial_state(root),
+        cold_start_missing=root.get("cold_start_missing", flag, False),
+        accept_changes=root.get("accept_changes", flag, False),
+        checkpoint=_checkpoint(root.find("checkpoint")),
+        missing_forcing=root.get("missing_forcing", one_of(*MISSING_FORCING), "error"),
+        spinup=_spinup(root.find("spinup")),
+        coupling=_coupling(root),
+        others={str(key): value for key, value in root.value.items() if key not in SETTINGS or key in ATTRIBUTES_TOO},
     )
-    _check_latitude(config)
+    if config.pet_method == "hargreaves" and config.latitude is None:
+        raise root.error("key 'latitude' is missing; pet_method hargreaves needs it")
     if config.spinup is not None and config.initial_state is not None:
-        raise ConfigError(f"{file}: initial_state and spinup both say how the catchment starts; remove one of them")
+        raise root.error("initial_state and spinup both say how the catchment starts; remove one of them")
     return config
 
 
@@ -233,144 +225,94 @@ def _warn_of_unknown(file: Path, keys: Iterable[str], known: Sequence[str]) -> N
             warnings.warn(f"{file}: key {key!r} means nothing to this model and is ignored (here and in other files)", stacklevel=3)
 
 
-def _read_yaml(file: Path) -> dict[str, Any]:
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: cannot be read as a BMI configuration: {error}") from error
-    try:
-        values = load_yaml(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: is not YAML: {error}") from error
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"{file}: expected keys and values, found {type(values).__name__}")
-    return {str(key): value for key, value in values.items()}
+def _degrees_north(value: Any) -> float:
+    latitude = number(value)
+    if not -90.0 <= latitude <= 90.0:
+        raise WrongValueError(value, "degrees between -90 and 90")
+    return latitude
 
 
-def _required(file: Path, values: Mapping[str, Any], key: str) -> Any:
-    if values.get(key) is None:
-        raise ConfigError(f"{file}: key {key!r} is missing")
-    return values[key]
+def _initial_state(root: Node) -> Path | None:
+    value = root.get("initial_state", text, "zero")
+    return None if value == "zero" else _there_or_beside(root.file, Path(value))
 
 
-def _choice(file: Path, values: Mapping[str, Any], key: str, default: str, choices: tuple[str, ...]) -> str:
-    value = str(values.get(key, default))
-    if value not in choices:
-        nearest = difflib.get_close_matches(value, choices, n=1)
-        hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-        raise ConfigError(f"{file}: {key} is {value!r}, expected one of {', '.join(choices)}{hint}")
-    return value
-
-
-def _number(file: Path, key: str, value: Any) -> float:
-    try:
-        if isinstance(value, bool) or "_" in str(value):  # Python reads 1_0 as 10
-            raise ValueError("a truth value, or digits in groups")
-        return float(value)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"{file}: {key} is {value!r}, expected a number") from error
-
-
-def _truth(file: Path, values: Mapping[str, Any], key: str) -> bool:
-    value = values.get(key, False)
-    if not isinstance(value, bool):
-        raise ConfigError(f"{file}: {key} is {value!r}, expected true or false")
-    return value
-
-
-def _initial_state(file: Path, values: Mapping[str, Any]) -> Path | None:
-    value = str(values.get("initial_state") or "zero")
-    return None if value == "zero" else _there_or_beside(file, value)
-
-
-def _there_or_beside(file: Path, path: str) -> Path:
+def _there_or_beside(file: Path, path: Path) -> Path:
     """Path as it is, or beside ``file`` if there is something only there."""
     beside = file.parent / path
-    return beside if not Path(path).exists() and beside.exists() else Path(path)
+    return beside if not path.exists() and beside.exists() else path
 
 
-def _checkpoint(file: Path, value: Any) -> CheckpointSettings | None:
-    if value is None:
+def _checkpoint(node: Node | None) -> CheckpointSettings | None:
+    if node is None:
         return None
-    path, numbers = _path_and_numbers(file, "checkpoint", value, ("path", "every", "keep"), "path and, if wanted, every (hours) and keep")
-    return CheckpointSettings(Path(path), **numbers)
+    numbers = _counts(node.only("path", "every", "keep"), "every", "keep")
+    return CheckpointSettings(node.require("path").to(path_of), **numbers)
 
 
-def _spinup(file: Path, value: Any) -> SpinUpSettings | None:
-    if value is None:
+def _spinup(node: Node | None) -> SpinUpSettings | None:
+    if node is None:
         return None
-    forcing, numbers = _path_and_numbers(file, "spinup", value, ("forcing", "days"), "forcing (a file) and, if wanted, days")
-    return SpinUpSettings(_there_or_beside(file, forcing), **numbers)
+    numbers = _counts(node.only("forcing", "days"), "days")
+    return SpinUpSettings(_there_or_beside(node.file, node.require("forcing").to(path_of)), **numbers)
 
 
-def _coupling(file: Path, values: Mapping[str, Any]) -> Coupling:
-    lead_in = _choice(file, values, "lead_in", LEAD_INS[0], LEAD_INS)
-    warmup = {} if values.get("warmup") is None else values["warmup"]
-    if not isinstance(warmup, Mapping) or not set(warmup) <= set(WARMUP):
-        raise ConfigError(f"{file}: warmup is {warmup!r}, expected some of {', '.join(WARMUP)}")
+def _counts(node: Node, *keys: str) -> dict[str, int]:
+    """Take whole numbers from 1, those that are there."""
+    return {key: child.to(whole_number_from_1) for key in keys if (child := node.find(key))}
+
+
+def _coupling(root: Node) -> Coupling:
+    lead_in, warmup = root.get("lead_in", one_of(*LEAD_INS), LEAD_INS[0]), root.find("warmup")
+    given = warmup.only(*WARMUP).value if warmup else {}
     try:
-        return Coupling(**{key: value for key, value in warmup.items() if value is not None}, lead_in=lead_in)
-    except ConfigError as error:
-        raise ConfigError(f"{file}: warmup: {error}") from error
+        return Coupling(**{key: value for key, value in given.items() if value is not None}, lead_in=lead_in)
+    except ConfigError as error:  # begins with the name of the key
+        raise ConfigError(f"{root.file}: warmup.{error}") from error
 
 
-def _path_and_numbers(file: Path, key: str, value: Any, known: tuple[str, ...], expected: str) -> tuple[str, dict[str, int]]:
-    """Take a setting of several parts: the first is a path and must be there, the others are whole numbers."""
-    if not isinstance(value, Mapping) or value.get(known[0]) is None or not set(value) <= set(known):
-        raise ConfigError(f"{file}: {key} is {value!r}, expected {expected}")
-    numbers = {part: number for part, number in value.items() if part != known[0]}
-    for part, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise ConfigError(f"{file}: {key}.{part} is {number!r}, expected a whole number from 1")
-    return str(value[known[0]]), numbers
-
-
-def _check_latitude(config: BmiConfig) -> None:
-    if config.latitude is not None and not -90.0 <= config.latitude <= 90.0:
-        raise ConfigError(f"{config.path}: latitude is {config.latitude}, expected degrees between -90 and 90")
-    if config.pet_method == "hargreaves" and config.latitude is None:
-        raise ConfigError(f"{config.path}: key 'latitude' is missing; pet_method hargreaves needs it")
-
-
-def _find_folder(file: Path, folder: str) -> Path:
-    candidates = [Path(folder), file.parent / folder]
+def _find_folder(node: Node) -> Path:
+    folder = node.to(path_of)
+    candidates = [folder, node.file.parent / folder]
     for candidate in candidates:
         if candidate.is_dir():
             return candidate
     looked = " and ".join(str(candidate.absolute()) for candidate in candidates)
-    raise ConfigError(f"{file}: model_dir {folder!r} is no folder; looked for {looked}")
+    raise node.wrong(f"a folder; looked for {looked}")
 
 
-def _start_time(file: Path, values: Mapping[str, Any]) -> datetime:
+def _start_time(root: Node) -> datetime:
     """Start by ``start_time``, by ``start_date`` and ``start_hour``, or by all of them if they agree."""
     times = {}
-    hour = _start_hour(file, values)
-    if values.get("start_time") is not None:
-        times["start_time says"] = _parse_time(file, "start_time", values["start_time"])
-        if hour is not None and values.get("start_date") is None:
-            times["start_hour says"] = times["start_time says"].replace(hour=hour)
-    if values.get("start_date") is not None:
-        day = _parse_time(file, "start_date", values["start_date"])
-        if day.hour:
-            raise ConfigError(f"{file}: start_date is {values['start_date']!r}, expected a date; the hour belongs in start_hour")
-        times["start_date and start_hour say"] = day.replace(hour=hour or 0)
+    hour, date = root.get("start_hour", _hour_of_day), root.get("start_date", _date)
+    time = root.get("start_time", _full_hour)
+    if time is not None:
+        times["start_time says"] = time
+        if hour is not None and date is None:
+            times["start_hour says"] = time.replace(hour=hour)
+    if date is not None:
+        times["start_date and start_hour say"] = date.replace(hour=hour or 0)
     if not times:
-        raise ConfigError(f"{file}: key 'start_time' is missing")
+        raise root.missing("start_time")
     if len(set(times.values())) > 1:
-        raise ConfigError(f"{file}: " + " but ".join(f"{says} {time}" for says, time in times.items()))
+        raise root.error(" but ".join(f"{says} {said}" for says, said in times.items()))
     return next(iter(times.values()))
 
 
-def _start_hour(file: Path, values: Mapping[str, Any]) -> int | None:
-    hour = values.get("start_hour")
-    if hour is None:
-        return None
-    if not str(hour).isdecimal() or int(hour) not in range(24):
-        raise ConfigError(f"{file}: start_hour is {hour!r}, expected a whole number from 0 to 23")
-    return int(hour)
+def _hour_of_day(value: Any) -> int:
+    if not str(value).isdecimal() or int(value) not in range(24):
+        raise WrongValueError(value, "a whole number from 0 to 23")
+    return int(value)
 
 
-def _parse_time(file: Path, key: str, value: Any) -> datetime:
+def _date(value: Any) -> datetime:
+    day = _full_hour(value)
+    if day.hour:
+        raise WrongValueError(value, "a date; the hour belongs in start_hour")
+    return day
+
+
+def _full_hour(value: Any) -> datetime:
     plain = str(value).strip().replace("/", "-").replace("T", " ")
     for form in _TIME_FORMATS:
         try:
@@ -379,4 +321,4 @@ def _parse_time(file: Path, key: str, value: Any) -> datetime:
             continue
         if not (time.minute or time.second):
             return time
-    raise ConfigError(f"{file}: {key} is {value!r}, expected a full hour such as 2000-01-01 06:00:00, without a time zone (UTC is meant)")
+    raise WrongValueError(value, "a full hour such as 2000-01-01 06:00:00, without a time zone (UTC is meant)")

@@ -8,12 +8,11 @@ from typing import Any, Final
 import numpy as np
 
 from bmi_dmg.run_folder.hydrofabric import Catchments
-from bmi_dmg.variables import OUTPUTS, RUNOFF_DEPTH, OutputVariable
+from bmi_dmg.variables import DEPTH, RUNOFF_DEPTH, OutputVariable
+from dmg_core.models import Layout, ProcessModel
 
 #: File of daily values, beside that of the hours.
 DAILY_NAME: Final = "catchments_daily.nc"
-
-KNOWN: Final = {variable.name: variable for variable in OUTPUTS}
 
 #: Source of an output, or another quantity of the water balance -> name in CF's table, where that has one for a depth of water.
 STANDARD_NAMES: Final = {
@@ -29,36 +28,40 @@ _OF_A_DAY: Final = (
 )
 
 
-def is_known(name: str, units: str) -> bool:
-    """Whether a variable is an output of ours, in our unit."""
-    return name in KNOWN and KNOWN[name].units == units
-
-
-def is_store(variable: OutputVariable) -> bool:
-    """Whether an output is water that is stored, and not a flux."""
-    return variable.units == "m" and variable.name != RUNOFF_DEPTH
-
-
-def hourly_attributes(name: str, units: str, steps_per_day: int | None) -> Mapping[str, str]:
-    """Say what the hours of an output of ours mean; nothing of outputs of other classes.
+def hourly_attributes(variable: OutputVariable, steps_per_day: int) -> Mapping[str, str]:
+    """Say what an output of ours is and what its hours mean.
 
     Parameters
     ----------
-    name, units : str
-        BMI name and unit.
-    steps_per_day : int or None
-        Of the model: 1 or 24; None if it is another class's.
+    variable : OutputVariable
+        The output.
+    steps_per_day : int
+        Of the model: 1 or 24.
     """
-    if steps_per_day is None or not is_known(name, units):
-        return {}
-    variable = KNOWN[name]
-    standard = {"standard_name": STANDARD_NAMES[variable.source]} if is_store(variable) and variable.source in STANDARD_NAMES else {}
+    own = {"quantity": variable.source, "meaning": variable.meaning}
+    return {**own, **_meaning_of_hours(variable, steps_per_day)}
+
+
+def balance_attributes(process: ProcessModel) -> dict[str, str]:
+    """Say what makes up the balance of a model: fluxes with their signs, and stores, by what the variables call their ``quantity``."""
+    layout = Layout.of(process)
+    clipping = [flux.name for flux in process.fluxes if flux.balance == "clipping"]
+    signed = [f"{'+' if sign > 0.0 else '-'}{name}" for name, sign in layout.budget.items() if name not in clipping]
+    stores = [store.output for store in process.stores if store.balance]
+    return {"balance_fluxes": " ".join(signed), "balance_stores": " ".join(stores)}
+
+
+def _meaning_of_hours(variable: OutputVariable, steps_per_day: int) -> Mapping[str, str]:
+    standard = {"standard_name": STANDARD_NAMES[variable.source]} if variable.is_store and variable.source in STANDARD_NAMES else {}
     if steps_per_day == 1:
-        share = "stored at the end of the day" if is_store(variable) else "an hour's share of the day"
-        return {**standard, "comment": f"{share}; {_OF_A_DAY}"}
-    if is_store(variable):
+        share = "an hour's share of the day" if variable.model_units == DEPTH else "of the day"
+        return {**standard, "comment": f"{'stored at the end of the day' if variable.is_store else share}; {_OF_A_DAY}"}
+    if variable.is_store:
         return {**standard, "cell_methods": "time: point", "comment": "at the end of the hour"}
-    return {"cell_methods": "time: sum" if name == RUNOFF_DEPTH else "time: mean", "comment": "of the hour that begins at the time"}
+    return {
+        "cell_methods": "time: sum" if variable.name == RUNOFF_DEPTH else "time: mean",
+        "comment": "of the hour that begins at the time",
+    }
 
 
 def add_catchments(dataset: Any, catchments: Catchments) -> str:

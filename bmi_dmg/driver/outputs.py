@@ -18,14 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmi_dmg.driver.budget_table import Column, write_csv
-from bmi_dmg.driver.cf import DAILY_NAME, add_catchments, hourly_attributes, is_known
-from bmi_dmg.driver.daily_file import DailyFile, Days
+from bmi_dmg.driver.cf import DAILY_NAME, add_catchments, hourly_attributes
+from bmi_dmg.driver.daily_file import DailyFile, DailyForm, Days
 from bmi_dmg.driver.formulation_table import TABLE_NAME, write_formulation_table
 from bmi_dmg.run_folder.hydrofabric import Catchments
 from bmi_dmg.run_folder.realization import STEP_SECONDS, TIME_FORMAT
 from bmi_dmg.run_plan.plan import Output
 from bmi_dmg.run_plan.result_files import BUDGET_TABLE, NETCDF_CHUNK
 from bmi_dmg.run_plan.staging import Staging
+from bmi_dmg.variables import OutputVariable
 from dmg_core.errors import WriteError
 from dmg_core.files import write_errors
 
@@ -57,6 +58,10 @@ class OutputSettings:
         Whether there is a CSV file for each catchment, one for all, or none.
     steps_per_day : int or None
         Steps of the model in a day, 1 or 24; None if the class is not ours. If it is, there is a file of daily values too.
+    known : tuple of OutputVariable
+        All outputs of a class of ours.
+    with_rain : bool
+        Whether precipitation is known, for the file of daily values.
     """
 
     csv_folder: Path
@@ -68,6 +73,13 @@ class OutputSettings:
     attributes: Mapping[str, str]
     tables: str = "per_feature"
     steps_per_day: int | None = None
+    known: tuple[OutputVariable, ...] = ()
+    with_rain: bool = True
+
+    def known_output(self, output: Output) -> OutputVariable | None:
+        """Give an output of ours, if one is; None for others."""
+        found = (variable for variable in self.known if (variable.name, variable.units) == (output.variable.name, output.variable.units))
+        return next(found, None)
 
     @property
     def columns(self) -> list[tuple[str, str]]:
@@ -107,9 +119,10 @@ class RunOutputs:
         if settings.steps_per_day is None or days.n == 0:
             return None
         place = self._place / DAILY_NAME
-        names = [name for output in settings.outputs if is_known(name := output.variable.name, output.variable.units)]
+        known = [variable for output in settings.outputs if (variable := settings.known_output(output)) is not None]
         path = self._staging.folder(self._place) / DAILY_NAME
-        return DailyFile(path, place, catchments, days, names, settings.steps_per_day, settings.attributes)
+        form = DailyForm(settings.steps_per_day, settings.with_rain)
+        return DailyFile(path, place, catchments, days, known, form, settings.attributes)
 
     def write(self, first_step: int, block: Block, rain: Rain = None) -> None:
         """Append a stretch of hours.
@@ -142,7 +155,7 @@ class RunOutputs:
             The blocks' columns among all catchments.
         """
         self._dataset.write(first_step, block, catchments)
-        if self._daily is not None and rain is not None:
+        if self._daily is not None:
             self._daily.write(first_step, block, rain, catchments)
 
     def add_budget(self, columns: Sequence[Column]) -> None:
@@ -264,7 +277,9 @@ class Dataset:
         self._add_time(settings)
         chunks = (min(len(catchments.ids), NETCDF_CHUNK[0]), min(settings.n_steps, NETCDF_CHUNK[1]))
         for output in settings.outputs:
-            self._add_output(output, chunks, coordinates, settings.steps_per_day)
+            known = settings.known_output(output)
+            meaning = {} if known is None or settings.steps_per_day is None else hourly_attributes(known, settings.steps_per_day)
+            self._add_output(output, chunks, coordinates, meaning)
 
     def write(self, first_step: int, block: Block, catchments: slice = slice(None)) -> None:
         """Append a stretch of hours; see :meth:`RunOutputs.write_dataset`."""
@@ -306,9 +321,9 @@ class Dataset:
         )
         time[:] = np.arange(settings.n_steps)
 
-    def _add_output(self, output: Output, chunks: tuple[int, ...], coordinates: str, steps_per_day: int | None) -> None:
+    def _add_output(self, output: Output, chunks: tuple[int, ...], coordinates: str, meaning: Mapping[str, str]) -> None:
         name = output.variable.name
         variable = self._dataset.createVariable(name, "f8", ("catchment", "time"), compression="zlib", complevel=1, chunksizes=chunks)
         label = output.header if output.header not in (None, name) else name.replace("__", " ").replace("_", " ")
         attributes = {"units": output.variable.units, "long_name": label, "coordinates": coordinates}
-        variable.setncatts({**attributes, **hourly_attributes(name, output.variable.units, steps_per_day)})
+        variable.setncatts({**attributes, **meaning})

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from bmi_dmg.bmi.model import BmiDeltaModel
 from bmi_dmg.checking.preflight import check_run, is_own
+from bmi_dmg.driver.cf import balance_attributes
 from bmi_dmg.driver.outputs import OutputSettings, RunOutputs
 from bmi_dmg.driver.parallel import run_parts
 from bmi_dmg.driver.resume import Resumption, find_resumption
@@ -111,9 +113,13 @@ def run(
             n_steps=realization.n_steps,
             precision=realization.precision,
             outputs=plan.exchange.outputs,
-            attributes={"source": realization.formulation.python_type, "main_output_variable": plan.exchange.main_output},
+            attributes={
+                "source": realization.formulation.python_type,
+                "main_output_variable": plan.exchange.main_output,
+                **_balance_of_ours(plan),
+            },
             tables=realization.tables,
-            steps_per_day=_steps_per_day(plan),
+            **_of_ours(plan),
         )
         advance_bar = opened.enter_context(_progress_bar(progress, realization.n_steps))
         passage = Passage(fast, chunk_of(len(plan.catchments.ids)), advance_bar)
@@ -123,11 +129,20 @@ def run(
     return RunResult(plan.catchments.ids, realization.n_steps, settings.csv_folder, settings.dataset)
 
 
-def _steps_per_day(plan: RunPlan) -> int | None:
-    """Tell how a class of ours steps; None for others."""
-    if not isinstance(plan.first_model, BmiDeltaModel) or plan.exchange.place_of_precipitation is None:
-        return None
-    return plan.first_model.stepper.catchment.engine.model.physics.process.steps_per_day
+def _of_ours(plan: RunPlan) -> dict[str, Any]:
+    """Tell how a class of ours steps, and its outputs; nothing of others."""
+    if not isinstance(plan.first_model, BmiDeltaModel):
+        return {}
+    stepper = plan.first_model.stepper
+    steps = stepper.catchment.engine.model.physics.process.steps_per_day
+    return {"steps_per_day": steps, "known": stepper.layout.outputs, "with_rain": plan.exchange.place_of_precipitation is not None}
+
+
+def _balance_of_ours(plan: RunPlan) -> dict[str, str]:
+    """Say for the files of a class of ours what makes up its balance; see :class:`bmi_dmg.results.water_budget.Balance`."""
+    if not isinstance(plan.first_model, BmiDeltaModel):
+        return {}
+    return balance_attributes(plan.first_model.stepper.catchment.engine.model.physics.process)
 
 
 def _resumption(plan: RunPlan) -> Resumption:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,7 @@ from bmi_dmg.results.quantities import OBSERVED, PRECIPITATION, RUNOFF, Curve, K
 from bmi_dmg.results.reading import RunResults
 from bmi_dmg.results.summary import Summary, summarize
 from bmi_dmg.results.time_axis import TimeAxis
-from bmi_dmg.results.water_budget import WaterBudget, water_budget
+from bmi_dmg.results.water_budget import Balance, WaterBudget, water_budget
 from dmg_core.metrics import kge, nse, pbias
 
 UNIT_HEIGHT: Final = 1.05
@@ -35,12 +35,13 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class _Catchment:
-    """What is drawn of a catchment: role -> values at every step, and its budget."""
+    """What is drawn of a catchment: role -> values at every step, in which panels, and its budget."""
 
     name: str
     area: float | None
     axis: TimeAxis
     series: Mapping[str, Array]
+    panels: Sequence[Panel]
     budget: WaterBudget
 
 
@@ -91,11 +92,13 @@ def _read(results: RunResults, catchment: str, observed: str | os.PathLike[str] 
         flows = read_observed(observed, axis, results.ids, results.area)
         series |= {OBSERVED: flows[catchment]} if catchment in flows else {}
     area = None if results.area is None else float(results.area[rows[0]])
-    return _Catchment(catchment, area, axis, series, water_budget(summaries, results.budget_table(rows)))
+    budget = water_budget(summaries, results.budget_table(rows), Balance.of(results.attributes))
+    quantities = [summary.quantity for summary in summaries.values()]
+    return _Catchment(catchment, area, axis, series, panels_of(set(series), quantities), budget)
 
 
 def _draw(shown: _Catchment) -> Any:
-    panels = panels_of(set(shown.series))
+    panels = shown.panels
     heights = [panel.height for panel in panels]
     figure = new_figure(12.0, max(UNIT_HEIGHT * sum(heights) + 0.9, 5.0))
     left, right = figure.subfigures(1, 2, width_ratios=(2.9, 1.0))

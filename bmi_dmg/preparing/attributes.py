@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmi_dmg.checking.findings import listing
-from bmi_dmg.config.near_misses import one_slip_apart
 from bmi_dmg.preparing.attribute_tables import read_attribute_table
 from bmi_dmg.preparing.equivalent_attributes import STAND_INS
 from bmi_dmg.preparing.hydrofabric_attributes import hydrofabric_attributes
@@ -26,6 +25,7 @@ from bmi_dmg.variables import PRECIPITATION, TEMPERATURE
 from dmg_core.data.climate_indices import INDICES, DailyWeather, climate_indices
 from dmg_core.errors import AttributeTableError
 from dmg_core.physics.pet import hargreaves
+from dmg_core.validation import one_slip_apart
 
 FloatArray = NDArray[np.float64]
 

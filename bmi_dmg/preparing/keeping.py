@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import chain, count
@@ -93,7 +93,7 @@ def own_module(content: Mapping[str, Any]) -> dict[str, Any] | None:
         return None
 
 
-def with_choices(earlier: Earlier, new: dict[str, Any]) -> dict[str, Any]:
+def with_choices(earlier: Earlier, new: dict[str, Any], outputs: Set[str]) -> dict[str, Any]:
     """Give a realization that was there before with what a folder is prepared for now: period, forcing, inputs, BMI configs.
 
     Everything else stays: outputs, calibration, mass balance, routing, where states go; where t-route comes in newly, the main output is
@@ -106,6 +106,9 @@ def with_choices(earlier: Earlier, new: dict[str, Any]) -> dict[str, Any]:
         What was there.
     new : dict
         What would be written without it.
+    outputs : set of str
+        All outputs of the model; where it does not have those of the earlier realization, that was made for another model, and the new
+        ones are written.
     """
     if earlier.form is None or earlier.form != new["global"]["formulations"][0]["name"]:
         return new
@@ -114,11 +117,12 @@ def with_choices(earlier: Earlier, new: dict[str, Any]) -> dict[str, Any]:
     assert module is not None and wanted is not None  # noqa: PT018  # both are of our class
     inputs = wanted["variables_names_map"]
     given = module.get("variables_names_map")
-    aliases = {name: alias for name, alias in (given.items() if isinstance(given, dict) else ()) if _is_output(name)}
+    aliases = {name: alias for name, alias in (given.items() if isinstance(given, dict) else ()) if name in outputs}
     module.update(init_config=wanted["init_config"], variables_names_map={**inputs, **aliases})
     for key in ("allow_exceed_end_time", "cache_input_variable_metadata"):
         if key in wanted:
             module.setdefault(key, wanted[key])
+    _replace_unknown_outputs(content, new, outputs | aliases.keys() | set(aliases.values()))
     content["global"]["forcing"] = new["global"]["forcing"]
     content["time"] = {**content.get("time", {}), **new["time"]}
     if "routing" in new and "routing" not in content:
@@ -128,10 +132,20 @@ def with_choices(earlier: Earlier, new: dict[str, Any]) -> dict[str, Any]:
     return content
 
 
-def _is_output(name: str) -> bool:
-    from bmi_dmg.variables import OUTPUTS
+def _replace_unknown_outputs(content: dict[str, Any], new: dict[str, Any], known: Set[str]) -> None:
+    """Take the new outputs where a formulation or its module names some that the model does not have."""
+    for params, wanted in zip(_params_of(content), _params_of(new), strict=True):
+        if not known >= set(params.get("output_variables", ())):
+            params["output_variables"] = wanted.get("output_variables", [])
+            params.pop("output_header_fields", None)
+        if params.get("main_output_variable") not in {None, *known}:
+            params["main_output_variable"] = wanted["main_output_variable"]
 
-    return any(name == variable.name for variable in OUTPUTS)
+
+def _params_of(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """Give the settings of the formulation and, inside a ``bmi_multi``, those of our module."""
+    outer, module = content["global"]["formulations"][0]["params"], own_module(content)
+    return [outer] if module is None or module is outer else [outer, module]
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -34,7 +34,6 @@ from bmi_dmg.run_folder.ngen_kinds import NgenKind
 from bmi_dmg.run_folder.realization import ForcingSettings, find_realization
 from bmi_dmg.run_folder.writing import (
     BMI_CONFIGS,
-    BUDGET_COLUMNS,
     FORCING,
     REALIZATION,
     TROUTE,
@@ -46,7 +45,7 @@ from bmi_dmg.run_folder.writing import (
     write_json,
     write_yaml,
 )
-from bmi_dmg.variables import INPUTS, RUNOFF_DEPTH
+from bmi_dmg.variables import INPUTS, budget_columns_of, computes_pet, inputs_of, main_output_of, outputs_of
 from dmg_core.attribute_ranges import far_outside
 from dmg_core.documents import load_json
 from dmg_core.errors import ConfigError, ForcingError
@@ -168,9 +167,11 @@ def prepare(
         period, notes = _period(forcing, catchments.ids, start, end, earlier)
         table = None if attributes is None else Path(attributes)
         found = collect_attributes(facts.attributes, catchments, table=table, geopackage=geopackage, forcing=forcing, climate=indices)
-        columns = {variable.name: forcing.column(variable.name) for variable in INPUTS[method]}
+        columns = {variable.name: forcing.column(variable.name) for variable in inputs_of(facts.process, method)}
     far = far_outside(facts.training_ranges, found.values, catchments.ids)
     found = replace(found, notes=(*found.notes, *(facts.training_ranges[name].tell(name, entries) for name, entries in far.items())))
+    if facts.needs_series:
+        notes.append(f"{facts.process.name} takes its static parameters from a series: run 'bmi-dmg spinup {folder} --use' before the run")
     notes += _bring_into_layout(kind, geopackage, settings, catchments.ids)
     if model is None:
         facts = replace(facts, folder=copy_shipped_model(folder / MODELS / CONUS_DAILY))
@@ -178,16 +179,17 @@ def prepare(
     content = realization_of(
         folder,
         period,
-        BUDGET_COLUMNS,
+        budget_columns_of(facts.process),
         pet_method=method,
         form=form,
         forcing=_forcing_block(folder, settings),
         columns=columns,
         ngen=kind,
-        main_output=UNROUTED if facts.routes and (folder / TROUTE).is_file() else RUNOFF_DEPTH,
+        main_output=UNROUTED if facts.routes and (folder / TROUTE).is_file() else main_output_of(facts.process),
     )
     notes += _write_configs(folder, facts, catchments, period, method, found, earlier)
-    place, kept = _write_realization(folder, content, earlier)
+    outputs = {variable.name for variable in outputs_of(facts.process)}
+    place, kept = _write_realization(folder, content, earlier, outputs)
     notes += _told_main_output(load_json(place.read_text(encoding="utf-8")))
     return Prepared(folder, place, kept, catchments.ids, period, facts.process.name, method, found, tuple(notes))
 
@@ -235,7 +237,7 @@ def _bring_into_layout(kind: NgenKind, geopackage: Path, forcing: ForcingSetting
 
 def _usable_model(folder: Path) -> ModelFacts:
     facts = read_model_facts(folder)
-    if facts.needs_series:
+    if facts.needs_series and not facts.own:
         raise ConfigError(f"{folder}: {facts.process.name} takes its static parameters from a series, so ngen cannot step it")
     return facts
 
@@ -265,13 +267,17 @@ def _forcing_block(folder: Path, settings: ForcingSettings) -> dict[str, Any]:
 
 def _pet_method(wanted: str | None, facts: ModelFacts, forcing: ForcingReader, catchments: Catchments) -> str:
     """Choose a method that model, forcing and hydrofabric allow."""
+    process = facts.process
     missing = {
-        method: [variable.name for variable in variables if variable.name not in forcing.units] for method, variables in INPUTS.items()
+        method: [variable.name for variable in inputs_of(process, method) if variable.name not in forcing.units] for method in INPUTS
     }
     only_hargreaves = bool(missing["penman_monteith"]) and facts.process.steps_per_day == 1
     method = wanted or facts.pet_method or ("hargreaves" if only_hargreaves else "penman_monteith")
     if missing[method]:
-        raise ForcingError(f"{forcing.source}: {method} needs {', '.join(missing[method])}; the forcing has {', '.join(forcing.units)}")
+        needing = method if computes_pet(process) else process.name
+        raise ForcingError(f"{forcing.source}: {needing} needs {', '.join(missing[method])}; the forcing has {', '.join(forcing.units)}")
+    if not computes_pet(process):
+        return method
     if method == "hargreaves" and facts.process.steps_per_day > 1:
         raise ConfigError(f"hargreaves is daily; the hourly model {facts.process.name} needs penman_monteith")
     if method == "hargreaves" and (catchments.latitude is None or np.isnan(catchments.latitude).any()):
@@ -312,12 +318,12 @@ def _period(
     return period, notes
 
 
-def _write_realization(folder: Path, content: dict[str, Any], earlier: Earlier | None) -> tuple[Path, Path | None]:
+def _write_realization(folder: Path, content: dict[str, Any], earlier: Earlier | None, outputs: Set[str]) -> tuple[Path, Path | None]:
     """Write the realization; one that is there keeps its choices and its name, and is kept as it was if anything changes."""
     if earlier is None:
         write_json(folder / REALIZATION, content)
         return folder / REALIZATION, None
-    content = with_choices(earlier, content)
+    content = with_choices(earlier, content, outputs)
     if content == earlier.content:
         return earlier.path, None
     kept = keep_copy(earlier.path)

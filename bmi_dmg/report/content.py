@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -17,11 +17,11 @@ from bmi_dmg.report.outlets import GAUGED, LABELS, LIKE, OUTLET, TITLE, Gauged, 
 from bmi_dmg.report.packing import figures, packed
 from bmi_dmg.report.settings import cold_starts, run_settings, versions
 from bmi_dmg.results.observed import read_observed
-from bmi_dmg.results.quantities import OBSERVED, PRECIPITATION, RUNOFF, Curve, Kind, panels_of
+from bmi_dmg.results.quantities import OBSERVED, PRECIPITATION, RUNOFF, Curve, Kind, Panel, panels_of
 from bmi_dmg.results.reading import RunResults
 from bmi_dmg.results.summary import Summary, summarize
 from bmi_dmg.results.time_axis import TimeAxis
-from bmi_dmg.results.water_budget import WaterBudget, totals, water_budget
+from bmi_dmg.results.water_budget import Balance, WaterBudget, totals, water_budget
 from dmg_core.errors import ConfigError
 from dmg_core.metrics import kge, nse, pbias
 
@@ -71,7 +71,7 @@ def gather(run_folder: Path, observed: Path | None) -> Content:
         summaries = summarize(results, every, axis)
         skill = None if flows is None else _skill(results.means(RUNOFF, every, results.days), flows)
         settings = run_settings(run_folder, results)
-        budget = water_budget(summaries, results.budget_table(every))
+        budget = water_budget(summaries, results.budget_table(every), Balance.of(results.attributes))
     whole = _Whole(results.area if results.area is not None else np.ones(len(results.ids)))
     series = _series(summaries, whole)
     if flows is not None:
@@ -88,7 +88,7 @@ def gather(run_folder: Path, observed: Path | None) -> Content:
         "network": None if outlets is None else outlets.facts(),
         "gauges": [] if outlets is None else outlets.gauge_facts(gauged),
         "cold": cold_starts(run_folder, results),
-        "panels": _panels(set(series), outlets),
+        "panels": _panels(panels_of(set(series), [summary.quantity for summary in summaries.values()]), set(series), outlets),
         "measures": _measures(results.hours, summaries, budget, skill, whole, outlets),
         "budget": _budget(budget, whole),
         "skill": None if skill is None else {name: [*figures(values), None] for name, values in skill.items()},
@@ -131,7 +131,9 @@ class _Whole:
 
 def _axis(results: RunResults, *, with_observed: bool) -> TimeAxis:
     """Choose the shortest steps that keep the page within :data:`MAX_VALUES`."""
-    n_curves = sum(len(panel.curves) for panel in panels_of({*results.quantities, *([OBSERVED] if with_observed else [])}))
+    n_curves = sum(
+        len(panel.curves) for panel in panels_of({*results.quantities, *([OBSERVED] if with_observed else [])}, results.quantities.values())
+    )
     axes = [results.axis_to_show(with_observed=with_observed), *(results.days.coarser(days) for days in LONGER_STEPS)]
     fitting = [axis for axis in axes if axis.n * n_curves * (len(results.ids) + 1) <= MAX_VALUES]
     return fitting[0] if fitting else axes[-1]
@@ -157,7 +159,8 @@ def _skill(simulated: Array, observed: Array) -> dict[str, Array]:
 
 def _series(summaries: Mapping[str, Summary], whole: _Whole) -> dict[str, Array]:
     """Give the series of the panels, with that of all catchments together as the last row."""
-    drawn = {curve.role for panel in panels_of(set(summaries)) for curve in panel.curves}
+    panels = panels_of(set(summaries), [summary.quantity for summary in summaries.values()])
+    drawn = {curve.role for panel in panels for curve in panel.curves}
     return {
         role: np.vstack([summary.series, whole.mean(summary.series)])
         for role, summary in summaries.items()
@@ -180,13 +183,13 @@ def _period(results: RunResults, budget: WaterBudget) -> dict[str, Any]:
     }
 
 
-def _panels(roles: set[str], outlets: Outlets | None) -> list[dict[str, Any]]:
+def _panels(drawn: Sequence[Panel], roles: set[str], outlets: Outlets | None) -> list[dict[str, Any]]:
     panels = [
         {"title": panel.title, "units": panel.kind.value, "height": panel.height, "curves": [_curve(curve) for curve in panel.curves]}
-        for panel in panels_of(roles)
+        for panel in drawn
     ]
     if outlets is not None:
-        at = next(place for place, panel in enumerate(panels_of(roles)) if panel.title == "Runoff")
+        at = next(place for place, panel in enumerate(drawn) if panel.title == "Runoff")
         alike = {curve.role: curve for curve in panels_of(set(LIKE.values()))[0].curves}
         curves = [{**_curve(alike[LIKE[role]]), "role": role, "label": LABELS[role]} for role in LIKE if role == OUTLET or role in roles]
         panels.insert(at + 1, {"title": TITLE, "units": "m³/s", "height": 1.4, "curves": curves})

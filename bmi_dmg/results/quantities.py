@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
+from itertools import cycle
 from typing import Any, Final
 
 import numpy as np
@@ -88,7 +89,7 @@ class Quantity:
         return (plain if self.to_metric is None else self.to_metric(plain)) * self.factor
 
 
-def quantity(name: str, units: str, long_name: str, *, is_main: bool = False) -> Quantity:
+def quantity(name: str, units: str, long_name: str, *, is_main: bool = False, role: str = "") -> Quantity:
     """Say what a variable is.
 
     Parameters
@@ -102,9 +103,9 @@ def quantity(name: str, units: str, long_name: str, *, is_main: bool = False) ->
     is_main : bool
         Whether it is the runoff of the run, whatever its name (:func:`runoff_of`).
     """
-    role = RUNOFF if is_main else _ROLES.get(name, name)
+    role = RUNOFF if is_main else role or _ROLES.get(name, name)
     kind, factor, to_metric = _measure(units, per_step=is_main or name == RUNOFF_DEPTH)
-    label = LABELS.get(role, long_name)
+    label = LABELS.get(role) or long_name[:1].upper() + long_name[1:]
     return Quantity(name, role, label, kind, kind.value or units, factor, to_metric)
 
 
@@ -153,6 +154,8 @@ class Curve:
         Whether the area below is filled.
     width : float
         Of the line, relative to the others.
+    name : str
+        Its short name, if its role has none.
     """
 
     role: str
@@ -160,11 +163,12 @@ class Curve:
     dark: str
     filled: bool = False
     width: float = 1.0
+    name: str = ""
 
     @property
     def label(self) -> str:
         """Its short name."""
-        return LABELS[self.role]
+        return self.name or LABELS[self.role]
 
 
 @dataclass(frozen=True)
@@ -209,7 +213,22 @@ PANELS: Final = (
 )
 
 
-def panels_of(roles: set[str]) -> list[Panel]:
-    """Give the panels for which there is something to draw, each with the curves that there are."""
+#: Colours of what has no panel of its own, on light and dark ground, in turn.
+_COLOURS: Final = (("#4b4ba8", "#a3a3f0"), ("#009070", "#35c9a5"), ("#a05a12", "#e5a14f"), ("#b8408b", "#ea86c2"), ("#4a90c9", "#7fc0f5"))
+
+
+def panels_of(roles: set[str], quantities: Iterable[Quantity] = ()) -> list[Panel]:
+    """Give the panels for which there is something to draw, each with the curves that there are.
+
+    Parameters
+    ----------
+    roles : set of str
+        What there is.
+    quantities : iterable of Quantity
+        What the run tells: stores that have no panel of their own share one.
+    """
     found = [(panel, tuple(curve for curve in panel.curves if curve.role in roles)) for panel in PANELS]
-    return [replace(panel, curves=curves) for panel, curves in found if curves]
+    known = {curve.role for panel in PANELS for curve in panel.curves}
+    others = [each for each in quantities if each.kind is Kind.STORE and each.role in roles and each.role not in known]
+    curves = tuple(Curve(each.role, *colours, name=each.label) for each, colours in zip(others, cycle(_COLOURS)))
+    return [replace(panel, curves=curves) for panel, curves in (*found, (Panel("Stores", Kind.STORE, ()), curves)) if curves]

@@ -40,6 +40,12 @@ def blocks(n: int) -> Iterator[slice]:
     return (slice(first, min(first + BLOCK, n)) for first in range(0, n, BLOCK))
 
 
+def _quantity(name: str, variable: Any, *, is_main: bool) -> Quantity:
+    """Say what a variable of a file is, by what the file says of it."""
+    said = {key: str(variable.getncattr(key)) for key in variable.ncattrs()}
+    return quantity(name, said["units"], said.get("meaning", said["long_name"]), is_main=is_main, role=said.get("quantity", ""))
+
+
 class RunResults:
     """Results of a run, open until closed; a context manager.
 
@@ -113,7 +119,7 @@ class RunResults:
         others = [name for name, variable in variables.items() if variable.dimensions == ("catchment", "time") and name != main]
         runoff = runoff_of(main, others)
         names = [runoff, *(name for name in (main, *others) if name != runoff)]
-        found = [quantity(name, variables[name].units, variables[name].long_name, is_main=name == runoff) for name in names]
+        found = [_quantity(name, variables[name], is_main=name == runoff) for name in names]
         if found[0].kind is not Kind.FLUX:
             raise ConfigError(f"{self.source}: '{runoff}' has the unit '{found[0].units}', which is neither a depth nor a depth per time")
         # Runoff may be there twice, as a depth and as a rate: the main output comes first and stays.

@@ -14,8 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dmg_core.documents import load_json
 from dmg_core.errors import ConfigError
+from dmg_core.validation import Node, WrongValueError, flag, mapping, one_of, text, whole_number
 
 STEP_SECONDS = 3600
 TIME_FORMAT = "%Y-%m-%d %H:%M:%S"
@@ -28,7 +28,17 @@ DEFAULT_OUTPUT_ROOT = "./outputs/ngen"
 STATE_SAVING = ("serialization", "state_saving")
 ONLY_NGEN = ("catchments", "layers", *STATE_SAVING)
 OUTPUT_KEYS = frozenset({"output_variables", "output_header_fields"})
-REQUIRED = object()
+#: Keys that mean something here, by the section they stand in; ngen has others besides.
+_TOP = ("time", "global", "output", "output_root", "disable_catchment_output", *ONLY_NGEN)
+_TIME = ("start_time", "end_time", "output_interval")
+_OUTPUT = ("root", "precision", "catchment")
+_GLOBAL = ("formulations", "forcing")
+_FORCING = ("provider", "path", "file_pattern")
+_MODULE = ("name", "params")
+_PARAMS = (
+    *("python_type", "module_path", "init_config", "main_output_variable", "variables_names_map", "output_variables"),
+    *("output_header_fields", "allow_exceed_end_time", "model_params", "mass_balance", "uses_forcing_file", "forcing_file", "modules"),
+)
 
 
 @dataclass(frozen=True)
@@ -189,184 +199,171 @@ def read_realization(run_folder: Path, *, passing_over: Collection[str] = ()) ->
         If there is not exactly one such file, it is not JSON, lacks something, or asks for what only ngen can do.
     """
     folder = run_folder.resolve()
-    path = find_realization(folder)
-    try:
-        content = load_json(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{path}: not valid JSON: {error}") from error
-    top = _Section(path, "", content)
+    top = _known(Node.read(find_realization(folder), "a realization", ConfigError), _TOP)
     for key in ONLY_NGEN:
-        if key not in passing_over and top.content.get(key):
-            raise ConfigError(f"{path}: '{key}' can only be run by ngen; remove it to run without ngen")
-    start, end = _times(top.section("time"))
-    output = top.section("output") if "output" in top.content else _Section(path, "output", {})
-    root = output.get("root", str, top.get("output_root", str, DEFAULT_OUTPUT_ROOT))
+        if key not in passing_over and top.value.get(key):
+            raise top.error(f"'{key}' can only be run by ngen; remove it to run without ngen")
+    start, end = _times(_section(top, "time", _TIME))
+    output = _section(top, "output", _OUTPUT) if "output" in top.value else None
+    root = top.get("output_root", text, DEFAULT_OUTPUT_ROOT)
+    every = _section(top, "global", _GLOBAL)
     return Realization(
-        path=path,
-        formulation=_formulation(top.section("global"), folder),
-        forcing=_forcing(top.section("global").section("forcing"), folder),
+        path=top.file,
+        formulation=_formulation(every, folder),
+        forcing=_forcing(_section(every, "forcing", _FORCING), folder),
         start=start,
         end=end,
-        output_root=folder / root,
-        precision=output.get("precision", int, 9),
+        output_root=folder / (output.get("root", text, root) if output else root),
+        precision=output.get("precision", whole_number, 9) if output else 9,
         tables=_tables(top, output),
     )
 
 
-class _Section:
-    """A JSON object with its place in the file, so that every message can say where the problem is."""
-
-    def __init__(self, path: Path, place: str, content: Any) -> None:
-        if not isinstance(content, dict):
-            raise ConfigError(f"{path}: '{place or 'the file'}' must be a JSON object, not {content!r}")
-        self.path = path
-        self.place = place
-        self.content: dict[str, Any] = content
-
-    def where(self, key: str) -> str:
-        return f"{self.path}: '{self.place + '.' if self.place else ''}{key}'"
-
-    def get(self, key: str, kind: type, default: Any = REQUIRED) -> Any:
-        value = self.content.get(key, default)
-        if value is REQUIRED:
-            raise ConfigError(f"{self.where(key)} is missing")
-        if value is not default and type(value) is not kind:
-            raise ConfigError(f"{self.where(key)} must be of type {kind.__name__}, not {value!r}")
-        return value
-
-    def section(self, key: str) -> _Section:
-        return _Section(self.path, f"{self.place}.{key}" if self.place else key, self.get(key, dict))
-
-    def only_entry(self, key: str) -> _Section:
-        entries = self.get(key, list)
-        if len(entries) != 1:
-            raise ConfigError(f"{self.where(key)} has {len(entries)} entries; only exactly one can be run without ngen")
-        return _Section(self.path, f"{self.place}.{key}[0]", entries[0])
+def _section(parent: Node, key: str, known: tuple[str, ...]) -> Node:
+    return _known(parent.require(key), known)
 
 
-def _tables(top: _Section, output: _Section) -> str:
+def _only_entry(parent: Node, key: str, known: tuple[str, ...]) -> Node:
+    entries = parent.require(key)
+    if not isinstance(entries.value, list) or len(entries.value) != 1:
+        raise entries.wrong("a list of exactly one entry; only that can be run without ngen")
+    return _known(Node(entries.file, f"{entries.path}[0]", entries.value[0], entries.kind), known)
+
+
+def _known(section: Node, known: tuple[str, ...]) -> Node:
+    """Refuse misspelt keys, and null, which ngen reads as a word; keys that ngen alone knows may stand beside the known ones."""
+    for key, child in section.refuse_slips(known).children().items():
+        if key in known and child.value is None:
+            raise child.wrong("a value; leave the key out to have none")
+    return section
+
+
+def _tables(top: Node, output: Node | None) -> str:
     """How ngen is to write the catchments' CSV files."""
-    if "output" not in top.content:
-        return "none" if top.get("disable_catchment_output", bool, False) else GROUPINGS[0]
-    catchment = output.section("catchment") if "catchment" in output.content else _Section(top.path, "output.catchment", {})
-    grouping: str = catchment.get("grouping", str, GROUPINGS[0])
-    if grouping not in GROUPINGS:
-        raise ConfigError(f"{catchment.where('grouping')} is {grouping!r}; known are {' and '.join(GROUPINGS)}")
-    return grouping if catchment.get("enable", bool, True) else "none"
+    if output is None:
+        return "none" if top.get("disable_catchment_output", flag, False) else GROUPINGS[0]
+    if "catchment" not in output.value:
+        return GROUPINGS[0]
+    catchment = _section(output, "catchment", ("grouping", "enable"))
+    grouping = catchment.get("grouping", one_of(*GROUPINGS), GROUPINGS[0])
+    return grouping if catchment.get("enable", flag, True) else "none"
 
 
-def _times(time: _Section) -> tuple[datetime, datetime]:
-    interval = time.get("output_interval", int)
-    if interval != STEP_SECONDS:
-        raise ConfigError(f"{time.where('output_interval')} is {interval}; ngen steps catchments hourly, so it must be {STEP_SECONDS}")
-    times = []
-    for key in ("start_time", "end_time"):
-        text = time.get(key, str)
-        try:
-            times.append(datetime.strptime(text, TIME_FORMAT))
-        except ValueError as error:
-            raise ConfigError(f"{time.where(key)} is {text!r}; expected the form 2000-01-31 00:00:00") from error
-    start, end = times
+def _times(time: Node) -> tuple[datetime, datetime]:
+    interval = time.require("output_interval")
+    if interval.to(whole_number) != STEP_SECONDS:
+        raise interval.wrong(f"{STEP_SECONDS}, because ngen steps catchments hourly")
+    start, end = (time.require(key).to(_time) for key in ("start_time", "end_time"))
     if end < start or (end - start).total_seconds() % STEP_SECONDS:
-        raise ConfigError(f"{time.where('end_time')} must be a whole number of hours after start_time ({start}), not {end}")
+        raise time.require("end_time").wrong(f"a whole number of hours after start_time ({start})")
     return start, end
 
 
-def _forcing(forcing: _Section, folder: Path) -> ForcingSettings:
-    provider = forcing.get("provider", str, "") or "CsvPerFeature"  # as ngen takes it where it is left out
-    if provider not in PROVIDERS:
-        raise ConfigError(f"{forcing.where('provider')} is {provider!r}; known are {' and '.join(PROVIDERS)}")
-    path = folder / forcing.get("path", str)
+def _time(value: Any) -> datetime:
+    try:
+        return datetime.strptime(text(value), TIME_FORMAT)
+    except ValueError:
+        raise WrongValueError(value, "the form 2000-01-31 00:00:00") from None
+
+
+def _forcing(forcing: Node, folder: Path) -> ForcingSettings:
+    provider = forcing.get("provider", _provider, PROVIDERS[1])
+    path = folder / forcing.require("path").to(text)
     if provider == "CsvPerFeature" and path.suffix == ".nc":
-        raise ConfigError(f"{forcing.where('provider')} is missing or CsvPerFeature: ngen would read {path.name} as CSV; set it to NetCDF")
-    without = None if path.is_file() else REQUIRED  # ngen gives all catchments the one file then
-    pattern = forcing.get("file_pattern", str, without) if provider == "CsvPerFeature" else None
+        raise forcing.error(f"provider is missing or CsvPerFeature: ngen would read {path.name} as CSV; set it to NetCDF")
+    pattern = forcing.get("file_pattern", text) if provider == "CsvPerFeature" else None
+    if pattern is None and provider == "CsvPerFeature" and not path.is_file():  # ngen gives all catchments the one file, if it is one
+        raise forcing.missing("file_pattern")
     return ForcingSettings(provider=provider, path=path, file_pattern=pattern)
 
 
-def _formulation(top: _Section, folder: Path) -> Formulation:
-    outer = top.only_entry("formulations")
-    name = outer.get("name", str)
-    outer_params = outer.section("params")
-    if name == "bmi_python":
-        params = outer_params
-    elif name == "bmi_multi":
-        module = outer_params.only_entry("modules")
-        name, params = module.get("name", str), module.section("params")
+def _provider(value: Any) -> str:
+    return PROVIDERS[1] if value == "" else one_of(*PROVIDERS)(value)  # as ngen takes it where it is left out
+
+
+def _formulation(top: Node, folder: Path) -> Formulation:
+    outer = _only_entry(top, "formulations", _MODULE)
+    name = outer.require("name").to(text)
+    outer_params = params = _section(outer, "params", _PARAMS)
+    if name == "bmi_multi":
+        module = _only_entry(outer_params, "modules", _MODULE)
+        name, params = module.require("name").to(text), _section(module, "params", _PARAMS)
     if name != "bmi_python":
         raise ConfigError(
-            f"{top.path}: formulation '{name}' can only be run by ngen; without ngen only 'bmi_python', alone or as the one module of a "
+            f"{top.file}: formulation '{name}' can only be run by ngen; without ngen only 'bmi_python', alone or as the one module of a "
             "'bmi_multi', can be run"
         )
     _refuse_forcing_file(params)
-    module_path = params.get("module_path", str, None)
+    module_path = params.get("module_path", text)
     return Formulation(
-        python_type=params.get("python_type", str),
+        python_type=params.require("python_type").to(text),
         module_path=None if module_path is None else folder / module_path,
-        init_config=params.get("init_config", str).replace(FORK_TOKEN, ID_TOKEN),
-        main_output_variable=outer_params.get("main_output_variable", str),
-        variables_names_map=_names_map(params),
-        **_output_columns(outer_params if OUTPUT_KEYS & outer_params.content.keys() else params),
-        allow_exceed_end_time=outer_params.get("allow_exceed_end_time", bool, False),
+        init_config=params.require("init_config").to(text).replace(FORK_TOKEN, ID_TOKEN),
+        main_output_variable=outer_params.require("main_output_variable").to(text),
+        variables_names_map=params.get("variables_names_map", _names_map, {}),
+        **_output_columns(outer_params if OUTPUT_KEYS & outer_params.value.keys() else params),
+        allow_exceed_end_time=outer_params.get("allow_exceed_end_time", flag, False),
         model_params=_model_params(params),
-        mass_balance=_mass_balance(params) if "mass_balance" in params.content else None,
+        mass_balance=_mass_balance(params) if "mass_balance" in params.value else None,
         is_nested=params is not outer_params,
     )
 
 
-def _refuse_forcing_file(params: _Section) -> None:
+def _refuse_forcing_file(params: Node) -> None:
     for key, right in (("uses_forcing_file", False), ("forcing_file", "")):
-        if params.content.get(key, right) != right:
-            raise ConfigError(f"{params.where(key)} must be {json.dumps(right)} or left out; BMI modules get their forcing from ngen")
+        given = params.find(key)
+        if given is not None and given.value != right:
+            raise given.wrong(f"{json.dumps(right)}, or no such key; BMI modules get their forcing from ngen")
 
 
-def _names_map(params: _Section) -> Mapping[str, str]:
-    names = params.get("variables_names_map", dict, None)
-    if names is None:
-        return {}
-    if not names or not all(isinstance(value, str) for value in names.values()):
-        raise ConfigError(f"{params.where('variables_names_map')} must map names to names; ngen refuses an empty one, so leave the key out")
-    return dict(names)
+def _names_map(value: Any) -> Mapping[str, str]:
+    given = mapping(value)
+    if not given or not all(isinstance(name, str) for name in given.values()):
+        raise WrongValueError(value, "a map of names to names; ngen refuses an empty one, so leave the key out")
+    return given
 
 
-def _output_columns(params: _Section) -> dict[str, tuple[str, ...] | None]:
-    variables = params.get("output_variables", list, None)
-    headers = params.get("output_header_fields", list, None)
+def _output_columns(params: Node) -> dict[str, tuple[str, ...] | None]:
+    variables, headers = params.get("output_variables", _list), params.get("output_header_fields", _list)
     if headers is not None and (variables is None or len(headers) != len(variables)):
-        raise ConfigError(f"{params.where('output_header_fields')} must have one entry for each of output_variables")
-    return {
-        "output_variables": None if variables is None else tuple(variables),
-        "output_header_fields": None if headers is None else tuple(headers),
-    }
+        raise params.require("output_header_fields").wrong("one entry for each of output_variables")
+    return {"output_variables": variables, "output_header_fields": headers}
 
 
-def _mass_balance(params: _Section) -> MassBalanceSettings:
-    block = params.section("mass_balance")
-    if not block.content:
-        raise ConfigError(f"{params.where('mass_balance')} is empty, which ngen refuses; leave the key out, or give it a tolerance")
-    settings = MassBalanceSettings(
-        check=block.get("check", bool, True),
-        tolerance=_number(block, "tolerance", 1e-16),
-        fatal=block.get("fatal", bool, False),
-        frequency=block.get("frequency", int, 1),
+def _list(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise WrongValueError(value, "a list of names")
+    return tuple(text(name) for name in value)
+
+
+def _mass_balance(params: Node) -> MassBalanceSettings:
+    block = _section(params, "mass_balance", ("check", "tolerance", "fatal", "frequency"))
+    if not block.value:
+        raise block.error("is empty, which ngen refuses; leave the key out, or give it a tolerance")
+    return MassBalanceSettings(
+        check=block.get("check", flag, True),
+        tolerance=block.get("tolerance", _json_number, 1e-16),
+        fatal=block.get("fatal", flag, False),
+        frequency=block.get("frequency", _frequency, 1),
     )
-    if settings.frequency < 1 and settings.frequency != -1:
-        raise ConfigError(f"{block.where('frequency')} is {settings.frequency}; expected a number of hours from 1, or -1 for the end")
-    return settings
 
 
-def _number(section: _Section, key: str, default: float) -> float:
-    value = section.content.get(key, default)
+def _json_number(value: Any) -> float:
     if type(value) not in (int, float):
-        raise ConfigError(f"{section.where(key)} must be a number, not {value!r}")
+        raise WrongValueError(value, "a number")
     return float(value)
 
 
-def _model_params(params: _Section) -> Mapping[str, float | list[float]]:
-    values = params.get("model_params", dict, {})
-    for name, value in values.items():
-        numbers = value if isinstance(value, list) else [value]
-        if not numbers or not all(type(number) in (int, float) for number in numbers):
-            key = params.where(f"model_params.{name}")
-            raise ConfigError(f"{key} is {value!r}; only numbers and lists of numbers can be set without ngen")
-    return dict(values)
+def _frequency(value: Any) -> int:
+    if whole_number(value) < 1 and value != -1:
+        raise WrongValueError(value, "a number of hours from 1, or -1 for the end")
+    return whole_number(value)
+
+
+def _model_params(params: Node) -> Mapping[str, float | list[float]]:
+    given = params.find("model_params")
+    for child in given.children().values() if given else ():
+        numbers = child.value if isinstance(child.value, list) else [child.value]
+        if not numbers or not all(type(each) in (int, float) for each in numbers):
+            raise child.wrong("a number or a list of numbers, which is all that can be set without ngen")
+    return dict(given.value) if given else {}

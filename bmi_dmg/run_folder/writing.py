@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from bmi_dmg.run_folder.aorc import WELL_KNOWN
 from bmi_dmg.run_folder.ngen_kinds import NgenKind
 from bmi_dmg.run_folder.realization import FORK_TOKEN, ID_TOKEN, STEP_SECONDS, TIME_FORMAT
-from bmi_dmg.variables import INPUTS, RUNOFF_DEPTH
+from bmi_dmg.variables import INPUTS, RUNOFF_DEPTH, UNROUTED_FLUX, budget_columns_of
 from dmg_core.files import path_written_whole, written_whole
+from dmg_core.models.hbv import Hbv20
 
 #: Where things lie in a run folder.
 REALIZATION: Final = Path("config") / "realization.json"
@@ -25,25 +26,11 @@ FORCING: Final = Path("forcings") / "forcings.nc"
 BMI_CONFIGS: Final = Path("config") / "cat_config" / "dhbv2"
 TROUTE: Final = Path("config") / "troute.yaml"
 
-UNROUTED: Final = "land_surface_water__unrouted_runoff_volume_flux"
-EVAPOTRANSPIRATION: Final = "land_surface_water__evapotranspiration_volume_flux"
-EXCHANGE: Final = "groundwater__regional_exchange_volume_flux"
-STORES: Final = (
-    "snowpack__liquid-equivalent_depth",
-    "snowpack_meltwater__depth",
-    "soil_water__depth",
-    "groundwater_upper_zone__depth",
-    "groundwater_lower_zone__depth",
-)
-#: Columns of the catchment CSV from which the water budget can be drawn up.
-BUDGET_COLUMNS: Final = (
-    RUNOFF_DEPTH,
-    UNROUTED,
-    "land_surface_water__baseflow_volume_flux",
-    EVAPOTRANSPIRATION,
-    EXCHANGE,
-    *STORES,
-)
+#: What t-route is given of a model that routes.
+UNROUTED: Final = UNROUTED_FLUX
+
+#: Columns of the catchment CSV from which the water budget can be drawn up, of the family of models that comes with the package.
+BUDGET_COLUMNS: Final = budget_columns_of(Hbv20())
 
 #: How ngen is to check the water budget: once a day, because each check is some ten calls for every catchment; it warns, and goes on.
 MASS_BALANCE: Final = {"check": True, "tolerance": 1e-6, "fatal": False, "frequency": 24}
@@ -247,7 +234,8 @@ def realization_of(
     forcing : mapping, optional
         ngen's ``forcing`` block; by default the NetCDF file of :func:`write_forcing`.
     columns : mapping of str to str, optional
-        Name in the forcing of each input; by default AORC's.
+        Name in the forcing of each input; by default those of a model of precipitation, temperature and potential evapotranspiration, by
+        AORC's names.
     ngen : NgenKind
         What it is for.
     main_output : str
@@ -257,7 +245,8 @@ def realization_of(
     -----
     Where the folder has a configuration of t-route, ngen is told to run it.
     """
-    params = {**_params(form, pet_method, ngen, columns or AORC_NAMES, main_output), "output_variables": list(output_variables)}
+    names = columns or {variable.name: AORC_NAMES[variable.name] for variable in INPUTS[pet_method]}
+    params = {**_params(form, ngen, names, main_output), "output_variables": list(output_variables)}
     return {
         "global": {
             "formulations": [{"name": form, "params": params}],
@@ -273,8 +262,8 @@ def realization_of(
     }
 
 
-def _params(form: Form, pet_method: str, ngen: NgenKind, columns: Mapping[str, str], main_output: str) -> dict[str, Any]:
-    module = _module(pet_method, ngen, columns, main_output)
+def _params(form: Form, ngen: NgenKind, columns: Mapping[str, str], main_output: str) -> dict[str, Any]:
+    module = _module(ngen, columns, main_output)
     if form == "bmi_python":
         return module
     return {
@@ -287,7 +276,7 @@ def _params(form: Form, pet_method: str, ngen: NgenKind, columns: Mapping[str, s
     }
 
 
-def _module(pet_method: str, ngen: NgenKind, columns: Mapping[str, str], main_output: str) -> dict[str, Any]:
+def _module(ngen: NgenKind, columns: Mapping[str, str], main_output: str) -> dict[str, Any]:
     return {
         "model_type_name": "bmi_dmg",
         "python_type": "bmi_dmg.BmiDeltaModel",
@@ -295,7 +284,7 @@ def _module(pet_method: str, ngen: NgenKind, columns: Mapping[str, str], main_ou
         "allow_exceed_end_time": True,
         "main_output_variable": main_output,
         "uses_forcing_file": False,
-        "variables_names_map": {variable.name: columns[variable.name] for variable in INPUTS[pet_method]},
+        "variables_names_map": dict(columns),
         "mass_balance": MASS_BALANCE,
         # Inputs never change type or unit, so that there is no need to ask for them at every step; the fork does not know the key.
         **({} if ngen is NgenKind.NGWPC else {"cache_input_variable_metadata": True}),

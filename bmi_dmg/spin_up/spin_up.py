@@ -163,7 +163,7 @@ def spin_up(config: BmiConfig, settings: SpinUpSettings, stepper: Stepper) -> No
         If packages to read it are not installed.
     """
     try:
-        source = RemoteWeather(settings.forcing, config.catchment_id, config.pet_method)
+        source = RemoteWeather(settings.forcing, config.catchment_id, stepper.layout.inputs)
     except ConfigError as error:
         raise ConfigError(f"{config.path}: spinup: {error}") from error
     run = SpinUp([stepper], source)

@@ -28,7 +28,7 @@ from bmi_dmg.run_folder.forcing_reader import ForcingReader
 from bmi_dmg.run_folder.forcings import open_forcing
 from bmi_dmg.run_folder.realization import ForcingSettings
 from bmi_dmg.run_folder.weather_source import WeatherSource
-from bmi_dmg.variables import INPUTS
+from bmi_dmg.variables import InputVariable
 from dmg_core.errors import ConfigError, DmgError, ForcingError
 
 #: Seconds after which a child that nobody asks ends.
@@ -48,7 +48,7 @@ class Request(NamedTuple):
         NetCDF file in ngen's form, or the catchment's own CSV file.
     catchment_id : str
         The catchment.
-    pet_method : str
+    inputs : tuple of InputVariable
         Which inputs are wanted.
     first : datetime or None
         First hour; None for the hours there are.
@@ -59,7 +59,7 @@ class Request(NamedTuple):
     folder: str
     file: Path
     catchment_id: str
-    pet_method: str
+    inputs: tuple[InputVariable, ...]
     first: datetime | None = None
     hours: int = 0
 
@@ -73,7 +73,7 @@ class RemoteWeather:
         NetCDF file in ngen's form, or the catchment's own CSV file.
     catchment_id : str
         The catchment.
-    pet_method : str
+    inputs : tuple of InputVariable
         Which inputs are wanted.
 
     Raises
@@ -84,8 +84,8 @@ class RemoteWeather:
         If a variable is missing or in a wrong unit, or packages to read the file are not installed.
     """
 
-    def __init__(self, file: Path, catchment_id: str, pet_method: str) -> None:
-        self._request = Request(str(Path.cwd()), file, catchment_id, pet_method)
+    def __init__(self, file: Path, catchment_id: str, inputs: tuple[InputVariable, ...]) -> None:
+        self._request = Request(str(Path.cwd()), file, catchment_id, inputs)
         answer: tuple[str, datetime, datetime] = _process.ask(self._request)
         self._name, self.first, self.end = answer
 
@@ -200,7 +200,7 @@ def _answer(request: Request) -> tuple[type[DmgError] | None, Any]:
     try:
         os.chdir(request.folder)
         reader = _open(request.file, request.catchment_id)
-        source = WeatherSource(reader, [request.catchment_id], INPUTS[request.pet_method], {})
+        source = WeatherSource(reader, [request.catchment_id], request.inputs, {})
         if request.first is None:
             return None, (source.name, source.first, source.end)
         return None, source.read(request.first, request.hours)

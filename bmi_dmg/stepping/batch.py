@@ -169,7 +169,7 @@ def daily_steps(
         passed = hour_of_day + t + 1
         if passed % HOURS_PER_DAY == 0:
             ended = passed // HOURS_PER_DAY - 1
-            end_day(days[row], plan, not_simulated[row], latitudes[row], days_of_year[ended], forcing[ended, row])  # type: ignore[name-defined]
+            end_day(days[row], plan, not_simulated[row], latitudes[row], days_of_year[ended], forcing[ended, row])
     return ALL_POSSIBLE
 
 

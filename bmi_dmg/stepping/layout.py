@@ -179,7 +179,7 @@ def _make(process: ProcessModel, pet_method: str) -> HourLayout:
     return HourLayout(
         inputs=inputs,
         outputs=outputs,
-        units={**others, **{variable.name: variable.units for variable in (*inputs, *outputs)}},
+        units={**others, **{one.name: one.units for one in inputs}, **{one.name: one.units for one in outputs}},
         forcings=process.forcings,
         kept=kept,
         entering=entering,
@@ -231,11 +231,12 @@ def _plan(
         else:
             plan[PENMAN_AT:SOURCES_AT] = [names.index(variable.name) for variable in INPUTS[pet_method][1:]]
     codes = [AGGREGATES.index(one.aggregate) for one in kept]
-    return np.concatenate([plan, sources, [one.source for one in kept], codes, entering]).astype(np.int64)
+    return np.array([*plan.tolist(), *sources, *(one.source for one in kept), *codes, *entering], np.int64)
 
 
 @cache
 def default_layout() -> tuple[dict[str, str], tuple[str, ...]]:
     """Give units and names of outputs of an object that does not know its model yet."""
-    known = [*INPUTS["penman_monteith"], *OUTPUTS]
-    return {variable.name: variable.units for variable in known}, tuple(variable.name for variable in OUTPUTS)
+    inputs = {variable.name: variable.units for variable in INPUTS["penman_monteith"]}
+    outputs = {variable.name: variable.units for variable in OUTPUTS}
+    return inputs | outputs, tuple(outputs)

@@ -29,7 +29,6 @@ from bmi_dmg.run_plan.lifecycle import load_class, working_in
 from bmi_dmg.spin_up.spin_up import SpinUp
 from bmi_dmg.spin_up.stretches import Stretch, is_year, lacks_seasons, years_before
 from bmi_dmg.stepping.stepper import Stepper
-from bmi_dmg.variables import INPUTS
 from dmg_core import Catchment
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
@@ -164,9 +163,8 @@ def spin_up_folder(
         edits = _edits(folder, path, configs) if use else {}
         reader = open_forcing(realization.forcing, list(configs))
         opened.callback(reader.close)
-        first = next(iter(configs.values()))
-        source = WeatherSource(reader, list(configs), INPUTS[first.pet_method], realization.formulation.variables_names_map)
         steppers = _join(list(configs.values()), realization)
+        source = WeatherSource(reader, list(configs), steppers[0].layout.inputs, realization.formulation.variables_names_map)
         legs, change = _run(SpinUp(steppers, source), source, realization.start, years, tolerance)
         _write(path, steppers, realization.start)
         for file, contents in edits.items():

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from dmg_core.checkpoint.node import Node
 from dmg_core.checkpoint.spellings import (
     FORCING_SPELLINGS,
     MULTI_TIMESCALE,
@@ -20,11 +19,15 @@ from dmg_core.checkpoint.spellings import (
 from dmg_core.errors import CheckpointError, ConfigError
 from dmg_core.models import PROCESS_MODELS
 from dmg_core.routing import DelayBound
+from dmg_core.validation import Node, flag, name_or_names, one_of, positive_number, text, whole_number
 
 CONFIG_NAME: Final = "config.yaml"
 DEFAULT_NEARZERO: Final = 1e-5
 DEFAULT_UPSTREAM_AREA: Final = "uparea"
 DEFAULT_ELEVATION: Final = "meanelevation"
+#: Keys that may be left out, so that a misspelt one would pass without a word; δMG has many others besides.
+_PHY_KEYS: Final = ("name", "model", "nmul", "routing", "nearzero", "dynamic_params", "forcings", "attributes", "use_log_norm")
+_OBSERVATION_KEYS: Final = ("upstream_area_name", "elevation_name", "pet_method")
 PET_METHODS: Final = ("hargreaves", "penman_monteith")
 _FORCINGS_EXPECTED: Final = f"precipitation, temperature, PET ({'; '.join(' or '.join(names) for names in FORCING_SPELLINGS)})"
 
@@ -132,6 +135,17 @@ class ModelConfig:
         return column[0], column[1], column[2]
 
 
+def root_of(file: Path) -> Node:
+    """Read a ``config.yaml`` without judging it.
+
+    Raises
+    ------
+    CheckpointError
+        If it cannot be read, is no YAML or has no keys and values.
+    """
+    return Node.read(file, "a model's configuration", CheckpointError)
+
+
 def read_config(file: Path) -> ModelConfig:
     """Read ``config.yaml``.
 
@@ -150,7 +164,7 @@ def read_config(file: Path) -> ModelConfig:
     CheckpointError
         If the file is not YAML, lacks a key, or holds a value that is unknown or not supported; file and key path are named.
     """
-    root = Node.from_yaml(file)
+    root = root_of(file)
     model = root.require("model", "dpl_model")
     phy = model.require("phy", "phy_model")
     physics = physics_of(phy, NETWORKS)
@@ -177,14 +191,13 @@ def config_of(root: Node, physics: str, phy: Node, nn: Node, networks: Mapping[s
         See :func:`read_config`.
     """
     network = _network(nn.require("name", "model"), physics, networks)
-    nearzero = phy.find("nearzero")
+    phy.refuse_slips(_PHY_KEYS)
     test = root.find("test")
-    test_epoch = test.find("test_epoch") if test else None
-    attributes = nn.require("attributes").names()
+    attributes = nn.require("attributes").to(name_or_names)
     return ModelConfig(
         physics=physics,
         network=network,
-        nearzero=nearzero.positive_number() if nearzero else DEFAULT_NEARZERO,
+        nearzero=phy.get("nearzero", positive_number, DEFAULT_NEARZERO),
         dynamic=_dynamic(phy.require("dynamic_params"), physics, network),
         forcings=_forcings(phy, nn),
         attributes=attributes,
@@ -193,7 +206,7 @@ def config_of(root: Node, physics: str, phy: Node, nn: Node, networks: Mapping[s
         upstream_area=_observation(root, "upstream_area_name", DEFAULT_UPSTREAM_AREA),
         elevation=_observation(root, "elevation_name", DEFAULT_ELEVATION),
         pet_method=_pet_method(root),
-        test_epoch=test_epoch.whole_number() if test_epoch else None,
+        test_epoch=test.get("test_epoch", whole_number) if test else None,
     )
 
 
@@ -205,14 +218,15 @@ def names_multi_timescale(file: Path) -> bool:
     CheckpointError
         If the file is not YAML, or does not name a model.
     """
-    names = Node.from_yaml(file).require("model", "dpl_model").require("phy", "phy_model").require("name", "model").names()
+    phy = root_of(file).require("model", "dpl_model").require("phy", "phy_model")
+    names = phy.require("name", "model").to(name_or_names)
     return len(names) == 1 and is_multi_timescale(names[0])
 
 
 def physics_of(phy: Node, networks: Mapping[str, str]) -> str:
     """Give the model that a part of a file is about, which must be one of ``networks``."""
     node = phy.require("name", "model")
-    names = node.names()
+    names = node.to(name_or_names)
     if len(names) != 1:
         raise node.error(f"expected one model, found {len(names)} ({', '.join(names)}); combinations of models are not supported")
     known = physics_key(names[0])
@@ -226,7 +240,7 @@ def physics_of(phy: Node, networks: Mapping[str, str]) -> str:
 
 
 def _network(node: Node, physics: str, networks: Mapping[str, str]) -> str:
-    known = network_key(node.text())
+    known = network_key(node.to(text))
     if known is None:
         raise node.error(f"the network {node.value!r} is not known; known are {', '.join(dict.fromkeys(networks.values()))}")
     if known != networks[physics]:
@@ -242,7 +256,7 @@ def _dynamic(node: Node, physics: str, network: str) -> tuple[str, ...]:
         raise node.error(f"expected one entry for the model {physics}, found {', '.join(keys or children) or 'nothing'}")
     entry = children[keys[0]]
     try:
-        return _in_table_order(entry.names(), physics, network)
+        return _in_table_order(entry.to(name_or_names), physics, network)
     except ConfigError as error:
         raise entry.error(str(error)) from error
 
@@ -257,18 +271,18 @@ def _forcings(phy: Node, nn: Node) -> tuple[str, ...]:
     """Read the forcings, as the file spells and orders the network's inputs; the physical model's are only checked."""
     nodes = [node for node in (nn.find("forcings"), phy.find("forcings")) if node] or [nn.require("forcings")]
     for node in nodes:
-        if sorted(-1 if (index := forcing_index(name)) is None else index for name in node.names()) != [0, 1, 2]:
-            raise node.error(f"expected {_FORCINGS_EXPECTED}, found {', '.join(node.names())}")
-    return nodes[0].names()
+        if sorted(-1 if (index := forcing_index(name)) is None else index for name in node.to(name_or_names)) != [0, 1, 2]:
+            raise node.wrong(_FORCINGS_EXPECTED)
+    return nodes[0].to(name_or_names)
 
 
 def _log_norm(model: Node, phy: Node, attributes: tuple[str, ...]) -> tuple[str, ...]:
     """Log-normalised variables, which stand beside the physical model or inside it, depending on the release."""
     nodes = [node for node in (model.find("use_log_norm"), phy.find("use_log_norm")) if node]
-    said = {tuple(sorted(node.names())) for node in nodes}
+    said = {tuple(sorted(node.to(name_or_names))) for node in nodes}
     if len(said) > 1:
         raise nodes[0].error(f"{nodes[0].value!r} contradicts {nodes[1].path}: {nodes[1].value!r}")
-    names = nodes[0].names() if nodes else ()
+    names = nodes[0].to(name_or_names) if nodes else ()
     unknown = [name for name in names if forcing_index(name) is None and name not in attributes]
     if unknown:
         raise nodes[0].error(f"expected forcings or attributes of the network, found {', '.join(unknown)}")
@@ -282,9 +296,9 @@ def _sizes(phy: Node, nn: Node, network: str) -> dict[str, Node]:
     mlp_hidden_size = None if network == "LstmModel" else nn.find("mlp_hidden_size")
     for number in (nmul, hidden_size, mlp_hidden_size):
         if number:
-            number.whole_number()
+            number.to(whole_number)
     if routing:
-        routing.flag()
+        routing.to(flag)
     nodes = {"nmul": nmul, "routing": routing, "hidden_size": hidden_size, "mlp_hidden_size": mlp_hidden_size}
     return {name: node for name, node in nodes.items() if node}
 
@@ -294,17 +308,14 @@ def _observation(root: Node, key: str, default: str) -> str:
     observations = root.find("observations")
     if observations is None or isinstance(observations.value, str):
         return default
-    node = observations.find(key)
-    return node.text() if node else default
+    return observations.refuse_slips(_OBSERVATION_KEYS).get(key, text, default)
 
 
 def _pet_method(root: Node) -> str | None:
     """Read a key of this project's, which δMG passes over."""
     observations = root.find("observations")
-    node = None if observations is None or isinstance(observations.value, str) else observations.find("pet_method")
-    if node and node.text() not in PET_METHODS:
-        raise node.error(f"expected {' or '.join(PET_METHODS)}, found {node.value!r}")
-    return node.text() if node else None
+    is_name = observations is None or isinstance(observations.value, str)
+    return None if observations is None or is_name else observations.get("pet_method", one_of(*PET_METHODS))
 
 
 def check_settings(settings: ModelSettings, networks: Mapping[str, str] = NETWORKS) -> None:

@@ -21,9 +21,9 @@ from dmg_core.checkpoint.config import (
     names_multi_timescale,
     observations,
     physics_of,
+    root_of,
 )
 from dmg_core.checkpoint.folder import check_files, settings_of, warn_of_differences, write_files
-from dmg_core.checkpoint.node import Node
 from dmg_core.checkpoint.spellings import DAILY_NETWORKS, HOURLY_NETWORKS, MULTI_TIMESCALE
 from dmg_core.checkpoint.stack import DAILY, HOURLY, as_in_files, check_stack, input_layer
 from dmg_core.checkpoint.statistics import STATISTICS_NAME, read_statistics
@@ -34,6 +34,7 @@ from dmg_core.checkpoint.weights import (
     weight_file_name,
 )
 from dmg_core.errors import CheckpointError
+from dmg_core.validation import Node, flag, name_or_names, whole_number
 
 #: Windows the published model was trained with, and what they are called in ``config.yaml``.
 DEFAULT_DAYS: Final = 351
@@ -221,7 +222,7 @@ def read_halves(file: Path) -> tuple[ModelConfig, ModelConfig, tuple[str, ...], 
     CheckpointError
         If a key is missing or wrong, or the halves do not fit each other.
     """
-    root = Node.from_yaml(file)
+    root = root_of(file)
     model = root.require("model", "dpl_model")
     phy, nn = model.require("phy", "phy_model"), model.require("nn", "nn_model")
     daily, hourly = (
@@ -229,11 +230,11 @@ def read_halves(file: Path) -> tuple[ModelConfig, ModelConfig, tuple[str, ...], 
         for half, networks in ((DAILY.config, DAILY_NETWORKS), (HOURLY.config, HOURLY_NETWORKS))
     )
     _require_fit(daily, hourly, str(file))
-    routing_attributes = nn.require(HOURLY.config).require("attributes2").names()
-    days, hours = phy.require(DAILY.config).find("window_size"), phy.require(HOURLY.config).find("train_warmup")
-    windows = days.whole_number() if days else DEFAULT_DAYS, hours.whole_number() if hours else DEFAULT_HOURS
-    _require_windows(*windows, str(file))
-    return daily, hourly, routing_attributes, *windows
+    routing_attributes = nn.require(HOURLY.config).require("attributes2").to(name_or_names)
+    days = phy.require(DAILY.config).get("window_size", whole_number, DEFAULT_DAYS)
+    hours = phy.require(HOURLY.config).get("train_warmup", whole_number, DEFAULT_HOURS)
+    _require_windows(days, hours, str(file))
+    return daily, hourly, routing_attributes, days, hours
 
 
 def _half(root: Node, phy: Node, nn: Node, networks: Mapping[str, str]) -> ModelConfig:
@@ -241,7 +242,7 @@ def _half(root: Node, phy: Node, nn: Node, networks: Mapping[str, str]) -> Model
     if config.log_norm:
         raise root.error(f"use_log_norm is {', '.join(config.log_norm)}, but a multi-timescale model has no such statistics")
     routing = config.sizes.get("routing")
-    if routing and routing.flag():
+    if routing and routing.to(flag):
         raise routing.error("a half of a multi-timescale model that routes is not supported; expected false")
     return config
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import attrs
 import safetensors.torch
@@ -22,18 +22,21 @@ from dmg_core.checkpoint.config import (
     DEFAULT_ELEVATION,
     DEFAULT_NEARZERO,
     DEFAULT_UPSTREAM_AREA,
+    PET_METHODS,
     ModelSettings,
     config_document,
+    root_of,
 )
-from dmg_core.checkpoint.node import Node
 from dmg_core.checkpoint.spellings import NETWORKS, is_multi_timescale, physics_key
 from dmg_core.checkpoint.statistics import STATISTICS_NAME, checked_rows, read_statistics
 from dmg_core.checkpoint.weights import check_finite
 from dmg_core.errors import CheckpointError, ConfigError
 from dmg_core.files import written_whole
 from dmg_core.models import PROCESS_MODELS
+from dmg_core.models.layout import TOTAL
 from dmg_core.plugins import imported
 from dmg_core.routing import DelayBound
+from dmg_core.validation import Node, flag, mapping, name_or_names, one_of, positive_number, text, whole_number
 
 SUFFIX: Final = ".safetensors"
 
@@ -48,13 +51,13 @@ def is_own_folder(folder: Path) -> bool:
     """Whether a folder holds a model of a user's own: it has plugins, weights as safetensors, or a process model that δMG does not know."""
     if not (folder / CONFIG_NAME).is_file():
         return False
-    root = Node.from_yaml(folder / CONFIG_NAME)
+    root = root_of(folder / CONFIG_NAME)
     if root.find("plugins") or (any(folder.glob(f"*{SUFFIX}")) and not any(folder.glob("*.pt"))):
         return True
     model = root.find("model", "dpl_model")
     phy = model.find("phy", "phy_model") if model else None
     name = phy.find("name", "model") if phy else None
-    names = name.names() if name else ()
+    names = name.to(name_or_names) if name else ()
     return len(names) == 1 and physics_key(names[0]) is None and not is_multi_timescale(names[0]) and names[0] in PROCESS_MODELS
 
 
@@ -66,7 +69,7 @@ def read_own(folder: Path) -> tuple[ModelSettings, dict[str, tuple[float, ...]],
     CheckpointError
         If a file is missing or damaged, a plugin cannot be imported, or a part is not registered; file and key are named.
     """
-    root = Node.from_yaml(folder / CONFIG_NAME)
+    root = root_of(folder / CONFIG_NAME)
     plugins = _names(root.find("plugins"))
     for name in plugins:
         try:
@@ -120,14 +123,14 @@ def _document(settings: ModelSettings, epoch: int) -> dict[str, object]:
 def _settings(root: Node, plugins: tuple[str, ...]) -> ModelSettings:
     model = root.require("model")
     phy, nn = model.require("phy"), model.require("nn")
-    names = phy.require("name").names()
+    names = phy.require("name").to(name_or_names)
     if len(names) != 1:
         raise phy.require("name").error(f"expected one process model, found {', '.join(names) or 'none'}")
     if names[0] not in PROCESS_MODELS:
         known = ", ".join(PROCESS_MODELS)
         raise phy.require("name").error(f"there is no process model called {names[0]!r}; known are {known}; do the plugins register it?")
     process = PROCESS_MODELS[names[0]]
-    forcings, expected = nn.require("forcings").names(), [forcing.name for forcing in process.forcings]
+    forcings, expected = nn.require("forcings").to(name_or_names), [forcing.name for forcing in process.forcings]
     if len(forcings) != len(expected):
         raise nn.require("forcings").error(f"expected names for {', '.join(expected)}, found {', '.join(forcings) or 'none'}")
     dynamic = _names((phy.find("dynamic_params") or phy).find(names[0]))
@@ -135,55 +138,57 @@ def _settings(root: Node, plugins: tuple[str, ...]) -> ModelSettings:
         varying = tuple(parameter.name for parameter in process.split(dynamic)[0])
     except ConfigError as error:
         raise phy.require("dynamic_params").error(str(error)) from error
-    sizes = {name: node.whole_number() for name in ("hidden_size", "mlp_hidden_size") if (node := nn.find(name))}
-    observations, test = root.find("observations"), root.find("test")
-    texts = {key: node.text() for key in _OBSERVATIONS if observations and (node := observations.find(key))}
-    nearzero, options, site, target, tape = (phy.find(key) for key in ("nearzero", "options", "site", "target", "equations"))
-    epoch = test.find("test_epoch") if test else None
-    log_norm = model.find("use_log_norm")
+    phy.refuse_slips(_PHY_KEYS)
+    nothing = Node(root.file, "", {}, CheckpointError)
+    observations, test, site = (
+        (root.find("observations") or nothing).refuse_slips(_OBSERVATIONS),
+        root.find("test") or nothing,
+        phy.find("site"),
+    )
     return ModelSettings(
         physics=names[0],
-        network=nn.require("name").text(),
-        nmul=phy.require("nmul").whole_number(),
-        routing=phy.require("routing").flag(),
-        nearzero=nearzero.positive_number() if nearzero else DEFAULT_NEARZERO,
+        network=nn.require("name").to(text),
+        nmul=phy.require("nmul").to(whole_number),
+        routing=phy.require("routing").to(flag),
+        nearzero=phy.get("nearzero", positive_number, DEFAULT_NEARZERO),
         dynamic=varying,
         forcings=forcings,
         attributes=_names(nn.find("attributes")),
-        log_norm=_names(log_norm),
-        hidden_size=sizes.get("hidden_size", 0),
-        mlp_hidden_size=sizes.get("mlp_hidden_size"),
-        upstream_area=texts.get("upstream_area_name", DEFAULT_UPSTREAM_AREA),
-        elevation=texts.get("elevation_name", DEFAULT_ELEVATION),
-        pet_method=texts.get("pet_method"),
-        epoch=epoch.whole_number() if epoch else None,
-        options={key: child.value for key, child in options.children().items()} if options else {},
-        site={key: child.text() for key, child in site.children().items()} if site else {},
+        log_norm=_names(model.find("use_log_norm")),
+        hidden_size=nn.get("hidden_size", whole_number, 0),
+        mlp_hidden_size=nn.get("mlp_hidden_size", whole_number),
+        upstream_area=observations.get("upstream_area_name", text, DEFAULT_UPSTREAM_AREA),
+        elevation=observations.get("elevation_name", text, DEFAULT_ELEVATION),
+        pet_method=observations.get("pet_method", one_of(*PET_METHODS)),
+        epoch=test.get("test_epoch", whole_number),
+        options=phy.get("options", mapping, {}),
+        site={key: child.to(text) for key, child in site.children().items()} if site else {},
         plugins=plugins,
-        tape=tape.text() if tape else None,
+        tape=phy.get("equations", text),
         delay_bound=_delay_bound(phy.find("delay_bound")),
-        **({"target": target.text()} if target else {}),
+        target=phy.get("target", text, TOTAL),
     )
 
 
 def _delay_bound(node: Node | None) -> DelayBound | None:
     if node is None:
         return None
-    known = [each.name for each in attrs.fields(DelayBound)]
-    given: dict[str, Any] = {key: child.value for key, child in node.children().items()}
-    if "attribute" not in given or not given.keys() <= set(known):
-        raise node.error(f"expected {', '.join(known)}, found {', '.join(given) or 'nothing'}")
+    node.only(*(each.name for each in attrs.fields(DelayBound))).require("attribute")
     try:
-        return DelayBound(**given)
+        return DelayBound(**node.value)
     except ConfigError as error:
         raise node.error(str(error)) from error
 
 
+_PHY_KEYS: Final = (
+    *("name", "nmul", "routing", "nearzero", "dynamic_params", "forcings", "attributes", "options", "target", "site", "equations"),
+    "delay_bound",
+)
 _OBSERVATIONS: Final = ("upstream_area_name", "elevation_name", "pet_method")
 
 
 def _names(node: Node | None) -> tuple[str, ...]:
-    return node.names() if node else ()
+    return node.to(name_or_names) if node else ()
 
 
 def _weight_file_name(settings: ModelSettings, epoch: int) -> str:

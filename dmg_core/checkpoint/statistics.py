@@ -8,11 +8,10 @@ from numbers import Real
 from pathlib import Path
 from typing import Final
 
-from dmg_core.checkpoint.node import read_text
 from dmg_core.checkpoint.spellings import forcing_index
-from dmg_core.documents import load_json
 from dmg_core.errors import CheckpointError
 from dmg_core.normalization import MAX, MIN, STD
+from dmg_core.validation import Node
 
 STATISTICS_NAME: Final = "normalization_statistics.json"
 #: What a row holds.
@@ -29,12 +28,7 @@ def read_statistics(file: Path) -> dict[str, object]:
     CheckpointError
         If the file is not JSON or not an object of rows by name.
     """
-    try:
-        statistics = load_json(read_text(file))
-    except ValueError as error:
-        raise CheckpointError(f"{file}: not JSON: {error}") from error
-    if not isinstance(statistics, dict):
-        raise CheckpointError(f"{file}: expected an object {{name: [{', '.join(COLUMNS)}]}}, found {type(statistics).__name__}")
+    statistics: dict[str, object] = Node.read(file, "statistics of a model", CheckpointError).value
     return statistics
 
 

@@ -150,6 +150,8 @@ class Lowering:
             return
         composed = getattr(self, f"_{name}", None) if name in _COMPOSED else None
         kind, count = _ELEMENTARY.get(name, ("", 0))
+        if inner and (composed or kind):
+            raise NoRuleError(f"{name} is given {inner[0]!r}; it takes single quantities and numbers")
         if inner or (not composed and not kind and name not in _LOGICAL):
             raise NoRuleError(_no_rule(name))
         try:

@@ -24,6 +24,7 @@ from torch.fx.proxy import GraphAppendingTracer
 
 from dmg_core.equations.lowering import Lowering, NoRuleError, Operand, Operation
 from dmg_core.errors import ConfigError, DmgError
+from dmg_core.models.declaration import check_declaration
 from dmg_core.models.process_model import ProcessModel
 
 #: Folders whose files are not the user's: lines of a model are looked for outside of them.
@@ -161,6 +162,12 @@ class _Stand(fx.Proxy):
     def __setitem__(self, key: object, value: object) -> None:
         self._refuse("writes into a quantity", "give the new value a name of its own")
 
+    def _changed_in_place(self, _: object) -> NoReturn:
+        self._refuse("changes a quantity in place (+=, -=, *=, /=)", "torch would change the store or forcing itself: write a = a + b")
+
+    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __ifloordiv__ = __imod__ = _changed_in_place
+    __iand__ = __ior__ = __ixor__ = _changed_in_place
+
     def __len__(self) -> int:
         self._refuse("asks for the length of a quantity", "a step sees one value of each quantity")
 
@@ -246,7 +253,7 @@ def trace_function(function: Callable[..., Any], names: Iterable[str], title: st
     title, names = title or function.__name__, tuple(names)
     tracer = _Tracer(title)
     stands = [_input(tracer, name) for name in names]
-    returned = _run(title, lambda: function(*stands))
+    returned = run_equations(title, lambda: function(*stands))
     values = returned if isinstance(returned, tuple) else (returned,)
     return _tape(title, tracer, names, {f"result {i}": value for i, value in enumerate(values)})
 
@@ -270,14 +277,14 @@ def trace(model: ProcessModel) -> StepTape:
         If it cannot be traced, does not return the declared stores and fluxes, or reads what is not declared; model, line, operation and
         what would be right are named.
     """
+    check_declaration(model)
     title = type(model).__name__
     stores, fluxes = [store.name for store in model.stores], [flux.name for flux in model.fluxes]
     symbols, forcings = [parameter.symbol for parameter in model.parameters], [forcing.name for forcing in model.forcings]
     site = site_names(model)
-    for kind, declared in (("stores", stores), ("parameters", symbols), ("forcings and site", [*forcings, *site]), ("fluxes", fluxes)):
-        doubled = sorted({name for name in declared if declared.count(name) > 1})
-        if doubled:
-            raise ConfigError(f"{title}: {kind} declare {', '.join(doubled)} twice; each needs a name of its own")
+    doubled = sorted(set(forcings) & set(site))
+    if doubled:
+        raise ConfigError(f"{title}: forcings and site declare {', '.join(doubled)} twice; each needs a name of its own")
 
     tracer = _Tracer(title)
 
@@ -286,8 +293,10 @@ def trace(model: ProcessModel) -> StepTape:
 
     s, p = namespace("s", "stores", stores), namespace("p", "parameters", symbols)
     x = namespace("x", "forcings and attributes", [*forcings, *site])
-    returned = _run(title, lambda: model.step(s, p, x, model.dt))
-    results = _declared_results(model, returned, stores, fluxes)
+    before, drawn = dict(vars(model)), torch.random.get_rng_state()
+    returned = run_equations(title, lambda: model.step(s, p, x, model.dt))
+    _refuse_memory(model, before, drawn)
+    results = declared_results(model, returned, stores, fluxes)
     inputs = (*(f"s_{name}" for name in stores), *(f"p_{name}" for name in symbols), *(f"x_{name}" for name in (*forcings, *site)))
     tape = _tape(title, tracer, inputs, results)
     ranges = tuple((parameter.low, parameter.high) for parameter in model.parameters)
@@ -318,8 +327,26 @@ def _input(tracer: _Tracer, name: str) -> fx.Proxy:
     return tracer.proxy(node)
 
 
-def _run(title: str, call: Callable[[], Any]) -> Any:
-    """Run the equations with stand-ins; any error of theirs becomes one that names model and line."""
+def _refuse_memory(model: ProcessModel, before: Mapping[str, Any], drawn_before: torch.Tensor) -> None:
+    """Refuse a step that keeps something in the model, or draws random numbers: what is traced once would be the same for ever."""
+    changed = [name for name, value in vars(model).items() if name not in before or before[name] is not value]
+    if changed:
+        for name in changed:
+            vars(model).pop(name)
+        vars(model).update(before)
+        raise ConfigError(f"{type(model).__name__}: step assigns self.{changed[0]}; what is kept from step to step is a store: declare it")
+    if not torch.equal(torch.random.get_rng_state(), drawn_before):
+        raise ConfigError(f"{type(model).__name__}: step draws random numbers, which are traced once; give them as a forcing")
+
+
+def run_equations(title: str, call: Callable[[], Any], problem: str = "the equations cannot be traced") -> Any:
+    """Run equations; any error of theirs becomes one that names model and line.
+
+    Raises
+    ------
+    ConfigError
+        Saying the problem.
+    """
     try:
         return call()
     except DmgError:
@@ -327,13 +354,19 @@ def _run(title: str, call: Callable[[], Any]) -> Any:
     except Exception as error:
         line = _line_of(error)
         raise ConfigError(
-            f"{title}: {line or ''}the equations cannot be traced: {type(error).__name__}: {error}; "
+            f"{title}: {line or ''}{problem}: {type(error).__name__}: {error}; "
             "write them with torch's functions of single quantities, or set compiled = False"
         ) from error
 
 
-def _declared_results(model: ProcessModel, returned: Any, stores: list[str], fluxes: list[str]) -> dict[str, Any]:
-    """Take apart what a step returns: stores, then fluxes, in declared order."""
+def declared_results(model: ProcessModel, returned: Any, stores: list[str], fluxes: list[str]) -> dict[str, Any]:
+    """Take apart what a step returns: stores, then fluxes, in declared order.
+
+    Raises
+    ------
+    ConfigError
+        If there are others, or some are missing.
+    """
     title = type(model).__name__
     pair = isinstance(returned, tuple) and len(returned) == 2 and all(isinstance(each, Mapping) for each in returned)
     if not pair:
@@ -366,8 +399,10 @@ def _tape(title: str, tracer: _Tracer, inputs: tuple[str, ...], results: Mapping
             raise ConfigError(f"{title}: {line or ''}{error}; or set compiled = False, and torch runs the model") from None
     operands = []
     for what, value in results.items():
-        node = getattr(value, "node", value)
+        node = value.item() if isinstance(value, np.generic) else getattr(value, "node", value)
         if not isinstance(node, (fx.Node, int, float)) and not (isinstance(node, torch.Tensor) and node.numel() == 1):
             raise ConfigError(f"{title}: {what} is {type(value).__name__}; a number is expected")
+        if not isinstance(node, fx.Node) and not np.isfinite(float(node)):
+            raise ConfigError(f"{title}: {what} is always {float(node)}; a finite number is expected")
         operands.append(lowering.number(node if isinstance(node, fx.Node) else float(node)))
     return Tape(title, inputs, tuple(lowering.operations), tuple(operands))

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import torch
 
 from dmg_core.errors import ConfigError
+from dmg_core.models.declaration import check_declaration
 from dmg_core.models.process_model import Balance, Flux, ProcessModel
 
 #: Outputs of every model with routed fluxes: their sum after routing, and before.
@@ -63,8 +64,9 @@ class Layout:
         Raises
         ------
         ConfigError
-            If two of its outputs have one name.
+            If its declaration makes no sense, or two of its outputs have one name.
         """
+        check_declaration(model)
         routed = tuple(flux for flux in model.fluxes if flux.routed)
         given_back = {forcing.label: place for place, forcing in enumerate(model.forcings) if forcing.name in _GIVEN_BACK}
         outputs = (

@@ -268,6 +268,8 @@ class ProcessModel(ABC):
         Length of the unit hydrograph, steps.
     first_outputs : tuple of str
         Outputs that lead the list of its BMI variables, in this order; all others follow as they are declared.
+    tabulated : tuple of str
+        Outputs that the tables of a run have besides those that make up its balance.
     compiled : bool
         False for a model whose step cannot be traced; it then runs through torch alone.
 
@@ -297,6 +299,7 @@ class ProcessModel(ABC):
     route_b: ClassVar[Parameter] = Parameter("route_b", 0.0, 6.5, "d", "time scale of the unit hydrograph")
     hydrograph_steps: ClassVar[int] = 15
     first_outputs: ClassVar[tuple[str, ...]] = ()
+    tabulated: ClassVar[tuple[str, ...]] = ()
     compiled: ClassVar[bool] = True
 
     @abstractmethod

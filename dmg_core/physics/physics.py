@@ -14,8 +14,9 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dmg_core.equations.convention import torch_convention
+from dmg_core.equations.models import tape_of
 from dmg_core.equations.series import simulate_series
+from dmg_core.equations.torch_form import torch_step
 from dmg_core.models import PROCESS_MODELS, Layout, Parameter, ProcessModel
 from dmg_core.models.layout import TOTAL, UNROUTED_TOTAL
 from dmg_core.networks.base import Columns
@@ -71,7 +72,7 @@ class Physics(nn.Module):
     Raises
     ------
     ConfigError
-        If a name in ``dynamic`` is no parameter of the process model.
+        If a name in ``dynamic`` is no parameter of the process model, or its declaration or equations are wrong.
     """
 
     def __init__(self, process: ProcessModel | str, nmul: int = 1, dynamic: Iterable[str] = (), routing: bool = True) -> None:
@@ -80,6 +81,8 @@ class Physics(nn.Module):
         self.nmul = nmul
         self.dynamic_parameters, self.static_parameters = self.process.split(dynamic)
         self.layout = Layout.of(self.process)
+        if self.process.compiled:
+            tape_of(self.process)  # what cannot be traced is told before anything is made of it
         self.routing: Routing = NoRouting()
         if routing and self.layout.routed:
             self.routing = UnitHydrograph(self.process.route_a, self.process.route_b, self.process.hydrograph_steps)
@@ -325,7 +328,7 @@ class Physics(nn.Module):
         self, forcing: Tensor, dynamic: Tensor, parameters: Tensor, site: Tensor, stores: Tensor
     ) -> tuple[dict[str, Tensor], Tensor]:
         """Step the equations; returns the component means (T, B) of fluxes and stores by output, and the last stores."""
-        process, dt = self.process, self.process.dt
+        process = self.process
         constant = {parameter.symbol: parameters[..., place] for place, parameter in enumerate(process.parameters)}
         known = {name: site[:, [place]] for place, name in enumerate(self.layout.site)}
         names = [store.name for store in process.stores]
@@ -334,13 +337,9 @@ class Physics(nn.Module):
         means: list[Tensor] = []
         # Taken apart at once: the derivative of each index into a series would be as large as the series.
         for weather, fractions in zip(forcing.unbind(0), dynamic.unbind(0), strict=True):
-            x = SimpleNamespace(**known, **{one.name: weather[:, [place]] for place, one in enumerate(process.forcings)})
-            p = SimpleNamespace(**(constant | self._physical(fractions)))
-            with torch_convention():
-                after, fluxes = process.step(SimpleNamespace(**held), p, x, dt)
-            held = {name: _filled(after[name], like) for name in names}
-            given = [_filled(fluxes[flux.name], like) for flux in process.fluxes]
-            means.append(torch.stack([*given, *held.values()]).mean(-1))
+            x = known | {one.name: weather[:, [place]] for place, one in enumerate(process.forcings)}
+            held, fluxes = torch_step(process, held, constant | self._physical(fractions), x, like)
+            means.append(torch.stack([*fluxes.values(), *held.values()]).mean(-1))
         outputs = (*(flux.name for flux in process.fluxes), *(store.output for store in process.stores))
         last = torch.stack(list(held.values()), dim=-1) if names else stores
         return dict(zip(outputs, torch.stack(means, dim=1), strict=True)), last
@@ -379,8 +378,3 @@ class Physics(nn.Module):
                 f"{self.process.name}: {what} have {tensor.shape[-1]} columns, expected {expected} "
                 f"(nmul {self.nmul}, dynamic {dynamic}, routing {isinstance(self.routing, UnitHydrograph)})"
             )
-
-
-def _filled(value: Tensor | float, like: Tensor) -> Tensor:
-    """Give a value of all components, (B, nmul), also where a step returns a number or one value for all."""
-    return value.expand_as(like) if isinstance(value, Tensor) else torch.full_like(like, value)

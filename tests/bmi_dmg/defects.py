@@ -66,13 +66,15 @@ DEFECTS = {
     "two realizations": Defect(
         write("config/old_realization.json", "{}"), ERROR, "realization", "old_realization.json, realization.json", "config"
     ),
-    "broken realization": Defect(write("config/realization.json", "{"), ERROR, "realization", "not valid JSON", "config"),
-    "daily interval": Defect(set_key("time", "output_interval", value=86400), ERROR, "realization", "is 86400; ngen steps", "config"),
+    "broken realization": Defect(write("config/realization.json", "{"), ERROR, "realization", "is not JSON", "config"),
+    "daily interval": Defect(
+        set_key("time", "output_interval", value=86400), ERROR, "realization", "is 86400, expected 3600, because ngen steps", "config"
+    ),
     "end before start": Defect(
         set_key("time", "end_time", value="2019-04-01 00:00:00"), ERROR, "realization", "whole number of hours after", "config"
     ),
     "forcing file in the module": Defect(
-        set_key(*MODULE, "uses_forcing_file", value=True), ERROR, "realization", "must be false", "config"
+        set_key(*MODULE, "uses_forcing_file", value=True), ERROR, "realization", "is True, expected false", "config"
     ),
     "two hydrofabrics": Defect(write("config/other.gpkg", ""), ERROR, "hydrofabric", "basin.gpkg, other.gpkg", "config"),
     "broken hydrofabric": Defect(write("config/basin.gpkg", "?"), ERROR, "hydrofabric", "'divides' cannot be read", "config"),
@@ -163,7 +165,9 @@ DEFECTS = {
     "precipitation per day": Defect(
         set_all_configs(meanP=2.8), WARNING, "attribute-range", "meanP is 2.8 for cat-1", f"{BMI_CONFIGS}/cat-1.yml", IDS, "meanP"
     ),
-    "no model folder": Defect(remove("model"), ERROR, "config", "'./model' is no folder", f"{BMI_CONFIGS}/cat-1.yml", IDS),
+    "no model folder": Defect(
+        remove("model"), ERROR, "config", "model_dir is './model', expected a folder", f"{BMI_CONFIGS}/cat-1.yml", IDS
+    ),
     "weights that do not fit": Defect(drop_tensor, ERROR, "model", "missing tensors: lstminv.linear_out.bias", "model"),
     "no statistics": Defect(remove("model/normalization_statistics.json"), ERROR, "model", "missing files: normalization", "model"),
     "class that cannot be imported": Defect(

@@ -130,7 +130,7 @@ def test_mistakes_in_units_are_impossible_values(name: str, value: float) -> Non
 
 
 def test_values_are_turned_into_units_per_hour() -> None:
-    """10 mm of the engine are 0.01 m per hourly step or 0.01/24 m per hour of a daily step; stores are 0.01 m in both; a share stays one."""
+    """10 mm of the engine are 0.01 m per hourly step or 0.01/24 m per hour of a daily step; stores are 0.01 m in both; shares stay."""
     assert [variable.factor(1) for variable in OUTPUTS if variable.units == "1"] == [1.0]
     factors = {variable.name: (variable.factor(1), variable.factor(24)) for variable in OUTPUTS if variable.units != "1"}
     stores = {variable.name for variable in OUTPUTS if variable.source in {"swe", "meltwater", "soil_moisture", "upper_zone", "lower_zone"}}

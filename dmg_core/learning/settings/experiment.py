@@ -15,6 +15,7 @@ from dmg_core.errors import ConfigError
 from dmg_core.ids import legal_ids
 from dmg_core.plugins import imported_beside
 from dmg_core.routing import DelayBound
+from dmg_core.validation import WrongValueError, did_you_mean
 
 Period = tuple[np.datetime64, np.datetime64]
 
@@ -24,7 +25,7 @@ PRECISIONS: Final = ("float32", "float64")
 def _at_least(least: float) -> Any:
     def check(_: Any, attribute: attrs.Attribute[Any], value: float | None) -> None:
         if value is not None and value < least:
-            raise ValueError(f"{attribute.name} is {value:g}, expected at least {least:g}")
+            raise WrongValueError(value, f"at least {least:g}", attribute.name)
 
     return check
 
@@ -32,14 +33,14 @@ def _at_least(least: float) -> Any:
 def _one_of(*choices: str) -> Any:
     def check(_: Any, attribute: attrs.Attribute[Any], value: str) -> None:
         if value not in choices:
-            raise ValueError(f"{attribute.name} is {value!r}, expected one of {', '.join(choices)}")
+            raise WrongValueError(value, f"one of {', '.join(choices)}{did_you_mean(value, choices)}", attribute.name)
 
     return check
 
 
 def _share(_: Any, attribute: attrs.Attribute[Any], value: float | None) -> None:
     if value is not None and not 0.0 <= value < 1.0:
-        raise ValueError(f"{attribute.name} is {value:g}, expected 0 or more and less than 1")
+        raise WrongValueError(value, "0 or more and less than 1", attribute.name)
 
 
 @attrs.frozen(kw_only=True)

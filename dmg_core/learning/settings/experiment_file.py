@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
@@ -15,14 +14,27 @@ import numpy as np
 import yaml
 from cattrs.gen import make_dict_structure_fn
 
-from dmg_core.documents import load_yaml
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
 from dmg_core.learning.settings.experiment import Component, DataSettings, Experiment, SplitSettings
+from dmg_core.validation import (
+    Node,
+    WrongValueError,
+    finite_number,
+    flag,
+    mapping,
+    names,
+    path,
+    text,
+    unknown_keys,
+    whole_number,
+)
 
 EXPERIMENT_NAME: Final = "experiment.yaml"
 #: Keys that name files, by the section they stand in.
 _PATHS: Final = ("file", "attributes", "basins")
+#: Stands in a message for the key path, which is known last.
+_HERE: Final = "…"
 _EXPONENT: Final = re.compile(r"[-+]?\d+\.?\d*[eE][-+]?\d+")
 
 
@@ -58,13 +70,13 @@ def read_document(file: str | Path, changes: Mapping[str, Any] | None = None) ->
     absolute = {
         key: Path(value).absolute() if key in paths and isinstance(value, str | Path) else value for key, value in (changes or {}).items()
     }
-    return _with_plugin_folder(changed(_with_paths(_read_yaml(file), folder), absolute), folder)
+    return _with_plugin_folder(changed(_with_paths(Node.read(file, "an experiment", ConfigError).value, folder), absolute), folder)
 
 
 def changed(document: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """Set values by key path, such as ``model.dropout``, in keys and values."""
-    for path, value in changes.items():
-        _replace(document, path.split("."), value)
+    for key, value in changes.items():
+        _replace(document, key.split("."), value)
     return document
 
 
@@ -102,18 +114,6 @@ def write_experiment(file: Path, experiment: Experiment) -> None:
         stream.write(yaml.safe_dump(document_of(experiment), sort_keys=False, allow_unicode=True).encode())
 
 
-def _read_yaml(file: Path) -> dict[str, Any]:
-    try:
-        document = load_yaml(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: cannot be read as an experiment: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: is not YAML: {error}") from error
-    if not isinstance(document, dict):
-        raise ConfigError(f"{file}: expected keys and values, found {type(document).__name__}")
-    return document
-
-
 def _with_paths(document: dict[str, Any], folder: Path) -> dict[str, Any]:
     data = document.get("data")
     if not isinstance(data, dict):
@@ -140,36 +140,23 @@ def _replace(document: dict[str, Any], path: list[str], value: Any) -> None:
 
 
 def _problem(error: BaseException, _: type | None) -> str:
-    """Say what is wrong with one value."""
+    """Say what is wrong with one value; :data:`_HERE` stands for its place."""
     if isinstance(error, cattrs.ForbiddenExtraKeysError):
-        known = ", ".join(attribute.name for attribute in attrs.fields(error.cl))
-        return f"unknown keys: {', '.join(sorted(error.extra_fields))}; known are {known}"
+        return unknown_keys(sorted(error.extra_fields), [attribute.name for attribute in attrs.fields(error.cl)], _HERE) or ""
     if isinstance(error, KeyError):
-        return "is missing"
+        return f"key '{_HERE}' is missing"
+    if isinstance(error, WrongValueError):
+        return f"{_HERE}.{error}" if error.key else f"{_HERE} {error}"
     return str(error)
 
 
 def _located(where: str, problem: str) -> str:
-    """Put the key path, which cattrs writes after the problem, between file and problem."""
-    text, _, path = problem.rpartition(" @ ")
-    return ": ".join(part for part in (where, path.strip("."), text) if part)
-
-
-def _whole_number(value: Any, _: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"expected a whole number, found {value!r}")
-    return value
-
-
-def _number(value: Any, _: Any) -> float:
-    """Take a number; YAML 1.1 reads ``1e-3`` as text, which counts as the number it looks like."""
-    try:
-        number = math.nan if isinstance(value, bool) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"expected a number, found {value!r}")
-    return number
+    """Put the key path, which cattrs writes after the problem, where it belongs."""
+    told, _, place = problem.rpartition(" @ ")
+    place = place.strip(".")
+    if _HERE in told:
+        return f"{where}: {told.replace(_HERE, place) if place else told.replace(f'{_HERE}.', '')}"
+    return ": ".join(part for part in (where, place, told) if part)
 
 
 def _option(value: Any) -> Any:
@@ -177,59 +164,28 @@ def _option(value: Any) -> Any:
     return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
 
 
-def _flag(value: Any, _: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError(f"expected true or false, found {value!r}")
-    return value
-
-
-def _text(value: Any, _: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"expected text, found {value!r}; text that looks like a number needs quotes")
-    return value
-
-
-def _path(value: Any, _: Any) -> Path:
-    if not isinstance(value, str | Path):
-        raise ValueError(f"expected a path, found {value!r}")
-    return Path(value)
-
-
-def _names(value: Any, _: Any) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple):
-        raise ValueError(f"expected a list of names, found {value!r}")
-    names = tuple(_text(name, str) for name in value)
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"listed twice: {', '.join(twice)}")
-    return names
-
-
-def _basins(value: Any, _: Any) -> Path | tuple[str, ...] | None:
+def _basins(value: Any) -> Path | tuple[str, ...] | None:
     if value is None:
         return None
-    return _names(value, None) if isinstance(value, list | tuple) else _path(value, None)
+    return names(value) if isinstance(value, list | tuple) else path(value)
 
 
-def _day(value: Any, _: Any) -> np.datetime64:
-    if not isinstance(value, str | date | np.datetime64):
-        raise ValueError(f"expected a date such as 1999-10-01, found {value!r}")
+def _day(value: Any) -> np.datetime64:
     try:
-        return np.datetime64(str(value), "D")
-    except ValueError as error:
-        raise ValueError(f"expected a date such as 1999-10-01, found {value!r}") from error
+        return np.datetime64(str(value) if isinstance(value, str | date | np.datetime64) else "", "D")
+    except ValueError:
+        raise WrongValueError(value, "a date such as 1999-10-01") from None
 
 
-def _period(value: Any, _: Any) -> tuple[np.datetime64, np.datetime64]:
+def _period(value: Any) -> tuple[np.datetime64, np.datetime64]:
     if not isinstance(value, list | tuple) or len(value) != 2:
-        raise ValueError(f"expected [first day, last day], found {value!r}")
-    return _day(value[0], None), _day(value[1], None)
+        raise WrongValueError(value, "[first day, last day]")
+    return _day(value[0]), _day(value[1])
 
 
-def _mapping(value: Any) -> dict[str, Any]:
-    if not isinstance(value, Mapping):
-        raise ValueError(f"expected keys and values, found {value!r}")
-    return dict(value)
+def _hook(check: Callable[[Any], Any]) -> Callable[[Any, Any], Any]:
+    """Make of a check what cattrs calls."""
+    return lambda value, _: check(value)
 
 
 def _is_made_of(kind: Any, container: type) -> bool:
@@ -242,7 +198,7 @@ def _gather_options(converter: cattrs.Converter, cls: type) -> Callable[[Any, An
     fields = {attribute.name for attribute in attrs.fields(cls)} - {"options"}
 
     def structure(value: Any, kind: Any) -> Any:
-        given = _mapping(value)
+        given = mapping(value)
         named = {key: entry for key, entry in given.items() if key in fields}
         return plain({**named, "options": {key: _option(entry) for key, entry in given.items() if key not in fields}}, kind)
 
@@ -259,18 +215,17 @@ def _spread_options(converter: cattrs.Converter) -> Callable[[Any], dict[str, An
 
 def _checked_mapping(converter: cattrs.Converter, cls: type) -> Callable[[Any, Any], Any]:
     plain: Callable[[Any, Any], Any] = make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True)
-    return lambda value, kind: plain(_mapping(value), kind)
+    return lambda value, kind: plain(mapping(value), kind)
 
 
 def _make_converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True)
-    for kind, hook in {int: _whole_number, float: _number, bool: _flag, str: _text}.items():
-        converter.register_structure_hook(kind, hook)
-    converter.register_structure_hook(Path, _path)
-    converter.register_structure_hook_func(lambda kind: _is_made_of(kind, dict), lambda value, _: _mapping(value))
-    converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _names)
-    converter.register_structure_hook_func(lambda kind: kind == Path | tuple[str, ...] | None, _basins)
-    converter.register_structure_hook_func(lambda kind: kind == tuple[np.datetime64, np.datetime64], _period)
+    for kind, hook in {int: whole_number, float: finite_number, bool: flag, str: text, Path: path}.items():
+        converter.register_structure_hook(kind, _hook(hook))
+    converter.register_structure_hook_func(lambda kind: _is_made_of(kind, dict), _hook(mapping))
+    converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _hook(names))
+    converter.register_structure_hook_func(lambda kind: kind == Path | tuple[str, ...] | None, _hook(_basins))
+    converter.register_structure_hook_func(lambda kind: kind == tuple[np.datetime64, np.datetime64], _hook(_period))
     converter.register_structure_hook_factory(lambda kind: attrs.has(kind), lambda cls: _checked_mapping(converter, cls))
     converter.register_unstructure_hook(Path, str)
     converter.register_unstructure_hook(np.datetime64, str)

@@ -66,8 +66,9 @@ def _plugins_of(experiment: Experiment, *parts: object) -> tuple[str, ...]:
 
 
 def _target(process: type[ProcessModel]) -> str:
-    """Output that is learned from unless another is named: the streamflow, or else the first flux."""
-    return TOTAL if any(flux.routed for flux in process.fluxes) else process.fluxes[0].name
+    """Output that is learned from unless another is named: the streamflow, or else the first flux or store."""
+    outputs = (*(flux.name for flux in process.fluxes), *(store.output for store in process.stores))
+    return TOTAL if any(flux.routed for flux in process.fluxes) else outputs[0]
 
 
 def log_normalized(experiment: Experiment) -> tuple[str, ...]:

@@ -40,6 +40,7 @@ class Hbv(ProcessModel):
     stores: ClassVar[tuple[Store, ...]] = quantities.STORES
     fluxes = quantities.FLUXES
     first_outputs = quantities.FIRST_OUTPUTS
+    tabulated = ("baseflow",)
 
     def __init__(self, nearzero: float = 1e-5, elevation_threshold: float | None = 2000.0) -> None:
         self.nearzero = nearzero

@@ -71,9 +71,9 @@ def test_any_key_can_be_set(experiment: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--set", "epoch=3"], "unknown keys: epoch; known are"),
-        (["--set", "model.dropot=0.1"], "model: unknown keys: dropot"),
-        (["--set", "epochs=many"], "epochs: expected a whole number, found 'many'"),
+        (["--set", "epoch=3"], "unknown key 'epoch'; did you mean 'epochs'"),
+        (["--set", "model.dropot=0.1"], "unknown key 'model.dropot'; did you mean 'dropout'"),
+        (["--set", "epochs=many"], "epochs is 'many', expected a whole number"),
         (["--set", "epochs"], "--set epochs: expected KEY=VALUE"),
         (["--set", "epochs=[1"], "--set epochs=[1: the value is not YAML"),
         (["--set", "seed=1", "--set", "seed=2"], "--set seed is given twice"),

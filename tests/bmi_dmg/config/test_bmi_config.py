@@ -10,8 +10,8 @@ import yaml
 
 from bmi_dmg.config import bmi_config as config_module
 from bmi_dmg.config.bmi_config import BmiConfig, CheckpointSettings, SpinUpSettings, read_config
-from bmi_dmg.config.near_misses import one_slip_apart
 from dmg_core.errors import ConfigError
+from dmg_core.validation import one_slip_apart
 
 Writer = Callable[..., Path]
 
@@ -82,28 +82,31 @@ def test_state_settings_are_taken(write_config: Writer) -> None:
 
 
 @pytest.mark.parametrize(
-    "value",
+    ("value", "message"),
     [
-        "states",
-        {},
-        {"every": 24},
-        {"path": "states", "evry": 24},
-        {"path": "states", "every": 0},
-        {"path": "states", "every": -1},
-        {"path": "states", "every": 1.5},
-        {"path": "states", "every": "24"},
-        {"path": "states", "every": True},
-        {"path": "states", "keep": 0},
-        {"path": None, "keep": 1},
-        ["states"],
-        True,
+        ("states", "checkpoint is 'states', expected keys and values"),
+        ({}, "key 'checkpoint.path' is missing"),
+        ({"every": 24}, "key 'checkpoint.path' is missing"),
+        ({"path": "states", "evry": 24}, "unknown key 'checkpoint.evry'; did you mean 'every'?"),
+        ({"path": "states", "colour": 24}, "unknown key 'checkpoint.colour'; known are path, every, keep"),
+        ({"path": "states", "every": 0}, "checkpoint.every is 0, expected a whole number from 1"),
+        ({"path": "states", "every": -1}, "checkpoint.every is -1, expected a whole number from 1"),
+        ({"path": "states", "every": 1.5}, "checkpoint.every is 1.5, expected a whole number from 1"),
+        ({"path": "states", "every": "24"}, "checkpoint.every is '24', expected a whole number from 1"),
+        ({"path": "states", "every": True}, "checkpoint.every is True, expected a whole number from 1"),
+        ({"path": "states", "keep": 0}, "checkpoint.keep is 0, expected a whole number from 1"),
+        ({"path": None, "keep": 1}, "key 'checkpoint.path' is missing"),
+        ({"path": 3}, "checkpoint.path is 3, expected a path"),
+        (["states"], "checkpoint is ['states'], expected keys and values"),
+        (True, "checkpoint is True, expected keys and values"),
     ],
     ids=str,
 )
-def test_checkpoint_that_makes_no_sense(write_config: Writer, value: object) -> None:
+def test_checkpoint_that_makes_no_sense(write_config: Writer, value: object, message: str) -> None:
     """A checkpoint without a path, with unknown parts or with other numbers than whole ones from 1 is an error with file, key and value."""
-    with pytest.raises(ConfigError, match=r"cat-7\.yml: checkpoint.* is .*, expected (path and|a whole number from 1)"):
+    with pytest.raises(ConfigError) as caught:
         read_config(write_config(checkpoint=value))
+    assert str(caught.value).endswith(f"cat-7.yml: {message}")
 
 
 @pytest.mark.parametrize("value", ["yes, please", 1, "true", [True]])
@@ -123,20 +126,21 @@ def test_spinup_is_read(write_config: Writer, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "value",
+    ("value", "message"),
     [
-        "weather.nc",
-        {},
-        {"days": 3},
-        {"forcing": None},
-        {"forcing": "a.nc", "years": 1},
-        *({"forcing": "a", "days": d} for d in (0, 1.5, "3", True)),
+        ("weather.nc", "spinup is 'weather.nc', expected keys and values"),
+        ({}, "key 'spinup.forcing' is missing"),
+        ({"days": 3}, "key 'spinup.forcing' is missing"),
+        ({"forcing": None}, "key 'spinup.forcing' is missing"),
+        ({"forcing": "a.nc", "years": 1}, "unknown key 'spinup.years'; known are forcing, days"),
+        *(({"forcing": "a", "days": d}, f"spinup.days is {d!r}, expected a whole number from 1") for d in (0, 1.5, "3", True)),
     ],
 )
-def test_spinup_that_makes_no_sense(write_config: Writer, value: object) -> None:
+def test_spinup_that_makes_no_sense(write_config: Writer, value: object, message: str) -> None:
     """A spin-up without a file, with unknown parts or with other days than whole ones from 1 is an error with file, key and value."""
-    with pytest.raises(ConfigError, match=r"cat-7\.yml: spinup.* is .*, expected (forcing \(a file\) and|a whole number from 1)"):
+    with pytest.raises(ConfigError) as caught:
         read_config(write_config(spinup=value))
+    assert str(caught.value).endswith(f"cat-7.yml: {message}")
 
 
 def test_two_ways_to_start(write_config: Writer) -> None:
@@ -214,9 +218,9 @@ def test_folder_for_a_file(tmp_path: Path) -> None:
         ),
         (b"a: \x00", r"cat-7\.yml: is not YAML"),
         (b"\xff\xfe\x00", r"cat-7\.yml: cannot be read as a BMI configuration: .*utf-8"),
-        (b"", r"cat-7\.yml: expected keys and values, found NoneType"),
-        (b"- catchment_id", r"cat-7\.yml: expected keys and values, found list"),
-        (b"catchment_id", r"cat-7\.yml: expected keys and values, found str"),
+        (b"", r"cat-7\.yml is None, expected keys and values"),
+        (b"- catchment_id", r"cat-7\.yml is \['catchment_id'\], expected keys and values"),
+        (b"catchment_id", r"cat-7\.yml is 'catchment_id', expected keys and values"),
     ],
 )
 def test_no_yaml(tmp_path: Path, content: bytes, message: str) -> None:
@@ -290,7 +294,7 @@ def test_missing_model_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writ
     file = write_config(tmp_path / "config", model_dir="modl")
     with pytest.raises(ConfigError) as caught:
         read_config(file)
-    for part in (str(file), "model_dir 'modl'", str(tmp_path / "modl"), str(tmp_path / "config" / "modl")):
+    for part in (f"{file}: model_dir is 'modl', expected a folder; looked for ", str(tmp_path / "modl"), str(tmp_path / "config" / "modl")):
         assert part in str(caught.value)
 
 
@@ -426,15 +430,15 @@ def test_keys_of_ngiab_do_not_warn(shared: Path) -> None:
     ("key", "value", "message"),
     [
         ("time_step", "1 days", "time_step is '1 days', expected one of 1 day, 1 hour; did you mean '1 day'?"),
-        ("time_step", 3600, "time_step is '3600', expected one of 1 day, 1 hour"),
+        ("time_step", 3600, "time_step is 3600, expected one of 1 day, 1 hour"),
         ("pet_method", "hargreave", "pet_method is 'hargreave', expected one of penman_monteith, hargreaves; did you mean 'hargreaves'?"),
         ("pet_method", "thornthwaite", "pet_method is 'thornthwaite', expected one of penman_monteith, hargreaves"),
         ("dtype", "float16", "dtype is 'float16', expected one of float32, float64"),
-        ("dtype", 32, "dtype is '32', expected one of float32, float64"),
+        ("dtype", 32, "dtype is 32, expected one of float32, float64"),
         ("backend", "numba", "backend is 'numba', expected one of auto, compiled, torch"),
         ("latitude", "north", "latitude is 'north', expected a number"),
         ("latitude", True, "latitude is True, expected a number"),
-        ("latitude", 91, "latitude is 91.0, expected degrees between -90 and 90"),
+        ("latitude", 91, "latitude is 91, expected degrees between -90 and 90"),
         ("latitude", -90.5, "latitude is -90.5, expected degrees between -90 and 90"),
         ("latitude", float("nan"), "latitude is nan, expected degrees between -90 and 90"),
     ],

@@ -125,7 +125,7 @@ def test_broken_json_names_the_file(make_run: Callable[..., Path], text: str) ->
     """What is not JSON, or no JSON object, is an error with the file's name."""
     folder = make_run()
     (folder / "config" / "realization.json").write_text(text)
-    with pytest.raises(ConfigError, match=r"realization\.json: "):
+    with pytest.raises(ConfigError, match=r"realization\.json(: is not JSON| is \[1, 2\], expected keys and values)"):
         read_realization(folder)
 
 
@@ -147,6 +147,13 @@ def _remove(*place: str | int) -> Change:
     return change
 
 
+def _rename(section: str, key: str, slip: str) -> Change:
+    def change(content: Any) -> None:
+        content[section][slip] = content[section].pop(key)
+
+    return change
+
+
 PARAMS = ("global", "formulations", 0, "params")
 MODULE = (*PARAMS, "modules", 0)
 
@@ -156,26 +163,36 @@ MODULE = (*PARAMS, "modules", 0)
     [
         (_set(*MODULE, "name", value="bmi_fortran"), "'bmi_fortran' can only be run by ngen"),
         (_set("global", "formulations", 0, "name", value="bmi_c"), "'bmi_c' can only be run by ngen"),
-        (_set(*PARAMS, "modules", value=[{}, {}]), "modules' has 2 entries"),
-        (_set("global", "formulations", value=[]), "formulations' has 0 entries"),
+        (_set(*PARAMS, "modules", value=[{}, {}]), r"modules is \[\{\}, \{\}\], expected a list of exactly one entry"),
+        (_set("global", "formulations", value=[]), r"global\.formulations is \[\], expected a list of exactly one entry"),
         (_set("catchments", value={"cat-1": {}}), "'catchments' can only be run by ngen"),
         (_set("state_saving", value=[{"direction": "load"}]), "'state_saving' can only be run by ngen"),
         (_remove(*MODULE, "params", "python_type"), "python_type' is missing"),
         (_remove(*MODULE, "params", "init_config"), "init_config' is missing"),
         (_remove(*PARAMS, "main_output_variable"), "main_output_variable' is missing"),
         (_set(*MODULE, "params", "variables_names_map", value={}), "leave the key out"),
-        (_set(*MODULE, "params", "uses_forcing_file", value=True), "uses_forcing_file' must be false"),
-        (_set(*MODULE, "params", "model_params", value={"k": "fast"}), r"model_params\.k' is 'fast'"),
+        (_set(*MODULE, "params", "uses_forcing_file", value=True), "uses_forcing_file is True, expected false"),
+        (_set(*MODULE, "params", "model_params", value={"k": "fast"}), r"model_params\.k is 'fast', expected a number"),
         (_set(*MODULE, "params", "output_header_fields", value=["q"]), "one entry for each of output_variables"),
-        (_set(*PARAMS, "allow_exceed_end_time", value="yes"), "must be of type bool, not 'yes'"),
-        (_set("time", "output_interval", value=86400), "output_interval' is 86400; .* must be 3600"),
-        (_set("time", "start_time", value="28.02.2020"), "start_time' is '28.02.2020'; expected the form 2000"),
+        (_set(*PARAMS, "allow_exceed_end_time", value="yes"), "allow_exceed_end_time is 'yes', expected true or false"),
+        (_set("time", "output_interval", value=86400), "time.output_interval is 86400, expected 3600, because ngen steps"),
+        (_set("time", "start_time", value="28.02.2020"), "time.start_time is '28.02.2020', expected the form 2000"),
         (_set("time", "end_time", value="2020-02-28 23:30:00"), "whole number of hours after start_time"),
         (_set("time", "end_time", value="2020-02-27 22:00:00"), "whole number of hours after start_time"),
-        (_set("global", "forcing", "provider", value="CSV"), "provider' is 'CSV'; known are NetCDF and CsvPerFeature"),
-        (_set("global", "forcing", value="./forcings.nc"), "'global.forcing' must be of type dict|global.forcing"),
-        (_remove("global", "forcing", "provider"), "provider' is missing or CsvPerFeature: ngen would read forcings.nc as CSV"),
+        (_set("global", "forcing", "provider", value="CSV"), "global.forcing.provider is 'CSV', expected one of NetCDF, CsvPerFeature"),
+        (_set("global", "forcing", value="./forcings.nc"), "global.forcing is './forcings.nc', expected keys and values"),
+        (
+            _remove("global", "forcing", "provider"),
+            "global.forcing: provider is missing or CsvPerFeature: ngen would read forcings.nc as CSV",
+        ),
         (_remove("time"), "'time' is missing"),
+        (_rename("time", "output_interval", "output_intervall"), r"unknown key 'time\.output_intervall'; did you mean 'output_interval'\?"),
+        (
+            _set(*MODULE, "params", "model_parms", value={}),
+            r"unknown key 'global\.formulations.*model_parms'; did you mean 'model_params'\?",
+        ),
+        (_set("global", "forcing", "provider", value=None), "global.forcing.provider is None, expected a value; leave the key out"),
+        (_rename("global", "forcing", "forcings"), r"unknown key 'global\.forcings'; did you mean 'forcing'\?"),
     ],
 )
 def test_what_is_wrong_is_named(make_run: Callable[..., Path], change: Change, message: str) -> None:

@@ -102,6 +102,16 @@ def _constant_tensor(s: Any, p: Any, x: Any, dt: float) -> Any:
     return _given(s.S, x.P * torch.tensor([1.0, 2.0]))
 
 
+def _in_place_operator(s: Any, p: Any, x: Any, dt: float) -> Any:
+    water = s.S
+    water += x.P
+    return _given(water, water)
+
+
+def _list(s: Any, p: Any, x: Any, dt: float) -> Any:
+    return _given(s.S, s.S * [1.0])
+
+
 REFUSED: list[tuple[Callable[..., Any], str]] = [
     (_decides, r"decides on the value of a quantity .*; write torch\.where\(condition, a, b\)"),
     (_takes_the_least, r"decides on the value .*min, max.*torch\.minimum"),
@@ -119,6 +129,8 @@ REFUSED: list[tuple[Callable[..., Any], str]] = [
     (_unknown, r"p\.BETTA is not among the declared parameters; did you mean p\.BETA\? \(declared: K, BETA\)"),
     (_assigned, r"s\.S is assigned; give the new value a name and return it"),
     (_broken, r"the equations cannot be traced: KeyError: 'missing'"),
+    (_in_place_operator, r"changes a quantity in place .*write a = a \+ b"),
+    (_list, r"mul is given \[1\.0\]; it takes single quantities and numbers"),
     (_constant_tensor, r"a constant tensor of shape \(2,\) is used"),
 ]
 
@@ -135,6 +147,27 @@ def test_what_cannot_be_traced_is_refused_with_its_line(step: Callable[..., Any]
     assert first < int(line[1]) < first + len(source)
 
 
+def test_a_step_keeps_nothing_and_draws_nothing() -> None:
+    """What is traced once would be the same for ever: memory is a store, chance a forcing; the model is as it was."""
+
+    def remembers(s: Any, p: Any, x: Any, dt: float) -> Any:
+        model.last = s.S
+        return _given(s.S, s.S)
+
+    model: Any = _model_with(remembers)
+    with pytest.raises(ConfigError, match=r"^Reservoir: step assigns self\.last; .*is a store: declare it"):
+        trace(model)
+    assert not hasattr(model, "last")
+    with pytest.raises(ConfigError, match=r"^Reservoir: step draws random numbers"):
+        trace(_model_with(lambda s, p, x, dt: _given(s.S, s.S * torch.rand(1))))
+
+
+def test_numbers_of_any_kind_are_results() -> None:
+    """A whole number, a truth value, a number of numpy and a tensor of one element are constants of the tape."""
+    for value in (2, True, np.float32(2.0), np.int64(2), torch.tensor(2)):
+        assert trace(_model_with(lambda s, p, x, dt, value=value: _given(s.S, value))).tape.results[-1] == float(value)
+
+
 @pytest.mark.parametrize(
     ("returned", "message"),
     [
@@ -143,6 +176,7 @@ def test_what_cannot_be_traced_is_refused_with_its_line(step: Callable[..., Any]
         (({}, {"runoff": 1.0}), "step does not return the declared store 'S'"),
         (({"S": 1.0, "T": 1.0}, {"runoff": 1.0}), "step returns the store 'T', which is not declared"),
         (({"S": 1.0}, {"runoff": "much"}), "flux runoff is str; a number is expected"),
+        (({"S": 1.0}, {"runoff": math.inf}), "flux runoff is always inf; a finite number is expected"),
         (1.0, "step returns float; it returns two mappings"),
     ],
 )
@@ -154,7 +188,7 @@ def test_results_are_the_declared_ones(returned: Any, message: str) -> None:
 
 def test_a_name_stands_for_one_quantity() -> None:
     """A name that is declared twice is refused."""
-    with pytest.raises(ConfigError, match="Reservoir: forcings and site declare P twice"):
+    with pytest.raises(ConfigError, match="process model Reservoir: forcings declare P twice"):
         trace(_model_with(_decides, forcings=(Forcing("P", "mm"), Forcing("P", "mm"))))
 
 

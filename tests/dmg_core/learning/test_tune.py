@@ -50,8 +50,8 @@ def test_the_best_of_all_trials_is_written(tmp_path: Path) -> None:
         (None, "search is missing"),
         ({"model.dropout": {"low": 0.5, "high": 0.1}}, r"search\.model\.dropout is .* expected either a low below a high"),
         ({"model.dropout": {"lowest": 0.5}}, r"search\.model\.dropout is .* expected"),
-        ({"model.droput": {"choices": [0.1]}}, "model: unknown keys: droput"),
-        ({"model.dropout": {"choices": [1.5]}}, "model: dropout is 1.5"),
+        ({"model.droput": {"choices": [0.1]}}, "unknown key 'model.droput'; did you mean 'dropout'"),
+        ({"model.dropout": {"choices": [1.5]}}, "model.dropout is 1.5, expected 0 or more"),
     ],
 )
 def test_a_wrong_search_is_refused(search: Any, problem: str, tmp_path: Path) -> None:

@@ -82,28 +82,28 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"epoch": 3}, "unknown keys: epoch; known are data, attributes"),
-        ({"model": {"physics": "Hbv_2", "hidden_size": 4, "nmull": 2}}, "model: unknown keys: nmull; known are physics"),
-        ({"model": {"physics": "Hbv_2"}}, "model.hidden_size: is missing"),
-        ({"epochs": 2.5}, "epochs: expected a whole number, found 2.5"),
-        ({"epochs": True}, "epochs: expected a whole number, found True"),
+        ({"epoch": 3}, "unknown key 'epoch'; did you mean 'epochs'?"),
+        ({"model": {"physics": "Hbv_2", "hidden_size": 4, "nmull": 2}}, "unknown key 'model.nmull'; did you mean 'nmul'?"),
+        ({"model": {"physics": "Hbv_2"}}, "key 'model.hidden_size' is missing"),
+        ({"epochs": 2.5}, "epochs is 2.5, expected a whole number"),
+        ({"epochs": True}, "epochs is True, expected a whole number"),
         ({"epochs": 0}, "epochs is 0, expected at least 1"),
-        ({"gradient_clip": "much"}, "gradient_clip: expected a number, found 'much'"),
-        ({"gradient_clip": float("nan")}, "gradient_clip: expected a number, found nan"),
-        ({"average": 1.0}, "average is 1, expected 0 or more and less than 1"),
+        ({"gradient_clip": "much"}, "gradient_clip is 'much', expected a number"),
+        ({"gradient_clip": float("nan")}, "gradient_clip is nan, expected a number"),
+        ({"average": 1.0}, "average is 1.0, expected 0 or more and less than 1"),
         ({"precision": "float16"}, "precision is 'float16', expected one of float32, float64"),
-        ({"attributes": "aridity"}, "attributes: expected a list of names, found 'aridity'"),
-        ({"attributes": ["a", "b", "a"]}, "attributes: listed twice: a"),
-        ({"loss": "nse_batch"}, "loss: expected keys and values, found 'nse_batch'"),
-        ({"loss": {"epsilon": 0.1}}, "loss.name: is missing"),
-        ({"data": {"file": "x", "basins": [1013500]}}, "data.basins: expected text, found 1013500; text that looks like a number"),
-        ({"split": {"train": ["2000-01-01"], "validation": ["2001-01-01", "2001-12-31"]}}, "split.train: expected [first day, last day]"),
-        ({"split": {"train": ["2000-01-01", "2000-13-01"], "validation": ["2001-01-01", "2001-12-31"]}}, "split.train: expected a date"),
+        ({"attributes": "aridity"}, "attributes is 'aridity', expected a list of names"),
+        ({"attributes": ["a", "b", "a"]}, "attributes is ['a', 'b', 'a'], expected each name once; listed twice: a"),
+        ({"loss": "nse_batch"}, "loss is 'nse_batch', expected keys and values"),
+        ({"loss": {"epsilon": 0.1}}, "key 'loss.name' is missing"),
+        ({"data": {"file": "x", "basins": [1013500]}}, "data.basins is 1013500, expected text; text that looks like a number"),
+        ({"split": {"train": ["2000-01-01"], "validation": ["2001-01-01", "2001-12-31"]}}, "split.train is ['2000-01-01'], expected [first day, last day]"),  # noqa: E501
+        ({"split": {"train": ["2000-01-01", "2000-13-01"], "validation": ["2001-01-01", "2001-12-31"]}}, "split.train is '2000-13-01', expected a date"),  # noqa: E501
         ({"split": {"train": ["2001-01-01", "2000-01-01"], "validation": ["2001-01-01", "2001-12-31"]}}, "split: train ends on 2000-01-01"),
-        ({"validation": {"every": 0}}, "validation: every is 0"),
+        ({"validation": {"every": 0}}, "validation.every is 0, expected at least 1"),
         ({"model": {"physics": "Hbv_2", "hidden_size": 4, "delay_bound": {"attribute": "a", "of": "area", "speed": 0.0}}}, "speed is 0"),
-        ({"model": {"physics": "Hbv_2", "hidden_size": 4, "delay_bound": {"attribute": "a", "pace": 1.0}}}, "unknown keys: pace"),
-        ({"model": {"physics": "Hbv_2", "hidden_size": 4, "delay_bound": {"of": "area"}}}, "delay_bound.attribute: is missing"),
+        ({"model": {"physics": "Hbv_2", "hidden_size": 4, "delay_bound": {"attribute": "a", "pace": 1.0}}}, "unknown key 'model.delay_bound.pace'; known are attribute, of, speed"),  # noqa: E501
+        ({"model": {"physics": "Hbv_2", "hidden_size": 4, "delay_bound": {"of": "area"}}}, "key 'model.delay_bound.attribute' is missing"),
     ],
 )  # fmt: skip
 def test_errors_name_file_and_key(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_errors_name_file_and_key(changes: dict[str, Any], message: str, tmp_pat
 
 def test_all_errors_are_told_at_once(tmp_path: Path) -> None:
     """Two mistakes in different sections are both named."""
-    with pytest.raises(ConfigError, match=r"validation: unknown keys: evry.*epochs: expected a whole number"):
+    with pytest.raises(ConfigError, match=r"key 'validation\.evry'; did you mean 'every'\?.*epochs is 'x', expected a whole"):
         read_experiment(write_yaml(tmp_path, make_document(epochs="x", validation={"evry": 1})))
 
 
