@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from types import ModuleType
 from typing import Any, Final
 
 from mkdocs.exceptions import PluginError
@@ -13,7 +15,8 @@ from bmi_dmg.bmi.hidden_variables import MISSING_HOURS, STATE
 from bmi_dmg.bmi.mass_balance import MassBalance
 from bmi_dmg.bmi.protocols import HiddenVariable, Serialization
 from bmi_dmg.variables import INPUTS, OUTPUTS, InputVariable, OutputVariable, outputs_of
-from dmg_core.models import PROCESS_MODELS, Parameter, ProcessModel, Store
+from dmg_core.models import PROCESS_MODELS, Flux, Parameter, ProcessModel, Store
+from dmg_core.models.hbv import groundwater, overland, snow, soil
 
 MARKER: Final = re.compile(r"<!-- generated: (\w+) -->")
 #: Columns that help on the command line is wrapped to.
@@ -24,6 +27,15 @@ VARIANT_TITLES: Final = {"Hbv": "1.0", "Hbv_1_1p": "1.1p", "Hbv_2": "2.0", "Hbv_
 
 #: The members of the family.
 MEMBERS: Final[dict[str, type[ProcessModel]]] = {name: PROCESS_MODELS[name] for name in VARIANT_TITLES}
+
+#: Models of the equations page, and their titles.
+MODELS: Final = {**{name: f"HBV {title}" for name, title in VARIANT_TITLES.items()}, "Gr4": "GR4", "Hymod": "HyMOD"}
+
+#: Lengths of steps by their number in a day.
+STEPS: Final = {1: "a day", 24: "an hour"}
+
+#: What a flux is in the balance.
+BALANCE: Final = {"in": "enters", "out": "leaves", "exchange": "exchanged, positive: gained", "clipping": "cut off by bounds", None: ""}
 
 #: Parts of the state of an LSTM, by the names by which they are set from outside.
 NETWORK: Final = ("network_hidden", "network_cell")
@@ -83,7 +95,7 @@ def _outputs_of(variables: Iterable[OutputVariable]) -> str:
 
 
 def protocols() -> str:
-    """Table of the unpublished variables that ngen's protocols ask for."""
+    """Table of the hidden variables that ngen's protocols ask for."""
     serialization = Serialization(bytes, lambda *_: None)  # nothing is captured or restored: only names and units are asked for
     variables: dict[str, HiddenVariable] = {**MassBalance().variables(), **serialization.variables()}
     rows = [(_code(name), _code(variable.units), _code(variable.type)) for name, variable in variables.items()]
@@ -91,7 +103,7 @@ def protocols() -> str:
 
 
 def states() -> str:
-    """Table of the unpublished variables that are the state of a catchment, and of what is counted."""
+    """Table of the hidden variables that are the state of a catchment, and of what is counted."""
     stores = {store.name: store for member in MEMBERS.values() for store in member.stores}
     rows = [
         (_code(STATE + store.state_name), _code(store.unit), f"{name}, one value per component{_only_in(store)}")
@@ -141,6 +153,56 @@ def routing() -> str:
     return _table(header, rows)
 
 
+def processes() -> str:
+    """Equations of the processes of HBV, from the docstrings of their functions."""
+    return "\n\n".join(_process_texts(module) for module in (snow, soil, overland, groundwater))
+
+
+def _process_texts(module: ModuleType) -> str:
+    """Give what a module says of its symbols, then its functions in the order in which they stand there."""
+    title, symbols = (inspect.getdoc(module) or "").split("\n\n", 1)
+    functions = [one for one in vars(module).values() if inspect.isfunction(one) and one.__module__ == module.__name__]
+    texts = [f"#### {one.__name__.replace('_', ' ').capitalize()}\n\n{_text(one)}" for one in functions]
+    return "\n\n".join([f"### {title.rstrip('.')}", _text(symbols), *texts])
+
+
+def equations() -> str:
+    """Equations of every process model, with its parameters, stores and fluxes, and the BMI variables of these."""
+    return "\n\n".join(_model_text(PROCESS_MODELS[name], f"{title} (`{name}`)") for name, title in MODELS.items())
+
+
+def _model_text(kind: type[ProcessModel], title: str) -> str:
+    published = {variable.source: _code(variable.name) for variable in outputs_of(kind())}
+    stores = [(_code(one.name), one.unit, one.meaning, published[one.output]) for one in kind.stores]
+    fluxes = [(_code(one.name), one.unit, one.meaning, BALANCE[one.balance], _variables_of(one, published)) for one in kind.fluxes]
+    forcings = ", ".join(f"{_code(one.name)} ({one.unit})" for one in kind.forcings)
+    return "\n\n".join(
+        [
+            f"## {title}",
+            _text(kind),
+            f"Its step is {STEPS[kind.steps_per_day]}; its forcings are {forcings}.",
+            _table(("parameter", "range", "units", "meaning"), map(_parameter_cells, kind.parameters)),
+            _table(("store", "units", "meaning", "BMI variable"), stores),
+            _table(("flux", "units", "meaning", "in the balance", "BMI variable"), fluxes),
+        ]
+    )
+
+
+def _variables_of(flux: Flux, published: dict[str, str]) -> str:
+    names = [published[flux.name], *([f"{published[flux.routed_name]} after routing"] if flux.routed else [])]
+    return "<br>".join(names)
+
+
+def _text(documented: object) -> str:
+    """Docstring of an object, or text like one, without its sections, as Markdown."""
+    text = documented if isinstance(documented, str) else inspect.getdoc(documented) or ""
+    text = re.split(r"\n\n\w+\n-{3,}\n", text)[0]
+    text = re.sub(r":\w+:`(?:.*<|~)?([^`>]*)>?`", r"`\1`", text)
+    text = text.replace("``", "`")
+    text = re.sub(r"::\n\n((?: +.*\n?|\n)+)", lambda match: f":\n\n```text\n{inspect.cleandoc(match[1])}\n```\n\n", text)
+    return text.strip()
+
+
 def commands() -> str:
     """Help texts of the command and all its subcommands."""
     import typer.main
@@ -182,5 +244,7 @@ TEXTS: Final[dict[str, Callable[[], str]]] = {
     "states": states,
     "parameters": parameters,
     "routing": routing,
+    "processes": processes,
+    "equations": equations,
     "commands": commands,
 }

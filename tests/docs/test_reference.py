@@ -13,7 +13,7 @@ from mkdocs.exceptions import PluginError
 
 from bmi_dmg.cli.main import app
 from bmi_dmg.config.bmi_config import SETTINGS, WITHOUT_EFFECT
-from bmi_dmg.variables import INPUTS, OUTPUTS
+from bmi_dmg.variables import INPUTS, OUTPUTS, outputs_of
 from dmg_core.engine.state_access import stores_by_name
 from dmg_core.models import PROCESS_MODELS
 from tests.dmg_core.factories import FAMILY
@@ -80,6 +80,37 @@ def test_all_parameters_are_told(reference: ModuleType) -> None:
     assert of_K0[1] == of_K0[0] + 1
     assert rows[of_K0[1]][1:] == ["0.05 … 12", "`1/d`", "recession of near-surface flow", "2.1 hourly"]
     assert reference.generated("routing").count("`route_a`") == len(FAMILY)
+
+
+def test_the_equations_of_all_models_are_told(reference: ModuleType) -> None:
+    """Every model of the package has a section with its citation, every parameter, and the BMI variable of every store and flux."""
+    sections = dict(re.findall(r"^## [^`\n]*\(`(\w+)`\)\n(.*?)(?=^## |\Z)", reference.generated("equations"), re.MULTILINE | re.DOTALL))
+    own = [name for name in PROCESS_MODELS if PROCESS_MODELS[name].__module__.startswith("dmg_core.")]
+    assert sorted(sections) == sorted(own)
+    for name, text in sections.items():
+        model = PROCESS_MODELS[name]()
+        assert re.search(r"(19|20)\d\d\b", text.split("|")[0]), f"{name}: no source"
+        variables = {variable.source: variable.name for variable in outputs_of(model)}
+        cells = [re.findall(r"`([^`]+)`", line) for line in text.splitlines() if line.startswith("| `")]
+        rows = {name: variables for name, *variables in cells}
+        assert {parameter.name for parameter in model.parameters} < rows.keys()
+        for store in model.stores:
+            assert rows[store.name] == [variables[store.output]]
+        for flux in model.fluxes:
+            assert rows[flux.name] == [variables[flux.name], *([variables[flux.routed_name]] if flux.routed else [])]
+
+
+def test_every_process_of_hbv_is_told_with_its_source(reference: ModuleType) -> None:
+    """Each process has its equation and whose it is; what a docstring marks up in its own way is Markdown."""
+    text = reference.generated("processes")
+    parts = re.split(r"^#### ", text, flags=re.MULTILINE)[1:]
+    assert len(parts) == 15
+    for part in parts:
+        assert "`" in part, part
+        assert re.search(r"\b(19|20)\d\d\b", part.split("\n### ")[0]), part
+    assert "``" not in text
+    assert ":func:" not in text
+    assert "`melt = min(CFMAX max(T - TT, 0), SP / dt)` (Seibert 2005)." in text
 
 
 def test_all_commands_are_told(reference: ModuleType) -> None:
