@@ -16,6 +16,7 @@ except ImportError as error:
     raise SystemExit(f"Error: {missing_package(error)}") from None
 
 from bmi_dmg import logs
+from bmi_dmg.cli.assimilate_cli import ASSIMILATE_HELP, assimilate_command
 from bmi_dmg.cli.bench_cli import BENCH_HELP, bench_command
 from bmi_dmg.cli.cli_errors import clean_errors
 from bmi_dmg.cli.evaluate_cli import EVALUATE_HELP, evaluate_command
@@ -375,6 +376,7 @@ app.add_typer(state_app, name="state")
 app.command("train", help=TRAIN_HELP)(train_command)
 app.command("tune", help=TUNE_HELP)(tune_command)
 app.command("evaluate", help=EVALUATE_HELP)(evaluate_command)
+app.command("assimilate", help=ASSIMILATE_HELP)(assimilate_command)
 app.command("bench", help=BENCH_HELP)(bench_command)
 
 

@@ -144,8 +144,10 @@ class DailyStepper(Stepper):
             self._sums[FLOW + 1 :] += day[list(self.layout.entering)]
             return None
         forcing = np.empty(len(self.layout.forcings))
-        day_of_year = float(self.time.timetuple().tm_yday)
-        compiled_finish()(day, self._plan, math.nan if self.latitude is None else self.latitude, day_of_year, forcing)
+        latitude, day_of_year = math.nan, 0.0  # without Hargreaves
+        if self.latitude is not None:
+            latitude, day_of_year = self.latitude, float(self.time.timetuple().tm_yday)
+        compiled_finish()(day, self._plan, latitude, day_of_year, forcing)
         outputs = self._advance(self._row, *forcing.tolist())
         self._note_flow(outputs)
         return outputs

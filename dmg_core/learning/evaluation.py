@@ -97,7 +97,7 @@ def evaluate_folders(
     DmgError
         If anything cannot be read or does not fit together.
     """
-    pairs = [_read_for(folder, data_settings_of(folder, file, attributes, reader, options), ids) for folder in folders]
+    pairs = [read_for(folder, data_settings_of(folder, file, attributes, reader, options), ids) for folder in folders]
     return evaluate([model for model, _ in pairs], [data for _, data in pairs], period, warm_up=warm_up)
 
 
@@ -160,8 +160,14 @@ def _tell_far_attributes(model: DeltaModel, data: BasinData) -> None:
         LOGGER.warning("%s", ranges[name].tell(name, entries))
 
 
-def _read_for(folder: Path, settings: DataSettings, ids: Sequence[str] | None) -> tuple[DeltaModel, BasinData]:
-    """Read a trained model and data for it."""
+def read_for(folder: Path, settings: DataSettings, ids: Sequence[str] | None) -> tuple[DeltaModel, BasinData]:
+    """Read a trained model and data for it.
+
+    Raises
+    ------
+    DmgError
+        If either cannot be read, or the data do not give what the model takes.
+    """
     model = load_trained(folder)
     try:
         return model, read_data(settings, ids, model.settings.attributes)

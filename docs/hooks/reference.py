@@ -14,7 +14,7 @@ from mkdocs.exceptions import PluginError
 from bmi_dmg.bmi.hidden_variables import MISSING_HOURS, STATE
 from bmi_dmg.bmi.mass_balance import MassBalance
 from bmi_dmg.bmi.protocols import HiddenVariable, Serialization
-from bmi_dmg.variables import INPUTS, OUTPUTS, InputVariable, outputs_of
+from bmi_dmg.variables import INPUTS, OUTPUTS, InputVariable, OutputVariable, outputs_of
 from dmg_core.models import PROCESS_MODELS, Flux, Parameter, ProcessModel, Store
 from dmg_core.models.hbv import groundwater, overland, snow, soil
 
@@ -73,9 +73,25 @@ def _input_cells(variable: InputVariable) -> Row:
 
 
 def outputs() -> str:
-    """Table of the outputs."""
-    rows = [(_code(variable.name), _code(variable.units), variable.meaning) for variable in OUTPUTS]
-    return _table(("name", "units", "meaning"), rows)
+    """Table of the outputs that all members of the family have."""
+    return _outputs_of(OUTPUTS)
+
+
+def other_models() -> str:
+    """Tables of the outputs that single members have besides, and of those of the other models that come with the package."""
+    common = {variable.name for variable in OUTPUTS}
+    tables = {title: [one for one in outputs_of(MEMBERS[name]()) if one.name not in common] for name, title in VARIANT_TITLES.items()} | {
+        name: list(outputs_of(PROCESS_MODELS[name]())) for name in PROCESS_MODELS if _is_other(name)
+    }
+    return "\n\n".join(f"Outputs of {title}:\n\n{_outputs_of(variables)}" for title, variables in tables.items() if variables)
+
+
+def _is_other(name: str) -> bool:
+    return name not in MEMBERS and PROCESS_MODELS[name].__module__.startswith("dmg_core.")
+
+
+def _outputs_of(variables: Iterable[OutputVariable]) -> str:
+    return _table(("name", "units", "meaning"), [(_code(one.name), _code(one.units), one.meaning) for one in variables])
 
 
 def protocols() -> str:
@@ -223,6 +239,7 @@ def _table(header: Row, rows: Iterable[Row]) -> str:
 TEXTS: Final[dict[str, Callable[[], str]]] = {
     "inputs": inputs,
     "outputs": outputs,
+    "other_models": other_models,
     "protocols": protocols,
     "states": states,
     "parameters": parameters,

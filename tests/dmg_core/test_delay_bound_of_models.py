@@ -82,8 +82,8 @@ def test_a_folder_keeps_the_bound(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("bound", "message"),
     [
-        ({"attribute": "uparea", "pace": 1.0}, "expected attribute, of, speed, found attribute, pace"),
-        ({"of": "area"}, "expected attribute, of, speed, found of"),
+        ({"attribute": "uparea", "pace": 1.0}, "unknown key 'model.phy.delay_bound.pace'; known are attribute, of, speed"),
+        ({"of": "area"}, "key 'model.phy.delay_bound.attribute' is missing"),
         ({"attribute": "uparea", "speed": -1.0}, "speed is -1.0"),
     ],
 )

@@ -50,7 +50,7 @@ def test_two_processes_are_one(own_folder: Folder, results_of: Results, fast: bo
     assert {"cat-1.csv", "cat-2.csv", "cat-3.csv", "budget.csv"} == files_of(two).keys()
     for name, values in results_of(one).items():
         np.testing.assert_array_equal(results_of(two)[name], values, err_msg=name)
-    assert len(left_of(two)) == 5
+    assert len(left_of(two)) == 6
 
 
 def test_more_processes_than_catchments(make_run: Folder, recorded: ModuleType, capfd: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,1 @@
+"""What a hindcast with assimilation leaves behind."""

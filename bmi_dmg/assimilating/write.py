@@ -1,0 +1,121 @@
+"""The files of a hindcast, and what it comes to in a few lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bmi_dmg.assimilating.picture import draw_leads
+from dmg_core.assimilation.hindcast import KINDS, Hindcast
+from dmg_core.assimilation.scores import SCORES, Table, leads, score_table, scores_by_basin
+from dmg_core.files import path_written_whole, written_whole
+
+FORECASTS_NAME: Final = "forecasts.nc"
+LEADS_NAME: Final = "leads.csv"
+SCORES_NAME: Final = "scores.csv"
+PICTURE_NAME: Final = "leads.png"
+#: Leads named in a summary, days.
+_TOLD: Final = (1, 2, 3, 5, 10)
+
+
+def write_hindcast(folder: Path, made: Hindcast, title: str) -> Table:
+    """Write forecasts, scores and a picture, and give the scores by lead.
+
+    Parameters
+    ----------
+    folder : Path
+        Made if need be; files of earlier hindcasts are replaced.
+    made : Hindcast
+        What to write.
+    title : str
+        Names the model.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    table = score_table(made)
+    write_forecasts(folder / FORECASTS_NAME, made, title)
+    _write_table(folder / LEADS_NAME, table)
+    _write_basins(folder / SCORES_NAME, made)
+    draw_leads(folder / PICTURE_NAME, table, made, title)
+    return table
+
+
+def write_forecasts(path: Path, made: Hindcast, title: str) -> None:
+    """Write forecasts in CF NetCDF: a variable for each kind over gauge, reference time and lead, mm/d over the areas of the data.
+
+    A reference time is the end of the last day whose observation a forecast knows; at lead 1 stands the mean of the day that follows.
+    """
+    import xarray as xr
+
+    over = ("gauge_id", "forecast_reference_time", "lead")
+    about = {"units": "mm/d", "cell_methods": "lead: mean", "comment": "mean of the day that ends a lead after the reference time"}
+    flows = {f"streamflow_{kind}": (flow, f"forecast streamflow {words}") for (kind, words), flow in _with_flows(made)}
+    flows["streamflow_observed"] = (made.observed, "observed streamflow")
+    variables = {
+        name: (over, flow.transpose(2, 1, 0).astype(np.float32), {"long_name": f"{words}, depth over the drainage area", **about})
+        for name, (flow, words) in flows.items()
+    }
+    reference = made.reference.astype("datetime64[ns]") + np.timedelta64(1, "D")
+    dataset = xr.Dataset(
+        variables,
+        {
+            "gauge_id": ("gauge_id", np.array(made.ids, dtype=object), {"cf_role": "timeseries_id"}),
+            "forecast_reference_time": (over[1], reference, {"standard_name": "forecast_reference_time"}),
+            "lead": (over[2], np.array(leads(made), np.int32), {"standard_name": "forecast_period", "units": "days"}),
+        },
+        {"Conventions": "CF-1.8", "title": f"Streamflow forecast by {title}, with perfect weather"},
+    )
+    encoding: dict[str, dict[str, Any]] = {name: {"zlib": True, "complevel": 4} for name in variables}
+    encoding["forecast_reference_time"] = {"units": f"days since {made.reference[0]}", "dtype": "i4"}
+    with path_written_whole(path) as unfinished:
+        dataset.drop_encoding().to_netcdf(unfinished, engine="netcdf4", encoding=encoding)
+
+
+def summary(made: Hindcast, table: Table) -> str:
+    """Say in a few lines how good the forecasts are, and how the analyses ended."""
+    last = len(made.observed)
+    told = [lead for lead in _TOLD if lead <= last]
+    lines = [f"{len(made.ids)} basins, {len(made.reference)} reference days, {made.reference[0]} to {made.reference[-1]}"]
+    lines.append("analyses: " + "; ".join(f"{count} {outcome}" for outcome, count in made.outcomes.items()))
+    lines.append(f"{'median NSE at a lead of (days)':<52}" + "".join(f"{lead:>8}" for lead in told))
+    for kind, words in KINDS.items():
+        lines.append(f"{words:<52}" + "".join(f"{table[kind, lead]['nse']:8.3f}" for lead in told))
+    timing = [table[kind, 1]["peak_timing"] for kind in KINDS]
+    if np.isfinite(timing).all():
+        lines.append(
+            "error of the time of peaks at a lead of a day, days: " + ", ".join(f"{d:.2f} {k}" for k, d in zip(KINDS, timing, strict=True))
+        )
+    return "\n".join(lines)
+
+
+def _with_flows(made: Hindcast) -> list[tuple[tuple[str, str], NDArray[np.float64]]]:
+    return [((kind, KINDS[kind]), flow) for kind, flow in made.forecasts.items()]
+
+
+def _write_table(path: Path, table: Table) -> None:
+    """Write medians over basins: a row for each kind and lead."""
+    lines = [["forecast", "lead_days", *(f"{name}[{unit}]" for name, unit in SCORES.items())]]
+    lines += [[kind, str(lead), *_cells([row[name] for name in SCORES])] for (kind, lead), row in table.items()]
+    _write_lines(path, lines)
+
+
+def _write_basins(path: Path, made: Hindcast) -> None:
+    """Write the scores of each basin: a row for each basin, kind and lead."""
+    lines = [["gauge_id", "forecast", "lead_days", *(f"{name}[{unit}]" for name, unit in SCORES.items())]]
+    for kind in made.forecasts:
+        for lead in leads(made):
+            found = scores_by_basin(made, kind, lead)
+            for basin, gauge in enumerate(made.ids):
+                lines.append([gauge, kind, str(lead), *_cells([float(found[name][basin]) for name in SCORES])])
+    _write_lines(path, lines)
+
+
+def _cells(values: list[float]) -> list[str]:
+    return ["" if np.isnan(value) else f"{value:.6g}" for value in values]
+
+
+def _write_lines(path: Path, lines: list[list[str]]) -> None:
+    with written_whole(path) as stream:
+        stream.write("".join(",".join(line) + "\n" for line in lines).encode())
