@@ -17,10 +17,23 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba import types
 
 from dmg_core.equations.code_cache import FORMAT, CodeCache
 
 _log = logging.getLogger(__name__)
+
+
+def _mangled_record(record: types.Record) -> tuple[str, tuple[str]]:
+    """Tell a record by its fields in the names of compiled functions.
+
+    Numba tells it by a number that each process counts anew. Two kernels that were compiled in different processes and are loaded into
+    one could then take a function for another that works on records of another layout, and give wrong numbers.
+    """
+    return "Record", (hashlib.sha256(record.name.encode()).hexdigest()[:16],)
+
+
+types.Record.mangling_args = property(_mangled_record)  # type: ignore[assignment]  # numba's is a property, too
 
 
 def digest_of(*modules: ModuleType) -> str:

@@ -192,3 +192,49 @@ def test_models_compiled_in_different_processes_do_not_mix(tmp_path: Path) -> No
 
     alone = [flows_of(folder)[0] for folder in folders]
     assert flows_of(*folders) == alone
+
+
+#: Sums a field of records that a padding of some length comes before; what reads them is too long to become part of the kernel.
+RECORDS = (
+    """
+import math
+import sys
+import numpy as np
+from dmg_core.equations.compilation import compile_kernel, compiled
+@compiled
+def total(record):
+    found = 0.0
+    for i in range(record.values.shape[0]):
+        found += record.values[i]
+"""
+    + 60
+    * """
+    for i in range(record.values.shape[0]):
+        found += math.cos(math.sin(record.values[i])) - math.cos(math.sin(record.values[i]))
+"""
+    + """
+    return found
+def over(records, results):
+    for i in range(records.shape[0]):
+        results[i] = total(records[i])
+for padding in map(int, sys.argv[1:]):
+    kernel = compile_kernel(over, f"padding_{padding}", "test")
+    records = np.zeros(2, [("padding", np.float64, (padding,)), ("values", np.float64, (2,))])
+    records["values"], results = [[1.0, 2.0], [3.0, 4.0]], np.zeros(2)
+    kernel(records, results)
+    print(*results)
+"""
+)
+
+
+def test_records_of_different_processes_are_told_apart(tmp_path: Path) -> None:
+    """Kernels on records of other layouts, compiled in processes of their own, do not take each other's functions in a third."""
+    script = tmp_path / "records.py"
+    script.write_text(RECORDS)
+    spec = find_spec("dmg_core")
+    assert spec is not None
+    assert spec.origin is not None
+    environment = {**os.environ, "PYTHONPATH": str(Path(spec.origin).parents[1]), "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    for paddings in (["3"], ["5"], ["3", "5"]):
+        result = subprocess.run([sys.executable, str(script), *paddings], env=environment, capture_output=True, text=True, check=False)
+        assert result.stdout == "3.0 7.0\n" * len(paddings), result.stderr
