@@ -16,9 +16,9 @@ BIN := $(VENV)/bin
 DEMO := $(if $(wildcard $(VENV)/installed),$(VENV),.venv-demo)
 NEW := .venv-newest
 NEWEST ?=
-# What other packages can break: the engine and learning; files, tables, pictures and pages.
-NEWEST_TESTS := tests/dmg_core $(addprefix tests/bmi_dmg/,cli demo evaluation plots preparing report results run_folder warm_states \
-	bmi stepping test_ngen_conventions.py)
+# What other packages can break: gradients; files and tables, pictures and folders of runs. Compiled code is made anew there, which takes time.
+NEWEST_TESTS := $(addprefix tests/dmg_core/,data models networks learning/data learning/settings test_model.py test_own_models.py \
+	equations/test_convention.py equations/test_tape.py) $(addprefix tests/bmi_dmg/,plots preparing results run_folder)
 # Folders are listed too: their time tells that a file was removed.
 SOURCES := $(shell find dmg_core bmi_dmg configs/models -name __pycache__ -prune -o -print)
 

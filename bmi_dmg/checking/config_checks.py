@@ -28,14 +28,14 @@ class InspectedConfigs:
     ----------
     sound : list of str
         Catchments whose configuration has no error.
-    mended : set of str
+    gaps_filled : set of str
         Those whose configuration says what to do where forcing is missing.
     cold : list of str
         Those that start with empty stores.
     """
 
     sound: list[str] = field(default_factory=list)
-    mended: set[str] = field(default_factory=set)
+    gaps_filled: set[str] = field(default_factory=set)
     cold: list[str] = field(default_factory=list)
 
 
@@ -57,7 +57,7 @@ def inspect_configs(realization: Realization, ids: Sequence[str], findings: Find
         if config is not None:
             inspected.sound.append(catchment)
             if config.missing_forcing != "error":
-                inspected.mended.add(catchment)
+                inspected.gaps_filled.add(catchment)
             if config.initial_state is None and config.spinup is None:
                 inspected.cold.append(catchment)
     inspection.report()

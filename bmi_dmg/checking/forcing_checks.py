@@ -144,7 +144,7 @@ def inspect_values(
     realization: Realization,
     ids: Sequence[str],
     sources: Sequence[Source],
-    mended: frozenset[str],
+    gaps_filled: frozenset[str],
     findings: Findings,
 ) -> None:
     """Read all weather of a run and note gaps, impossible values and units that lie.
@@ -159,18 +159,18 @@ def inspect_values(
         Catchments that have all hours.
     sources : sequence of Source
         Inputs to look at.
-    mended : frozenset of str
+    gaps_filled : frozenset of str
         Catchments whose configuration says what to do where values are missing.
     findings : Findings
         Where findings go.
     """
     if not ids or not sources:
         return
-    subject = Subject("forcing-file", forcing.source, "mend or replace the file")
+    subject = Subject("forcing-file", forcing.source, "repair or replace the file")
     summaries = findings.attempt(subject, _summaries, forcing, realization, ids, sources)
     for source, summary in zip(sources, summaries or (), strict=False):
         report = _Report(forcing, source, summary, ids, realization.n_steps)
-        for finding in (report.gaps(mended), report.units() or report.impossible() or report.strange_means() or report.too_much()):
+        for finding in (report.gaps(gaps_filled), report.units() or report.impossible() or report.strange_means() or report.too_much()):
             if finding is not None:
                 findings.found.append(finding)
 
@@ -283,13 +283,13 @@ class _Report:
             time=time,
         )
 
-    def gaps(self, mended: frozenset[str]) -> Finding | None:
+    def gaps(self, gaps_filled: frozenset[str]) -> Finding | None:
         """Missing values: an error, unless the configurations say what to do then."""
         first = self.summary.first_gap
         if not first:
             return None
         rows = sorted(first)
-        refused = any(self.ids[row] not in mended for row in rows)
+        refused = any(self.ids[row] not in gaps_filled for row in rows)
         hours = int(self.hours * len(rows) - self.summary.known[rows].sum())
         time = min(first.values())
         return self.finding(
@@ -339,7 +339,7 @@ class _Report:
             Severity.ERROR,
             "forcing-impossible",
             f"is {value:g} {variable.units} at {time}, expected {variable.low:g} to {variable.high:g} {variable.units},",
-            "mend these values",
+            "correct these values",
             sorted(first),
             time,
         )

@@ -110,7 +110,7 @@ def _plan(catchments: Catchments, realization: Realization, findings: Findings, 
     formulation, path = realization.formulation, realization.path
     configured = _with_config(formulation, catchments.ids, findings)
     forcing = findings.attempt(
-        Subject("forcing-file", realization.forcing.path, f"mend or replace it, or correct its path in {path}"),
+        Subject("forcing-file", realization.forcing.path, f"repair or replace it, or correct its path in {path}"),
         open_forcing,
         realization.forcing,
         catchments.ids,
@@ -120,10 +120,10 @@ def _plan(catchments: Catchments, realization: Realization, findings: Findings, 
         opened.callback(forcing.close)
         covered = inspect_coverage(forcing, realization, catchments.ids, findings)
     construct = findings.attempt(Subject("class", path, CLASS_REMEDY), load_class, formulation.python_type)
-    sound, mended = configured, set[str]()
+    sound, gaps_filled = configured, set[str]()
     if is_own(construct):
         inspected = inspect_configs(realization, configured, findings)
-        sound, mended = inspected.sound, inspected.mended
+        sound, gaps_filled = inspected.sound, inspected.gaps_filled
         inspect_start(realization, inspected.cold, findings)
     if construct is None or not sound:
         return None
@@ -136,7 +136,7 @@ def _plan(catchments: Catchments, realization: Realization, findings: Findings, 
     exchange = _exchange(model, realization, forcing, findings)
     if forcing is None or exchange is None:
         return None
-    inspect_values(forcing, realization, covered, _known_sources(exchange), frozenset(mended), findings)
+    inspect_values(forcing, realization, covered, _known_sources(exchange), frozenset(gaps_filled), findings)
     return RunPlan(realization, catchments, forcing, construct, model, exchange)
 
 

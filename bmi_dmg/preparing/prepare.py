@@ -282,7 +282,7 @@ def _pet_method(wanted: str | None, facts: ModelFacts, forcing: ForcingReader, c
         raise ConfigError(f"hargreaves is daily; the hourly model {facts.process.name} needs penman_monteith")
     if method == "hargreaves" and (catchments.latitude is None or np.isnan(catchments.latitude).any()):
         raise ConfigError(
-            "hargreaves needs latitudes, but the hydrofabric's divides have no coordinate system, or no geometry; mend it, or take "
+            "hargreaves needs latitudes, but the hydrofabric's divides have no coordinate system, or no geometry; correct it, or take "
             "penman_monteith (--pet)"
         )
     return method

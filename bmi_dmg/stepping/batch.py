@@ -113,9 +113,9 @@ class HoursToSteps:
             hour = self._steppers[row].weather
             hour.values[:] = values[t, row]
             hour.state()["weather"][:] = self._accepted[row]
-            hour.mend(time + timedelta(hours=t))
+            hour.fill_gaps(time + timedelta(hours=t))
             values[t, row] = hour.values
-            hour.unmend()
+            hour.reopen_gaps()
 
 
 def _days_of_year(time: datetime, hours: int) -> Array:

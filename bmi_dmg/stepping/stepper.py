@@ -141,9 +141,9 @@ class Stepper(ABC):
         Something takes the place of what is missing, if that is wanted; afterwards it is missing again.
         """
         if kernel(self._block, self._start, self._limits, self._plan) != ALL_POSSIBLE:
-            self.weather.mend(self.time)
+            self.weather.fill_gaps(self.time)
             kernel(self._block, self._start, self._limits, self._plan)
-            self.weather.unmend()
+            self.weather.reopen_gaps()
 
     @abstractmethod
     def step(self) -> npt.NDArray[np.float64] | None:

@@ -85,7 +85,7 @@ class Weather:
         self.values, self.hour = self.row.part(layout.values), self.row.part(layout.hour)
         self.missing_hours, self._accepted = self.row.part(layout.missing), self.row.part(layout.accepted)
         self.values[:] = math.nan
-        self._mended: list[int] = []
+        self._filled: list[int] = []
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -96,7 +96,7 @@ class Weather:
         """Arrays that must survive a restart: the last good hour, and the counts; live."""
         return {"weather": self._accepted, "missing_hours": self.missing_hours}
 
-    def mend(self, time: datetime) -> None:
+    def fill_gaps(self, time: datetime) -> None:
         """Put something in the place of missing values, if that is wanted and possible.
 
         Parameters
@@ -120,13 +120,13 @@ class Weather:
         for index, value in replacements.items():
             self.values[index] = value
             self.missing_hours[index] += 1.0
-        self._mended = list(replacements)
+        self._filled = list(replacements)
 
-    def unmend(self) -> None:
+    def reopen_gaps(self) -> None:
         """Make what was missing in the last hour missing again: it is, until something is set."""
-        if self._mended:
-            self.values[self._mended] = math.nan
-            self._mended = []
+        if self._filled:
+            self.values[self._filled] = math.nan
+            self._filled = []
 
     def take_back(self) -> None:
         """Forget the hour that :func:`hour_of_row` has taken, because the model's step with it has failed.

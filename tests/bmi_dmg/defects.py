@@ -219,7 +219,7 @@ DEFECTS = {
         WARMTH,
         START + timedelta(hours=200),
     ),
-    "gaps that are mended": Defect(
+    "gaps that are filled": Defect(
         both(set_forcing(WARMTH, put(1, GAPS, np.nan)), set_config("cat-2", missing_forcing="hold")),
         NOTE,
         "forcing-gap",

@@ -93,7 +93,7 @@ def test_the_driver_refuses_what_the_check_calls_an_error(folder: Path, name: st
 
 
 @pytest.mark.filterwarnings("ignore:.*means nothing to this model")
-@pytest.mark.parametrize("name", ["gaps that are mended", "config of no divide", "main output per hour", "key without meaning"])
+@pytest.mark.parametrize("name", ["gaps that are filled", "config of no divide", "main output per hour", "key without meaning"])
 def test_the_driver_runs_what_has_no_error(folder: Path, name: str) -> None:
     """Warnings and notes do not keep a folder from being run."""
     DEFECTS[name].change(folder)
