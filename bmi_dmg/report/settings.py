@@ -56,7 +56,8 @@ def cold_starts(run_folder: Path, results: RunResults) -> int:
     if formulation.python_type not in OWN_CLASSES or results.start > realization.start:
         return 0
     configs = [folder / formulation.config_of(catchment) for catchment in results.ids]
-    return sum(_starts_cold(path.read_text(encoding="utf-8")) for path in configs if path.is_file())
+    # One that is no text has no keys to be found; "check" tells what is wrong with it.
+    return sum(_starts_cold(path.read_text(encoding="utf-8", errors="replace")) for path in configs if path.is_file())
 
 
 def _starts_cold(config: str) -> bool:

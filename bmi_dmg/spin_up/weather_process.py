@@ -34,7 +34,7 @@ from dmg_core.errors import ConfigError, DmgError, ForcingError
 #: Seconds after which a child that nobody asks ends.
 IDLE: Final = 60.0
 
-_COMMAND: Final = "from bmi_dmg.spin_up.weather_process import serve; serve()"
+_COMMAND: Final = "import sys; sys.argv[0] = 'bmi-dmg'; from bmi_dmg.spin_up.weather_process import serve; serve()"
 
 
 class Request(NamedTuple):

@@ -208,7 +208,7 @@ def test_second_initialization(
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"model_dir": "nowhere"}, ConfigError, r"cat-7\.yml: model_dir 'nowhere' is no folder"),
+        ({"model_dir": "nowhere"}, ConfigError, r"cat-7\.yml: model_dir is 'nowhere', expected a folder"),
         ({"model_dir": "."}, CheckpointError, r"missing files: config\.yaml, normalization_statistics\.json"),
         ({"time_step": "1 hour"}, ConfigError, r"cat-7\.yml: time_step is '1 hour', but .* holds Hbv_2, a model of '1 day'"),
         ({"uparea": None}, ConfigError, r"cat-7\.yml: catchment cat-7 lacks the attributes uparea"),

@@ -25,6 +25,8 @@ Maker = Callable[..., BmiDeltaModel]
 Weather = dict[str, np.ndarray]
 Drive = Callable[..., Weather]
 
+#: Outputs that stay 0 in these hours: the soil does not fill up, and no bound of a store is met.
+NEVER_IN_THIS_WEATHER = frozenset({"soil_water__excess_volume_flux"})
 OUTPUT_NAMES = tuple(variable.name for variable in OUTPUTS)
 RAIN, AIR_TEMPERATURE = (variable.name for variable in HARGREAVES_INPUTS)
 LATITUDE = 40.6
@@ -158,7 +160,7 @@ def test_hourly_model_equals_the_batch(
     expected = _batched(make_model(physics), attributes, series)
     for name in OUTPUT_NAMES:
         np.testing.assert_allclose(results[name], expected[name], rtol=1e-9, atol=1e-15, err_msg=name)
-        assert results[name].any(), name
+        assert results[name].any() or name in NEVER_IN_THIS_WEATHER, name
 
 
 @pytest.mark.parametrize("physics", ["Hbv_2", "Hbv_2_hourly"])

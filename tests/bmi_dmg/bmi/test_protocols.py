@@ -223,6 +223,7 @@ def test_protocols_know_neither_torch_nor_the_model(tmp_path: Path) -> None:
     """The module can be loaded without torch, and brings in nothing of the packages but the errors."""
     script = """
 import sys
+sys.argv = ["bmi-dmg"]  # elsewhere the package offers its class from the start
 sys.modules["torch"] = None
 import bmi_dmg.bmi.protocols
 print(*sorted(name for name in sys.modules if name.split(".")[0] in ("dmg_core", "bmi_dmg", "numba", "yaml")))

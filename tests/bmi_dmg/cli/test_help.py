@@ -18,6 +18,7 @@ from tests.bmi_dmg.packages import environment_of_packages
 HEAVY = ("torch", "numpy", "numba", "pandas", "xarray", "netCDF4", "matplotlib", "geopandas", "pyarrow", "optuna", "rich")
 PROGRAM = """
 import sys
+sys.argv = ["bmi-dmg"]
 from bmi_dmg.cli.main import app
 for arguments in {arguments!r}:
     try:

@@ -92,5 +92,5 @@ def test_what_the_realization_asks_for(
 
 def test_an_unknown_grouping_is_refused(make: Callable[..., Path]) -> None:
     """A word that ngen does not know is an error that names those it does."""
-    with pytest.raises(ConfigError, match=r"'output\.catchment\.grouping' is 'per_rank'; known are per_feature and per_formulation"):
+    with pytest.raises(ConfigError, match=r"output\.catchment\.grouping is 'per_rank', expected one of per_feature, per_formulation"):
         read_realization(make("run", {"grouping": "per_rank"}))
