@@ -37,7 +37,7 @@ def left_of(path: Path) -> list[Path]:
 def children() -> list[int]:
     """Processes that this one has started and that still are."""
     found = [pid for task in TASKS.iterdir() for pid in (task / "children").read_text().split()]
-    lasting = ("resource_tracker", "weather_process")  # for all that the process does, or all spin-ups
+    lasting = ("resource_tracker", "forkserver", "weather_process")  # for all that the process does, or all its spin-ups
     return [int(pid) for pid in found if not any(name in Path(f"/proc/{pid}/cmdline").read_text() for name in lasting)]
 
 
