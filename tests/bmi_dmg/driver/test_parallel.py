@@ -34,11 +34,25 @@ def left_of(path: Path) -> list[Path]:
     return [file for file in (path / "outputs").rglob("*") if file.is_file() or file.name.startswith(".")]
 
 
+#: Processes that other tests of this process have left to last.
+_BEFORE: set[int] = set()
+
+
+def _all_children() -> set[int]:
+    return {int(pid) for task in TASKS.iterdir() for pid in (task / "children").read_text().split()} if TASKS.is_dir() else set()
+
+
+@pytest.fixture(autouse=True)
+def others() -> None:
+    """Note the processes that were there before a test."""
+    _BEFORE.clear()
+    _BEFORE.update(_all_children())
+
+
 def children() -> list[int]:
-    """Processes that this one has started and that still are."""
-    found = [pid for task in TASKS.iterdir() for pid in (task / "children").read_text().split()]
-    lasting = ("resource_tracker", "forkserver", "weather_process")  # for all that the process does, or all its spin-ups
-    return [int(pid) for pid in found if not any(name in Path(f"/proc/{pid}/cmdline").read_text() for name in lasting)]
+    """Processes that this one has started in the test and that still are, but for what lasts as long as it does."""
+    found = [pid for pid in _all_children() - _BEFORE if Path(f"/proc/{pid}/cmdline").is_file()]
+    return [pid for pid in found if "resource_tracker" not in Path(f"/proc/{pid}/cmdline").read_text()]
 
 
 @pytest.mark.parametrize("fast", [False, True])
