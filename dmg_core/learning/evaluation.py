@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,8 +20,9 @@ from dmg_core.learning.data.material import Inputs, read_data, tensors_of, with_
 from dmg_core.learning.loop.run_folder import load_trained
 from dmg_core.learning.settings.experiment import DataSettings, Period
 from dmg_core.learning.settings.experiment_file import EXPERIMENT_NAME, read_experiment
-from dmg_core.metrics import METRICS
+from dmg_core.metrics import METRICS, scores_of_quantiles
 from dmg_core.model import DeltaModel
+from dmg_core.spread import Spread, read_spread
 
 #: Basins run together; bounds the memory.
 BLOCK: Final = 128
@@ -46,12 +47,21 @@ class Evaluation:
         By the names of :data:`dmg_core.metrics.METRICS`; NaN where there is no observed flow.
     parameters : dict of str to ndarray (B,)
         Physical values, means over components and days; of several models, their mean.
+    deviation : ndarray, shape (D, B), or None
+        Standard deviation of the flows of several models, mm/d; None of a single one.
+    levels : tuple of float
+        Levels of calibrated quantiles; none of a model without calibrated spread.
+    quantiles : ndarray, shape (D, B, L), or None
+        Quantiles of flow, mm/d. The scores then have those of :func:`dmg_core.metrics.scores_of_quantiles` too.
     """
 
     basins: BasinData
     simulated: FloatArray
     scores: Mapping[str, FloatArray]
     parameters: Mapping[str, FloatArray]
+    deviation: FloatArray | None = None
+    levels: tuple[float, ...] = ()
+    quantiles: FloatArray | None = None
 
     def median(self, metric: str) -> float:
         """Median of a score over the basins that have one; NaN if none has."""
@@ -74,6 +84,7 @@ def evaluate_folders(
     warm_up: int = 365,
     reader: str | None = None,
     options: Mapping[str, Any] | None = None,
+    calibrated: bool = True,
 ) -> Evaluation:
     """Read trained models and data for them, and evaluate.
 
@@ -91,6 +102,8 @@ def evaluate_folders(
         How data are read; by default as in the training of each model, or as CAMELS where that is not known.
     options : mapping of str to object, optional
         Arguments of the reader, in place of those of the training.
+    calibrated : bool
+        Give the quantiles of a single model that has a calibrated spread.
 
     Raises
     ------
@@ -98,7 +111,9 @@ def evaluate_folders(
         If anything cannot be read or does not fit together.
     """
     pairs = [read_for(folder, data_settings_of(folder, file, attributes, reader, options), ids) for folder in folders]
-    return evaluate([model for model, _ in pairs], [data for _, data in pairs], period, warm_up=warm_up)
+    evaluation = evaluate([model for model, _ in pairs], [data for _, data in pairs], period, warm_up=warm_up)
+    spread = read_spread(model_folder_of(folders[0])) if len(folders) == 1 and calibrated else None
+    return evaluation if spread is None else with_spread(evaluation, spread)
 
 
 def evaluate(
@@ -133,7 +148,31 @@ def evaluate(
     shared = [name for name in runs[0][1] if all(name in parameters for _, parameters in runs)]
     parameters = {name: np.mean([values[name] for _, values in runs], axis=0) for name in shared}
     scores = {name: np.asarray(metric(simulated, basins.flow), np.float64) for name, metric in METRICS.items()}
-    return Evaluation(basins, simulated, scores, parameters)
+    deviation = None if len(runs) == 1 else np.std([flow for flow, _ in runs], axis=0)
+    return Evaluation(basins, simulated, scores, parameters, deviation)
+
+
+def with_spread(evaluation: Evaluation, spread: Spread) -> Evaluation:
+    """Add the quantiles that a calibrated spread gives, and their scores.
+
+    Raises
+    ------
+    DmgError
+        If the spread needs attributes or the spread of several models, and there are none.
+    """
+    values = dict(zip(evaluation.basins.attribute_names, evaluation.basins.attributes.T, strict=True))
+    predictors = predictors_of(evaluation)
+    lacking = [name for name in spread.predictors if name not in predictors]
+    if lacking:
+        raise ConfigError(f"the spread of the model needs {', '.join(lacking)}, which only an ensemble gives")
+    quantiles = spread.of_flow(evaluation.simulated, spread.place(values), predictors)
+    scores = scores_of_quantiles(quantiles, spread.levels, evaluation.simulated, evaluation.basins.flow)
+    return replace(evaluation, scores={**evaluation.scores, **scores}, levels=spread.levels, quantiles=quantiles)
+
+
+def predictors_of(evaluation: Evaluation) -> dict[str, FloatArray]:
+    """Give what tells of the spread from day to day, by the names of a model's outputs: of an ensemble the members' deviation."""
+    return {} if evaluation.deviation is None else {f"{TOTAL}{STD}": evaluation.deviation}
 
 
 def _run(model: DeltaModel, data: BasinData, days: slice, warm_up: int) -> tuple[FloatArray, dict[str, FloatArray]]:

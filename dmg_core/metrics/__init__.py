@@ -31,6 +31,7 @@ from dmg_core.metrics.probabilistic import (
     pit_of_members,
     pit_of_quantiles,
     reliability_index,
+    scores_of_quantiles,
     width,
 )
 from dmg_core.metrics.regimes import (
@@ -116,5 +117,6 @@ __all__ = [
     "rmse_low",
     "rmse_mid",
     "rmse_ub",
+    "scores_of_quantiles",
     "width",
 ]

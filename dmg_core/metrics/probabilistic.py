@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from dmg_core.metrics.columns import Array, defined, mean
+from dmg_core.metrics.deviation import mae
 
 
 def crps_of_members(members: ArrayLike, observed: ArrayLike, *, fair: bool = False) -> Any:
@@ -107,7 +108,8 @@ def pit_of_quantiles(quantiles: ArrayLike, levels: ArrayLike, observed: ArrayLik
     first, last = ladder[below], ladder[np.minimum(not_above + 1, len(ladder) - 1)]
     drawn = first + rng.random(first.shape) * (last - first)
     inner = np.concatenate([np.full((*flows.shape[:-1], 1), np.nan), flows, np.full((*flows.shape[:-1], 1), np.nan)], axis=-1)
-    lower, upper = (np.take_along_axis(inner, place[..., None], axis=-1)[..., 0] for place in (below, np.minimum(below + 1, flows.shape[-1])))
+    places = (below, np.minimum(below + 1, flows.shape[-1]))
+    lower, upper = (np.take_along_axis(inner, place[..., None], axis=-1)[..., 0] for place in places)
     with np.errstate(divide="ignore", invalid="ignore"):
         between = first + (observation - lower) / (upper - lower) * (ladder[np.minimum(below + 1, len(ladder) - 1)] - first)
     strictly = (below == not_above) & (below > 0) & (below < flows.shape[-1])
@@ -145,6 +147,35 @@ def central_bands(levels: Sequence[float]) -> dict[int, tuple[int, int]]:
     return dict(sorted(percent.items()))
 
 
+def scores_of_quantiles(quantiles: ArrayLike, levels: Sequence[float], simulated: ArrayLike, observed: ArrayLike) -> dict[str, Any]:
+    """Score quantiles of basins in all the ways there are, beside the simulated flow that they belong to.
+
+    Parameters
+    ----------
+    quantiles, simulated, observed : array_like, shapes (T, B, L), (T, B) and (T, B)
+        Flows.
+    levels : sequence of float
+        L levels.
+
+    Returns
+    -------
+    dict of str to ndarray, shape (B,)
+        ``crps``, ``crps_to_mae`` (that score over the mean absolute error of the simulated flow: below 1 the quantiles tell more than it
+        does alone), ``pinball`` (mean over the levels), ``reliability`` (:func:`reliability_index`, the same at every call), and of each
+        central band ``coverage_90`` and ``width_90``.
+    """
+    bounds, flows = central_bands(levels), np.asarray(quantiles, np.float64)
+    score = np.asarray(crps_of_quantiles(flows, levels, observed))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scores = {"crps": score, "crps_to_mae": defined(score / mae(simulated, observed))}
+    scores["pinball"] = np.mean(pinball(flows, levels, observed), axis=-1)
+    scores["reliability"] = reliability_index(pit_of_quantiles(flows, levels, observed, np.random.default_rng(0)))
+    for percent, (low, high) in bounds.items():
+        scores[f"coverage_{percent}"] = coverage(flows[..., low], flows[..., high], observed)
+        scores[f"width_{percent}"] = width(flows[..., low], flows[..., high], observed)
+    return scores
+
+
 def _alpha(transforms: Array) -> float:
     count = len(transforms)
     if count == 0:
@@ -164,7 +195,9 @@ def _with_known(distribution: ArrayLike, observed: ArrayLike) -> tuple[Array, Ar
     """Set both to NaN at times at which either is not finite."""
     flows, observation = np.asarray(distribution, np.float64), np.asarray(observed, np.float64)
     if flows.shape[:-1] != observation.shape or flows.ndim < 1 or not flows.shape[-1]:
-        raise ValueError(f"a distribution of shape {flows.shape} does not fit observations of shape {observation.shape}: the last axis is its own")
+        raise ValueError(
+            f"a distribution of shape {flows.shape} does not fit observations of shape {observation.shape}: the last axis is its own"
+        )
     known: NDArray[np.bool_] = np.isfinite(observation) & np.isfinite(flows).all(axis=-1)
     return np.where(known[..., None], flows, np.nan), np.where(known, observation, np.nan)
 
