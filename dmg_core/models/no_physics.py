@@ -43,7 +43,7 @@ class NoPhysics(ProcessModel):
         Forcing("PET", "mm", aggregate="sum", meaning="potential evapotranspiration"),
     )
     parameters = (Parameter("parY", LEAST, 1.0, "1", "exp(-flow / scale): 1 where nothing flows", varies=True),)
-    fluxes = (Flux("streamflow", "mm", "runoff", bmi_name="land_surface_water__runoff_volume_flux"),)
+    fluxes = (Flux("streamflow", "mm", "runoff"),)
 
     def __init__(self, scale: float = SCALE) -> None:
         if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0.0 < scale < float("inf"):

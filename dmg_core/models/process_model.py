@@ -228,6 +228,8 @@ class Flux:
         Name of its BMI variable; by default made from ``name``.
     routed_bmi_name : str
         Name of the BMI variable of :attr:`routed_name`; by default made from that.
+    at_end : bool
+        Whether it is what is held at the end of a step, as a store is, not an amount of the step.
     """
 
     name: str
@@ -237,6 +239,7 @@ class Flux:
     routed: bool = False
     bmi_name: str = ""
     routed_bmi_name: str = ""
+    at_end: bool = False
 
     def __post_init__(self) -> None:
         """Make the names that are not given."""
