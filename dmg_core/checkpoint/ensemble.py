@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -111,7 +111,13 @@ def members_of(folder: str | Path) -> tuple[tuple[Path, float], ...]:
     return tuple(zip(ensemble.members, ensemble.weights, strict=True))
 
 
-def write_ensemble(out: Path, members: Sequence[Path], weights: Sequence[float] | None = None) -> EnsembleFolder:
+def write_ensemble(
+    out: Path,
+    members: Sequence[Path],
+    weights: Sequence[float] | None = None,
+    *,
+    check: Callable[[EnsembleFolder], object] | None = None,
+) -> EnsembleFolder:
     """Copy model folders into a new folder, and make an ensemble of them; whole or not at all.
 
     Parameters
@@ -122,6 +128,8 @@ def write_ensemble(out: Path, members: Sequence[Path], weights: Sequence[float] 
         Model folders, two or more; they go by the names of their folders, made different where they are alike.
     weights : sequence of float, optional
         Of each in the mean; alike by default.
+    check : callable, optional
+        Is given the ensemble before it takes its place, and raises if its members do not fit together.
 
     Raises
     ------
@@ -151,7 +159,9 @@ def write_ensemble(out: Path, members: Sequence[Path], weights: Sequence[float] 
             document["digests"] = {name: digest_of_member(unfinished / name) for name in called}
             with written_whole(unfinished / CONFIG_NAME) as stream:
                 stream.write(yaml.safe_dump(document, sort_keys=False).encode())
-            read_ensemble(unfinished)
+            ensemble = read_ensemble(unfinished)
+            if check is not None:
+                check(ensemble)
             if out.exists():
                 out.rmdir()
             unfinished.rename(out)

@@ -101,6 +101,11 @@ class Engine(Catchments):
         """Engines of the members of an ensemble by name, with the same catchments in the same rows; any other model has none."""
         return {}
 
+    @property
+    def last_of_members(self) -> Mapping[str, FloatArray]:
+        """What each member of an ensemble gave in its last step: outputs (N, O) in the order of its engine's."""
+        return {}
+
     @classmethod
     def from_folder(
         cls,

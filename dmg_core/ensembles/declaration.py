@@ -103,7 +103,8 @@ def _described(forcing: Forcing) -> str:
 def _fluxes_of(given: Mapping[str, Mapping[str, Flux]], main: str, forcings: tuple[Forcing, ...]) -> tuple[Flux, ...]:
     """Give the means of outputs that all members have, and the standard deviation of the main one after it."""
     first, *others = given
-    shared = [name for name in given[first] if all(name in given[other] for other in others) and name not in {one.label for one in forcings}]
+    known = {forcing.label for forcing in forcings}
+    shared = [name for name in given[first] if name not in known and all(name in given[other] for other in others)]
     for name in shared:
         _require_one(f"unit of {name}", {member: outputs[name].unit for member, outputs in given.items()})
     means = {name: replace(given[first][name], meaning=f"{given[first][name].meaning or name}, mean of the members") for name in shared}

@@ -1,8 +1,8 @@
 """The engine of an ensemble: engines of its members, with the same catchments in the same rows.
 
 Weather is taken in once. Each member is stepped by its own backend, so that what holds of one model holds of the ensemble: the bits do not
-depend on how a series is cut, nor on who is stepped together. Member m of one catchment belongs with member m of any other: it is one model,
-and what is summed downstream is to be summed member by member.
+depend on how a series is cut, nor on who is stepped together. Member m of one catchment belongs with member m of any other: it is one
+model, and what is summed downstream is to be summed member by member.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class EnsembleEngine(Engine):
         return self._together
 
     @property
-    def last_of_members(self) -> dict[str, Array]:
-        """What each member gave in its last step: outputs (N, O) in the order of its engine's."""
+    def last_of_members(self) -> Mapping[str, Array]:
+        """What each member gave in its last step; see :attr:`dmg_core.Engine.last_of_members`."""
         return self._together.last
 
     @in_turn

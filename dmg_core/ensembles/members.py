@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dmg_core.checkpoint import EnsembleFolder, is_multi_timescale_folder
+from dmg_core.ensembles.model import EnsembleModel
 from dmg_core.errors import ConfigError
 from dmg_core.loading import load_model
 from dmg_core.model import DeltaModel
@@ -50,6 +51,17 @@ def member_models(ensemble: EnsembleFolder, dtype: str = "float32") -> dict[str,
     return members
 
 
+def require_members(ensemble: EnsembleFolder) -> None:
+    """Read the members of an ensemble and see that they fit together.
+
+    Raises
+    ------
+    DmgError
+        If one cannot be read, or they do not fit.
+    """
+    EnsembleModel({name: member.model for name, member in member_models(ensemble).items()})
+
+
 def require_alike(models: Mapping[str, DeltaModel]) -> None:
     """Refuse members that were trained with other evapotranspiration, in other units, or for other regions.
 
@@ -71,8 +83,8 @@ def require_alike(models: Mapping[str, DeltaModel]) -> None:
             other, least, largest = seen.setdefault(variable, (name, low, high))
             if low > largest or high < least:
                 raise ConfigError(
-                    f"members were trained for other regions, or in other units: {variable} was {least:.4g} to {largest:.4g} in the training "
-                    f"of {other}, {low:.4g} to {high:.4g} in that of {name} (10th to 90th percentile)"
+                    f"members were trained for other regions, or in other units: {variable} was {least:.4g} to {largest:.4g} in the "
+                    f"training of {other}, {low:.4g} to {high:.4g} in that of {name} (10th to 90th percentile)"
                 )
 
 

@@ -68,9 +68,7 @@ class MembersTogether:
         """Advance rows of all members through a series."""
         key = selection.tobytes()
         plan = self._plans.get(key) or self._plans.setdefault(key, self._plan(selection.tolist()))
-        given = [
-            self._advance_member(name, first, last, self.forcing_of(name, forcing), places) for name, places in plan.members.items()
-        ]
+        given = [self._advance_member(name, first, last, self.forcing_of(name, forcing), places) for name, places in plan.members.items()]
         mean = self._mean(given)
         results[plan.means] = mean[: len(plan.means)]
         if plan.spread is not None:

@@ -52,9 +52,9 @@ class NoPhysics(ProcessModel):
 
     def step(
         self,
-        s: Quantity,  # noqa: ARG002  # there are no stores
+        s: Quantity,  # there are no stores
         p: Quantity,
-        x: Quantity,  # noqa: ARG002  # the network has seen the weather
+        x: Quantity,  # the network has seen the weather
         dt: float,
     ) -> tuple[Mapping[str, Quantity], Mapping[str, Quantity]]:
         """Advance by one day; see the class for the equation."""

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any, Final
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor

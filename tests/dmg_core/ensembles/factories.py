@@ -35,12 +35,8 @@ def write_any(folder: Path, physics: str, attributes: Sequence[str] = LSTM_ATTRI
         mlp_hidden_size=None if physics == "none" else 3,
         tape=digest_of_equations(make_process(physics, 1e-5, {})),
     )
-    statistics = {
-        name: (0.0, 10.0, *MOMENTS.get(name, (1.0, 2.0))) for name in (*settings.forcings, *settings.attributes)
-    }
-    write_checkpoint(
-        folder, replace(settings, **changes), statistics, new_model(settings, statistics, seed).network.state_dict(), epoch=1
-    )
+    statistics = {name: (0.0, 10.0, *MOMENTS.get(name, (1.0, 2.0))) for name in (*settings.forcings, *settings.attributes)}
+    write_checkpoint(folder, replace(settings, **changes), statistics, new_model(settings, statistics, seed).network.state_dict(), epoch=1)
     return folder
 
 
