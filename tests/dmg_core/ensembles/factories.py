@@ -42,7 +42,7 @@ def write_any(folder: Path, physics: str, attributes: Sequence[str] = LSTM_ATTRI
 
 def write_members(folder: Path) -> list[Path]:
     """Write models of three kinds: static parameters from attributes, from a series, and none."""
-    members = [write_model(folder / "hbv-2", "Hbv_2", seed=1), write_model(folder / "hbv.1.1p", "Hbv_1_1p", seed=2)]
+    members = [write_model(folder / "hbv-2", "Hbv_2", seed=6), write_model(folder / "hbv.1.1p", "Hbv_1_1p", seed=2)]
     return [*members, write_any(folder / "lstm", "none", seed=3)]
 
 
