@@ -40,6 +40,8 @@ class ModelFacts:
         Where its config says something else than its weights.
     own : bool
         Whether it is a model of a user's own.
+    uncounted : tuple of str
+        What counts no water: "the model", or members of an ensemble.
     """
 
     folder: Path
@@ -51,6 +53,7 @@ class ModelFacts:
     routes: bool
     differences: tuple[str, ...]
     own: bool = False
+    uncounted: tuple[str, ...] = ()
 
 
 def read_model_facts(folder: Path) -> ModelFacts:
@@ -89,6 +92,7 @@ def _facts_of_members(folder: Path) -> ModelFacts:
         routes=any(facts.routes for facts in members),
         differences=(),
         own=all(facts.own for facts in members if facts.needs_series),
+        uncounted=tuple(f"the member {name}" for name, facts in zip(ensemble.names, members, strict=True) if facts.uncounted),
     )
 
 
@@ -99,7 +103,8 @@ def _facts(folder: Path) -> ModelFacts:
     process, pet_method = model.physics.process, checkpoint.settings.pet_method
     routes = model.physics.routing.steps > 1
     own = not is_published_form(checkpoint.settings)
-    return ModelFacts(folder, process, model.needed_attributes, pet_method, model.static_from_series, ranges, routes, (), own)
+    uncounted = () if model.physics.layout.budget else ("the model",)
+    return ModelFacts(folder, process, model.needed_attributes, pet_method, model.static_from_series, ranges, routes, (), own, uncounted)
 
 
 def _facts_of_both(folder: Path) -> ModelFacts:
