@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from bmi_dmg.cli.cli_errors import clean_errors
 from bmi_dmg.cli.key_values import read_key_values
-
-if TYPE_CHECKING:
-    from dmg_core.learning.evaluation import Evaluation
 
 SPREAD_HELP = """Calibrate how far off the flow of a model may be, and write it into the model folder.
 
@@ -59,6 +56,7 @@ def spread_command(
 ) -> None:
     """Calibrate, and print what came out and the path of the file."""
     with clean_errors(leaves="The model folder is as it was."):
+        from bmi_dmg.evaluation.write import quality
         from dmg_core.learning.settings.experiment import basins_of, read_basins
         from dmg_core.learning.spread import calibrate_folder
 
@@ -84,14 +82,6 @@ def spread_command(
         if judged is not None:
             typer.echo(f"{where}: {quality(judged)}", err=True)
     typer.echo(result.file)
-
-
-def quality(evaluation: Evaluation) -> str:
-    """Say in a line how good calibrated quantiles are: medians over basins."""
-    bands = [name.removeprefix("coverage_") for name in evaluation.scores if name.startswith("coverage_")]
-    held = ", ".join(f"{100.0 * evaluation.median(f'coverage_{band}'):.1f} % of days in the {band} % band" for band in bands)
-    crps, reliability = evaluation.median("crps_to_mae"), evaluation.median("reliability")
-    return f"{held}{'; ' if held else ''}CRPS {crps:.3f} of the mean absolute error; reliability index {reliability:.3f}"
 
 
 def _days(period: Days | None) -> tuple[str, str] | None:

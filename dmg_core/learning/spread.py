@@ -87,7 +87,8 @@ def calibrate_folder(
     if judge is not None:
         bare = evaluate_folders([folder], file, attributes, judge, **given)
         judged, left_out = with_spread(bare, spread), _leaving_out(bare, sample, levels)
-        scores = {"period": [str(day) for day in judge], **_medians(judged), "basins_left_out": None if left_out is None else _medians(left_out)}
+        others = None if left_out is None else _medians(left_out)
+        scores = {"period": [str(day) for day in judge], **_medians(judged), "basins_left_out": others}
         spread = replace(spread, calibration={**about, "judged": scores})
     if digest_of_weights(target) != digest:
         raise CheckpointError(f"{target}: the weights have changed while the spread was calibrated; calibrate it anew")
