@@ -17,7 +17,7 @@ from typing import Any, Final, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from bmi_dmg.bmi.hidden_variables import STATE, no_such, parameter_variable, state_variables
+from bmi_dmg.bmi.hidden_variables import STATE, member_variables, no_such, parameter_variable, state_variables
 from bmi_dmg.bmi.mass_balance import MassBalance, budget_terms
 from bmi_dmg.bmi.protocols import HiddenVariable, Serialization
 from bmi_dmg.bmi.restart import Checkpoints, shared_checkpoints, state_of, states_of
@@ -111,7 +111,12 @@ class BmiDeltaModel(ScalarGrid):
         self._units, self._outputs = layout.units, layout.output_names
         self._views = {}
         self._mass_balance.watch(stepper)
-        self._unpublished = {**self._protocols, **self._mass_balance.terms(), **state_variables(stepper)}
+        self._unpublished = {
+            **self._protocols,
+            **self._mass_balance.terms(),
+            **state_variables(stepper),
+            **member_variables(stepper),
+        }
 
     def update(self) -> None:
         """Advance by one hour with the inputs as they are set.

@@ -13,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 
 from dmg_core.attribute_ranges import far_outside, training_ranges
+from dmg_core.checkpoint import members_of
 from dmg_core.data import BasinData
 from dmg_core.errors import AttributeTableError, ConfigError
 from dmg_core.files import written_whole
 from dmg_core.learning.data.material import Inputs, read_data, tensors_of, with_inputs
-from dmg_core.learning.loop.run_folder import load_trained
+from dmg_core.learning.loop.run_folder import load_trained, model_folder_of
 from dmg_core.learning.settings.experiment import DataSettings, Period
 from dmg_core.learning.settings.experiment_file import EXPERIMENT_NAME, read_experiment
 from dmg_core.metrics import METRICS
@@ -80,7 +81,7 @@ def evaluate_folders(
     Parameters
     ----------
     folders : sequence of Path
-        Model folders, or folders of trainings.
+        Model folders, folders of trainings, or ensembles; each counts as one in the mean.
     file, attributes : Path
         Series and attributes.
     period, warm_up
@@ -97,12 +98,19 @@ def evaluate_folders(
     DmgError
         If anything cannot be read or does not fit together.
     """
-    pairs = [read_for(folder, data_settings_of(folder, file, attributes, reader, options), ids) for folder in folders]
-    return evaluate([model for model, _ in pairs], [data for _, data in pairs], period, warm_up=warm_up)
+    single = [(member, weight / len(folders)) for folder in folders for member, weight in members_of(model_folder_of(folder))]
+    pairs = [read_for(folder, data_settings_of(folder, file, attributes, reader, options), ids) for folder, _ in single]
+    models, data = [model for model, _ in pairs], [data for _, data in pairs]
+    return evaluate(models, data, period, warm_up=warm_up, weights=[weight for _, weight in single])
 
 
 def evaluate(
-    models: Sequence[DeltaModel], data: Sequence[BasinData], period: tuple[str, str] | Period, *, warm_up: int = 365
+    models: Sequence[DeltaModel],
+    data: Sequence[BasinData],
+    period: tuple[str, str] | Period,
+    *,
+    warm_up: int = 365,
+    weights: Sequence[float] | None = None,
 ) -> Evaluation:
     """Run models through a period, with days before it, and score the mean of their flows.
 
@@ -116,6 +124,8 @@ def evaluate(
         First and last day that count.
     warm_up : int
         Days before them, as far as the data have them, that only fill the stores.
+    weights : sequence of float, optional
+        Of each model in the mean; alike by default.
 
     Raises
     ------
@@ -129,9 +139,9 @@ def evaluate(
     before = min(warm_up, first)
     days = slice(first - before, first + len(basins.dates))
     runs = [_run(model, one, days, before) for model, one in zip(models, data, strict=True)]
-    simulated = np.mean([flow for flow, _ in runs], axis=0)
+    simulated = np.average([flow for flow, _ in runs], axis=0, weights=weights)
     shared = [name for name in runs[0][1] if all(name in parameters for _, parameters in runs)]
-    parameters = {name: np.mean([values[name] for _, values in runs], axis=0) for name in shared}
+    parameters = {name: np.average([values[name] for _, values in runs], axis=0, weights=weights) for name in shared}
     scores = {name: np.asarray(metric(simulated, basins.flow), np.float64) for name, metric in METRICS.items()}
     return Evaluation(basins, simulated, scores, parameters)
 
