@@ -133,7 +133,7 @@ def test_a_table_says_where_gauges_stand(basin: Basin, tmp_path: Path, caplog: p
             ["--observed", f"time,{GAUGE}[mm d-1]\n" + "\n".join(f"2018-01-{day:02d},90000" for day in range(1, 30))],
             "larger than any flood",
         ),
-        (["--observed", "time,77[mm d-1]\n2018-01-01,3\n"], "none of its catchments (77 …) is one of the run"),
+        (["--observed", "time,77[mm d-1]\n2018-01-01,3\n"], "none of its catchments (77 …) is one of the "),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_is_written(basin: Basin, tmp_path: Path, arguments: list[str], message: str) -> None:
