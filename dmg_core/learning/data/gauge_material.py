@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -121,9 +120,10 @@ class GaugeMaterial(Lessons):
 
     def blocks(self, basins: NDArray[np.intp]) -> list[NDArray[np.intp]]:
         """Part gauges into such as have not many units together; see :meth:`Lessons.blocks`."""
-        sums = list(accumulate(self.unit_counts[basins].tolist()))
-        ends = [place for place in range(1, len(sums)) if sums[place] // self.units_per_batch > sums[place - 1] // self.units_per_batch]
-        return np.split(basins, ends) if len(basins) else []
+        if not len(basins):
+            return []
+        block = (np.cumsum(self.unit_counts[basins]) - 1) // self.units_per_batch
+        return np.split(basins, np.flatnonzero(np.diff(block)) + 1)
 
     def are_numbers(self, days: NDArray[np.int64], basins: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Tell where inputs of all units are numbers; see :meth:`Lessons.are_numbers`."""

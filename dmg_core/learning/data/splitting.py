@@ -17,6 +17,8 @@ from dmg_core.errors import ConfigError
 from dmg_core.learning.settings.experiment import Experiment, Period
 from dmg_core.registry import Registry
 
+#: What a column of labels calls basins that are learned from, validated on and kept for tests.
+LABELS: Final = ("train", "validation", "test")
 #: ``split(data, table, **options) -> Split``, where ``table`` is the experiment's table of attributes, or of gauges.
 SPLITS: Final[Registry[Callable[..., Split]]] = Registry("split")
 
@@ -75,6 +77,25 @@ def by_region(data: Observed, table: Path | None, *, held_out: str | int, column
     if str(held_out) not in labels:
         raise ConfigError(f"split region: no basin has {column} {held_out}; there are {', '.join(sorted(set(labels)))}")
     return split_by_region(data, labels)[sorted(set(labels)).index(str(held_out))]
+
+
+@SPLITS.register("labels")
+def by_labels(data: Observed, table: Path | None, *, column: str) -> Split:
+    """Take basins by what a column of the table of attributes, or of gauges, calls them: ``train``, ``validation`` or ``test``.
+
+    Raises
+    ------
+    ConfigError
+        If there is no table, or a basin is called otherwise.
+    """
+    if table is None:
+        raise ConfigError(f"split labels: there is no table of attributes that could have the column {column}")
+    labels = np.char.strip(read_labels(table, data.ids, column))
+    for gauge, label in zip(data.ids, labels, strict=True):
+        if label not in LABELS:
+            raise ConfigError(f"{table}: {column} of basin {gauge} is {str(label)!r}, expected one of {', '.join(LABELS)}")
+    parts = (np.broadcast_to(labels == label, data.flow.shape).copy() for label in LABELS)
+    return Split("labels", {"column": column}, data.ids, data.dates, *parts)
 
 
 @SPLITS.register("extremes")
