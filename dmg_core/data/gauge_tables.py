@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from dmg_core.attributes import require_finite
 from dmg_core.errors import NetworkError
 from dmg_core.ids import legal_ids
 from dmg_core.routing import Membership, UnitNetwork
 from dmg_core.routing.unit_network import check_areas
 
 LOGGER = logging.getLogger(__name__)
+
+FloatArray = NDArray[np.float64]
 
 #: Column -> the names it may have: ours, and those of hydrofabrics and published tables.
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -123,7 +127,7 @@ def read_gauges(file: Path) -> GaugeTable:
     return GaugeTable(ids, units, areas)
 
 
-def read_numbers(file: Path, key: Sequence[str], names: Sequence[str]) -> dict[tuple[str, ...], tuple[float, ...]]:
+def read_numbers(file: Path, key: Sequence[str], rows: Sequence[tuple[str, ...]], names: Sequence[str]) -> FloatArray:
     """Read columns of numbers of a table of units, gauges or pairs.
 
     Parameters
@@ -132,22 +136,49 @@ def read_numbers(file: Path, key: Sequence[str], names: Sequence[str]) -> dict[t
         CSV.
     key : sequence of str
         Columns of :data:`COLUMNS` that say what a row is about, such as ``gauge_id`` and ``unit_id``.
+    rows : sequence of tuple of str
+        The N rows wanted, by their ``key``.
     names : sequence of str
-        The columns wanted.
+        The n columns wanted.
 
     Returns
     -------
-    dict of tuple of str to tuple of float
-        Values of ``names``, NaN for empty cells, by those of ``key``; of rows with the same key the last.
+    ndarray, shape (N, n)
+        NaN for empty cells. Without columns, the file is not read.
 
     Raises
     ------
     NetworkError
-        If the table cannot be read or lacks a column, or a cell is no number.
+        If the table cannot be read, lacks a column or a row or has it twice, or a cell is no number.
     """
-    rows = _Table(file, (*key, *(name for name in names if name not in key)))
-    numbers = zip(*(rows.numbers(name) for name in names), strict=True) if names else [()] * len(rows.column(key[0]))
-    return dict(zip(zip(*map(rows.column, key), strict=True), numbers, strict=True))
+    if not names:
+        return np.empty((len(rows), 0))
+    table = _Table(file, (*key, *(name for name in names if name not in key)))
+    keys = list(zip(*map(table.column, key), strict=True))
+    places = {row: place for place, row in enumerate(keys)}
+    for row in rows:
+        if row not in places:
+            raise NetworkError(f"{file}: there is no row of {' and '.join(row)}")
+    if len(places) < len(keys):
+        twice = next(row for place, row in enumerate(keys) if places[row] != place)
+        raise NetworkError(f"{file}: there are two rows of {' and '.join(twice)}; keep one")
+    values = np.array([table.numbers(name) for name in names], np.float64)
+    return np.ascontiguousarray(values[:, [places[row] for row in rows]].T)
+
+
+def read_attributes(file: Path, key: Sequence[str], rows: Sequence[tuple[str, ...]], names: Sequence[str]) -> FloatArray:
+    """Read columns of numbers of which none may be missing; see :func:`read_numbers`.
+
+    Raises
+    ------
+    NetworkError
+        As there.
+    AttributeTableError
+        If a value is missing or not finite; row, column and value are named.
+    """
+    table = read_numbers(file, key, rows, names)
+    require_finite(table, [f"{' '.join(row)} ({file})" for row in rows], names)
+    return table
 
 
 def tell_areas(membership: Membership, stated: Mapping[str, float], where: str) -> dict[str, float]:

@@ -110,7 +110,8 @@ class UnitForcing:
             parts = [series.isel({TIME: days, self._unit: where}).transpose(TIME, self._unit).values[:, columns] for series in self._series]
         except (OSError, RuntimeError, ValueError, KeyError) as error:
             raise ForcingError(f"{self.file}: cannot be read from {self.dates[days][0]} to {self.dates[days][-1]}: {error}") from error
-        return np.stack(parts, axis=-1).astype(np.float64)
+        weather: FloatArray = np.stack(parts, axis=-1).astype(np.float64)
+        return weather
 
 
 def variables_of(symbols: Sequence[str], named: Mapping[str, Any], spelled: Mapping[str, str]) -> dict[str, str]:

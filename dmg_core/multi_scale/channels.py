@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Final, Literal
 
 import attrs
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from dmg_core.data.gauge_tables import read_attributes
 from dmg_core.errors import ConfigError
 from dmg_core.networks import MlpModel
 from dmg_core.normalization import Normalizer
 from dmg_core.routing import GaugeRouting, LaggedUnitHydrograph, Membership
+
+FloatArray = NDArray[np.float64]
 
 #: What the parameters are before the sigmoid when learning begins: a lag of half a day.
 START: Final = -2.0
@@ -75,7 +81,7 @@ class Channels(nn.Module):
         if settings.attributes:
             self.network = MlpModel(len(settings.attributes), count, settings.hidden_size)
             with torch.no_grad():
-                self.network[-2].bias.fill_(START)  # type: ignore[operator, union-attr]
+                self.network[-2].bias.fill_(START)  # type: ignore[operator]
         else:
             self.constant = nn.Parameter(torch.full((count,), START))
 
@@ -90,9 +96,35 @@ class Channels(nn.Module):
         """Give the unit hydrographs (W, L) of ways with attributes (W, A)."""
         return self.hydrograph.weights(self(attributes))
 
+    def read_ways(self, membership: Membership, gauges: Path | None, pairs: Path | None) -> Tensor:
+        """Read the attributes of ways (W, A) from a table of gauges, or of pairs, whichever the channels read.
+
+        Raises
+        ------
+        ConfigError
+            If the table is not given.
+        NetworkError, AttributeTableError
+            If it cannot be read, or lacks a row, a column or a value.
+        """
+        return torch.from_numpy(read_ways(self.settings, membership, gauges, pairs))
+
     def routing(self, membership: Membership) -> GaugeRouting:
         """Give the routing to gauges whose unit hydrographs these are."""
         return GaugeRouting(membership, self.hydrograph, self.settings.per)
+
+
+def read_ways(settings: ChannelSettings, membership: Membership, gauges: Path | None, pairs: Path | None) -> FloatArray:
+    """Read the attributes of ways (W, A); see :meth:`Channels.read_ways`."""
+    by_pair = settings.per == "pair"
+    table, key = (pairs, ("gauge_id", "unit_id")) if by_pair else (gauges, ("gauge_id",))
+    if by_pair:
+        rows = [(membership.gauges[g], membership.units[u]) for g, u in zip(membership.pair_gauges, membership.members, strict=True)]
+    else:
+        rows = [(gauge,) for gauge in membership.gauges]
+    if table is None and settings.attributes:
+        wanted = "pairs (gauge_id, unit_id)" if by_pair else "gauges (gauge_id)"
+        raise ConfigError(f"channels read {', '.join(settings.attributes)} of a table of {wanted}, and none is named")
+    return read_attributes(table, key, rows, settings.attributes) if table is not None else np.empty((len(rows), 0))
 
 
 def new_channels(settings: ChannelSettings, statistics: Mapping[str, Sequence[float]], seed: int) -> Channels:

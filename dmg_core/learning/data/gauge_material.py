@@ -11,9 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dmg_core.attributes import require_finite
 from dmg_core.data.gauge_flow import read_gauge_flow
-from dmg_core.data.gauge_tables import disagreement, read_gauges, read_membership, read_numbers
+from dmg_core.data.gauge_tables import disagreement, read_attributes, read_gauges, read_membership
 from dmg_core.data.plausibility import require_plausible_flow
 from dmg_core.data.unit_forcing import UnitForcing, variables_of
 from dmg_core.errors import ConfigError, NetworkError
@@ -26,6 +25,7 @@ from dmg_core.learning.settings.experiment import Experiment, UnitDataSettings
 from dmg_core.learning.settings.model import log_normalized, statistic_of
 from dmg_core.models import PROCESS_MODELS
 from dmg_core.multi_scale import ChannelSettings, GaugeModel
+from dmg_core.multi_scale.channels import read_ways
 from dmg_core.routing import Membership, MembershipBatch
 
 FloatArray = NDArray[np.float64]
@@ -90,9 +90,9 @@ class GaugeMaterial(Lessons):
         if isinstance(days, slice):
             return self._run_together(model, output, days, basins, warm_up)
         batch = self.membership.batch(basins)
-        weather = self._windows(days, batch)
-        given = self.attributes[batch.units], batch.membership, self._ways(model, basins, batch.pairs)
-        return model.series(output, weather, *given, warm_up=warm_up, **self._site(batch.units))
+        weather, attributes = self._windows(days, batch), self.attributes[batch.units]
+        ways = self._ways(model, basins, batch.pairs)
+        return model.series(output, weather, attributes, batch.membership, ways, warm_up=warm_up, **self._site(batch.units))
 
     def _run_together(self, model: GaugeModel, output: str, days: slice, gauges: IntArray, warm_up: int) -> Tensor:
         part = self.membership.part(gauges)
@@ -157,7 +157,7 @@ def load_gauge_material(experiment: Experiment) -> GaugeMaterial:
     forcing = UnitForcing(settings.forcing, variables_of(symbols, settings.variables, {s: statistic_of(s) for s in symbols}))
     places = membership.places_of_units(forcing.ids, str(settings.forcing))
     attributes, upstream_area, elevation = _of_units(settings, experiment, membership)
-    ways = _ways(settings, experiment.channels, membership)
+    ways = read_ways(experiment.channels or ChannelSettings(), membership, settings.gauges, settings.membership)
     flow = GaugeFlow(
         membership.gauges, forcing.dates, read_gauge_flow(settings.flow, membership.gauges, membership.gauge_areas, forcing.dates)
     )
@@ -216,36 +216,13 @@ def _of_units(settings: UnitDataSettings, experiment: Experiment, membership: Me
     read = {attribute.name for attribute in process.attributes}
     places = [name for symbol, name in (("upstream_area", options.upstream_area), ("elevation", options.elevation)) if symbol in read]
     names = tuple(dict.fromkeys([*experiment.attributes, *places]))
-    rows = read_numbers(settings.units, ("unit_id",), names)
-    needed = set(membership.members.tolist())
-    table = np.array([rows[(unit,)] for unit in membership.units], np.float64).reshape(len(membership.units), len(names))
-    needed_rows = sorted(needed)
-    require_finite(table[needed_rows], [f"{membership.units[row]} ({settings.units})" for row in needed_rows], names)
+    table = np.full((len(membership.units), len(names)), np.nan)
+    needed = np.unique(membership.members)
+    table[needed] = read_attributes(settings.units, ("unit_id",), [(membership.units[unit],) for unit in needed], names)
     columns = dict(zip(names, table.T, strict=True))
     unknown = np.full(len(table), np.nan)
-    attributes = np.array([columns[name] for name in experiment.attributes], np.float64).reshape(len(experiment.attributes), len(table)).T
-    return np.ascontiguousarray(attributes), columns.get(options.upstream_area, unknown), columns.get(options.elevation, unknown)
-
-
-def _ways(settings: UnitDataSettings, channels: ChannelSettings | None, membership: Membership) -> FloatArray:
-    """Read the attributes of ways: of pairs (P, n), or of gauges (G, n)."""
-    names = () if channels is None else channels.attributes
-    if channels is None or channels.per == "gauge":
-        keys = [(gauge,) for gauge in membership.gauges]
-        return _numbers_of(settings.gauges, ("gauge_id",), keys, names)
-    if settings.membership is None:
-        raise ConfigError("channels: ways of pairs have attributes in a table of pairs, and data.membership names none")
-    pairs = [(membership.gauges[g], membership.units[u]) for g, u in zip(membership.pair_gauges, membership.members, strict=True)]
-    return _numbers_of(settings.membership, ("gauge_id", "unit_id"), pairs, names)
-
-
-def _numbers_of(file: Any, key: Sequence[str], rows: Sequence[tuple[str, ...]], names: Sequence[str]) -> FloatArray:
-    if not names:
-        return np.empty((len(rows), 0))
-    found = read_numbers(file, key, names)
-    table = np.array([found[row] for row in rows], np.float64)
-    require_finite(table, [f"{' '.join(row)} ({file})" for row in rows], names)
-    return table
+    attributes = np.ascontiguousarray(table[:, [names.index(name) for name in experiment.attributes]])
+    return attributes, columns.get(options.upstream_area, unknown), columns.get(options.elevation, unknown)
 
 
 def _attribute_statistics(

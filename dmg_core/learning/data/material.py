@@ -14,8 +14,8 @@ from torch import Tensor
 from dmg_core.data import READERS, BasinData
 from dmg_core.errors import AttributeTableError
 from dmg_core.learning.data.lessons import Lessons, order_of
-from dmg_core.learning.data.statistics import Row, row_of, tell_constants
 from dmg_core.learning.data.splitting import split_experiment
+from dmg_core.learning.data.statistics import Row, row_of, tell_constants
 from dmg_core.learning.settings.experiment import DataSettings, Experiment, basins_of
 from dmg_core.learning.settings.model import log_normalized, statistic_of
 from dmg_core.model import DeltaModel

@@ -1,4 +1,4 @@
-"""One look through the weather of all units before a training: is it plausible, what are its statistics, how much rains above gauges?"""
+"""One look through the weather of all units before a training: its plausibility, its statistics, and the rain above gauges."""
 
 from __future__ import annotations
 

@@ -88,11 +88,12 @@ def make_parts(experiment: Experiment, material: Lessons) -> Parts:
         If names or options are unknown.
     """
     settings = replace(model_settings(experiment), pet_method=material.pet_method)
-    model: DeltaModel | GaugeModel = new_model(settings, material.statistics, experiment.seed, dropout=experiment.model.dropout)
+    units = new_model(settings, material.statistics, experiment.seed, dropout=experiment.model.dropout)
+    model: DeltaModel | GaugeModel = units
     rng = np.random.default_rng(experiment.seed)
     sampler = _made(SAMPLERS, experiment.sampler, material.learned, *material.train_days, rng)
     if isinstance(material, GaugeMaterial):
-        model = GaugeModel(model, _channels(experiment, material))
+        model = GaugeModel(units, _channels(experiment, material))
         sampler = CappedSampler(sampler, material.unit_counts[: material.learned.shape[1]], material.units_per_batch)
     optimizer = _made(OPTIMIZERS, experiment.optimizer, model.parameters())
     iterations = experiment.iterations_per_epoch or sampler.iterations

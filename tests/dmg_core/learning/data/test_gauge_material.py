@@ -331,5 +331,5 @@ def test_a_network_in_tables_will_do(tmp_path: Path) -> None:
     assert (found.gauges, found.units) == (expected.gauges, expected.units)
     assert np.array_equal(found.members, expected.members)
     document["channels"] = {"per": "pair", "attributes": ["length_km"]}
-    with pytest.raises(ConfigError, match=r"ways of pairs have attributes in a table of pairs, and data.membership names none"):
+    with pytest.raises(ConfigError, match=r"channels read length_km of a table of pairs \(gauge_id, unit_id\), and none is named"):
         load_gauge_material(experiment_of(document, "made"))
