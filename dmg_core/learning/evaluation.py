@@ -241,7 +241,8 @@ def data_settings_of(
     Parameters
     ----------
     folder : Path
-        A model folder with the experiment that made it in it or beside it; without one, the reader is ``camels``.
+        A model folder with the experiment that made it in it or beside it; without one, or if it learned at gauges, the reader is
+        ``camels``.
     file, attributes : Path
         Where series and attributes are now.
     reader : str, optional
@@ -258,6 +259,8 @@ def data_settings_of(
         if (place / EXPERIMENT_NAME).is_file():
             experiment = read_experiment(place / EXPERIMENT_NAME)
             experiment.import_plugins()
+            if not isinstance(experiment.data, DataSettings):
+                break
             learned = experiment.data.options if reader in {None, experiment.data.reader} else {}
             given = {**learned, **(options or {})}
             return DataSettings(file=file, attributes=attributes, reader=reader or experiment.data.reader, options=given)
