@@ -16,7 +16,7 @@ Blocks = Callable[[str], list[tuple[Path, str]]]
 
 
 def test_the_page_leads_to_a_model(blocks: Blocks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its data, its experiment (of fewer iterations) and its command give a model of the units with channels, that has learned something."""
+    """Its data, its experiment (of fewer iterations) and its command give a model of the units and their channels."""
     monkeypatch.chdir(tmp_path)
     (code,) = (text for page, text in blocks("python") if page.stem == "multi_scale")
     (experiment,) = (text for page, text in blocks("yaml") if page.stem == "multi_scale")

@@ -15,7 +15,7 @@ from dmg_core.data.gauge_flow import read_gauge_flow
 from dmg_core.data.gauge_tables import disagreement, read_attributes, read_gauges, read_membership
 from dmg_core.data.plausibility import require_plausible_flow
 from dmg_core.data.unit_forcing import UnitForcing, variables_of
-from dmg_core.errors import ConfigError, NetworkError
+from dmg_core.errors import ConfigError, ForcingError, NetworkError
 from dmg_core.learning.data.lessons import Lessons, order_of
 from dmg_core.learning.data.material import BLOCK
 from dmg_core.learning.data.splitting import split_experiment
@@ -153,6 +153,8 @@ def load_gauge_material(experiment: Experiment) -> GaugeMaterial:
     assert isinstance(settings, UnitDataSettings)
     membership = _membership(settings)
     process = PROCESS_MODELS[experiment.model.physics]
+    if process.steps_per_day != 1:
+        raise ConfigError(f"model.physics: {experiment.model.physics} steps by the hour; what is learned at gauges steps by the day")
     symbols = tuple(forcing.name for forcing in process.forcings)
     forcing = UnitForcing(settings.forcing, variables_of(symbols, settings.variables, {s: statistic_of(s) for s in symbols}))
     places = membership.places_of_units(forcing.ids, str(settings.forcing))
@@ -168,7 +170,10 @@ def load_gauge_material(experiment: Experiment) -> GaugeMaterial:
     log_names = log_normalized(experiment)
     statistics, precipitation = survey_units(forcing, places, membership, training, log_names)
     if precipitation is not None and experiment.model.target in {None, "streamflow"}:
-        require_plausible_flow(flow.flow, precipitation, flow.ids, flow.dates)
+        try:
+            require_plausible_flow(flow.flow, precipitation, flow.ids, flow.dates)
+        except ForcingError as error:
+            raise ForcingError(f"{settings.flow}: {error}") from error
     statistics |= _attribute_statistics(attributes, experiment.attributes, membership, order[:learned_from], log_names)
     dtype = torch.float64 if experiment.precision == "float64" else torch.float32
     per_pair = experiment.channels is not None and experiment.channels.per == "pair"
