@@ -83,8 +83,8 @@ def test_single_units_are_basins_beside_gauges_of_many(camels: BasinData, folder
     gauges, basins = load_gauge_material(experiment), make_material(camels, lumped)
     assert gauges.unit_counts.tolist() == [1, 1, 1, 1, 14, 7]
     assert gauges.ids == basins.ids
-    assert np.array_equal(gauges.learned, basins.learned, equal_nan=True)
-    basins = replace(basins, statistics=gauges.statistics)
+    np.testing.assert_allclose(gauges.learned, basins.learned, rtol=1e-14)  # what text keeps of it
+    basins = replace(basins, statistics=gauges.statistics, learned=gauges.learned)
     batch = Batch(np.arange(4), np.array([400, 450, 700, 800]))
     found = [loss_and_gradient(make_parts(each, one), one, batch) for each, one in ((experiment, gauges), (lumped, basins))]
     assert torch.equal(found[0][0], found[1][0])

@@ -8,9 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dmg_core.data.plausibility import require_plausible_forcing
 from dmg_core.data.unit_forcing import UnitForcing
-from dmg_core.errors import ForcingError
 from dmg_core.learning.data.statistics import Gathered, Row
 from dmg_core.learning.settings.model import statistic_of
 from dmg_core.routing import Membership
@@ -60,12 +58,7 @@ def survey_units(
     offsets, pairs = membership.by_unit
     needed = np.unique(membership.members)
     for block in np.split(needed, range(BLOCK, len(needed), BLOCK)):
-        weather = forcing.read(slice(None), places[block])
-        ids = [membership.units[unit] for unit in block]
-        try:
-            require_plausible_forcing(weather, symbols, ids, forcing.dates)
-        except ForcingError as error:
-            raise ForcingError(f"{forcing.file}: {error}") from error
+        weather = forcing.read_checked(slice(None), places[block])
         for column, symbol in enumerate(symbols):
             gathered[symbol].add(weather[..., column][learned[:, block]])
         if precipitation is not None:
