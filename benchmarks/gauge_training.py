@@ -117,7 +117,7 @@ def iterate(material: GaugeMaterial, parts: Parts, clock: Clock) -> None:
     units, before = model.units, model.memory
     with denormals_as_zero():
         with clock.part("reading"):
-            weather = material._windows(days, batch)
+            weather = material.windows(days, batch)
         with clock.part("network"):
             site = {"upstream_area": material.upstream_area[batch.units], "elevation": material.elevation[batch.units]}
             (dynamic, static, routing), constants = units._fractions_and_site(weather, material.attributes[batch.units], site)

@@ -70,11 +70,11 @@ def evaluate_at_gauges(
         If it is no such training, or data are missing or wrong.
     """
     if not (folder / EXPERIMENT_NAME).is_file():
-        raise ConfigError(f"{folder}: no {EXPERIMENT_NAME}: expected the folder of a training at gauges")
+        raise ConfigError(f"{folder}: no {EXPERIMENT_NAME} of a training at gauges; to evaluate on basins, say where they are (--data)")
     experiment = read_experiment(folder / EXPERIMENT_NAME, changes)
     experiment.import_plugins()
     if not isinstance(experiment.data, UnitDataSettings):
-        raise ConfigError(f"{folder}: the model was trained on basins, not at gauges below units; say with --data where basins are")
+        raise ConfigError(f"{folder}: the model was trained on basins, not at gauges; say where basins are (--data)")
     inputs = load_inputs(experiment)
     channels = None if experiment.channels is None else read_channels(folder / MODEL_NAME)
     model = GaugeModel(load_trained(folder), channels).eval()

@@ -95,7 +95,7 @@ class UnitInputs:
         if isinstance(days, slice):
             return self._run_together(model, output, days, basins, warm_up)
         batch = self.membership.batch(basins)
-        weather, attributes = self._windows(days, batch), self.attributes[batch.units]
+        weather, attributes = self.windows(days, batch), self.attributes[batch.units]
         ways = self._ways(basins, batch.pairs)
         return model.series(output, weather, attributes, batch.membership, ways, warm_up=warm_up, **self._site(batch.units))
 
@@ -109,8 +109,8 @@ class UnitInputs:
             flows.append(model.units.series(output, *inputs, warm_up=warm_up - before, **self._site(units)))
         return model.at_gauges(torch.cat(flows, dim=1), part.membership, self._ways(gauges, part.pairs))[before:]
 
-    def _windows(self, days: NDArray[np.int64], batch: MembershipBatch) -> Tensor:
-        """Weather (D, n, F) of the units of a batch, each in the window of its gauge."""
+    def windows(self, days: NDArray[np.int64], batch: MembershipBatch) -> Tensor:
+        """Read the weather (D, n, F) of the units of a batch, each on the days (D, b) of its gauge."""
         spans = [slice(int(first), int(last) + 1) for first, last in zip(days[0], days[-1], strict=True)]
         units = np.split(self.places[batch.units], batch.membership.offsets[1:-1])
         parts = [self.forcing.read(span, members) for span, members in zip(spans, units, strict=True)]
@@ -143,7 +143,7 @@ class GaugeMaterial(UnitInputs, Lessons):
     def are_numbers(self, days: NDArray[np.int64], basins: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
         """Tell where inputs of all units are numbers; see :meth:`Lessons.are_numbers`."""
         batch = self.membership.batch(basins)
-        weather = torch.isfinite(self._windows(days, batch)).all(dim=-1)
+        weather = torch.isfinite(self.windows(days, batch)).all(dim=-1)
         attributes = torch.isfinite(self.attributes[batch.units]).all(dim=-1)
         counts = np.diff(batch.membership.offsets).tolist()
         by_gauge = [part.all(dim=1) for part in weather.split(counts, dim=1)], [part.all() for part in attributes.split(counts)]

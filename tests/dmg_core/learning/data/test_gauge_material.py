@@ -75,7 +75,7 @@ def test_weather_is_read_in_windows_alone(tmp_path: Path, monkeypatch: pytest.Mo
 
         monkeypatch.setattr(material.forcing, "read", read)
         days = np.array([10, 200, 10]) + np.arange(30)[:, None]
-        found.append(material._windows(days, material.membership.batch([3, 0, 2])))
+        found.append(material.windows(days, material.membership.batch([3, 0, 2])))
         assert asked == [(slice(10, 40), [0, 1, 2, 3]), (slice(200, 230), [0]), (slice(10, 40), [0, 2])]
     expected = make_basins(4).forcing
     for one in found:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dmg_core import Engine
+from dmg_core.errors import ConfigError
 from dmg_core.learning.data.gauge_material import GaugeMaterial, load_gauge_material
 from dmg_core.learning.data.lessons import Lessons
 from dmg_core.learning.data.material import make_material
@@ -266,6 +267,17 @@ def test_gauges_that_were_kept_away_are_evaluated(tmp_path: Path) -> None:
     assert np.isfinite(found.scores["nse"]).all()
     told = float(log_of(tmp_path / "run")[-1]["validation_median_nse"])
     assert np.median(found.scores["nse"][:3]) == pytest.approx(told, abs=1e-6)
+
+
+def test_other_trainings_are_not_evaluated_at_gauges(tmp_path: Path) -> None:
+    """A folder without an experiment, and a training on basins, are told from trainings at gauges."""
+    with pytest.raises(
+        ConfigError, match=r"no experiment.yaml of a training at gauges; to evaluate on basins, say where they are \(--data\)"
+    ):
+        evaluate_at_gauges(tmp_path, ("2003-01-01", "2003-12-01"))
+    train(make_experiment(epochs=1), tmp_path / "run")
+    with pytest.raises(ConfigError, match="the model was trained on basins, not at gauges"):
+        evaluate_at_gauges(tmp_path / "run", ("2003-01-01", "2003-12-01"))
 
 
 def test_lags_are_learned(tmp_path: Path) -> None:
