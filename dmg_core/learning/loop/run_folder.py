@@ -145,7 +145,12 @@ def load_trained(folder: Path) -> DeltaModel:
     DmgError
         If there is no model yet, or its files are damaged.
     """
-    return load_model(folder / MODEL_NAME if (folder / MODEL_NAME).is_dir() else folder)
+    return load_model(model_folder_of(folder))
+
+
+def model_folder_of(folder: Path) -> Path:
+    """Give the model folder in the folder of a training, or the folder itself where it is one."""
+    return folder / MODEL_NAME if (folder / MODEL_NAME).is_dir() else folder
 
 
 def log_of(folder: Path) -> Path | None:

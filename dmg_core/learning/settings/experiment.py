@@ -186,8 +186,8 @@ class ModelOptions:
         Width of the LSTM.
     mlp_hidden_size : int or None
         Width of the feed-forward network, where there is one.
-    nmul : int
-        Components run side by side.
+    nmul : int or None
+        Components run side by side; None takes as many as is usual for the physics.
     dynamic : tuple of str
         Parameters that vary in time.
     routing : bool
@@ -213,7 +213,7 @@ class ModelOptions:
     physics: str
     hidden_size: int = attrs.field(validator=_at_least(1))
     mlp_hidden_size: int | None = attrs.field(default=None, validator=_at_least(1))
-    nmul: int = attrs.field(default=16, validator=_at_least(1))
+    nmul: int | None = attrs.field(default=None, validator=_at_least(1))
     dynamic: tuple[str, ...] = ()
     routing: bool = True
     nearzero: float = 1e-5
