@@ -44,7 +44,7 @@ def write_evaluation(
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_simulation(folder / SIMULATION_NAME, evaluation, title)
-    write_scores(folder / SCORES_NAME, evaluation)
+    write_scores(folder / SCORES_NAME, evaluation.basins.ids, evaluation.scores)
     draw_parameters(folder / "parameters.png", evaluation, title)
     if evaluation.scored:
         draw_scores(folder / "scores.png", evaluation, title, published)

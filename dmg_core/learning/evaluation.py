@@ -36,8 +36,30 @@ LOGGER = logging.getLogger(__name__)
 FloatArray = NDArray[np.float64]
 
 
+class Scored:
+    """Something with scores of several basins or gauges.
+
+    Attributes
+    ----------
+    scores : dict of str to ndarray (B,)
+        By the names of :data:`dmg_core.metrics.METRICS`; NaN where there is no observed flow.
+    """
+
+    scores: Mapping[str, FloatArray]
+
+    def median(self, metric: str) -> float:
+        """Median of a score over the basins that have one; NaN if none has."""
+        values = self.scores[metric][np.isfinite(self.scores[metric])]
+        return float(np.median(values)) if len(values) else float("nan")
+
+    @property
+    def scored(self) -> int:
+        """Number of basins with observed flow."""
+        return int(np.isfinite(self.scores["nse"]).sum())
+
+
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class Evaluation(Scored):
     """What models, or the mean of several, do in a period of D days, in B basins.
 
     Attributes
@@ -65,16 +87,6 @@ class Evaluation:
     deviation: FloatArray | None = None
     levels: tuple[float, ...] = ()
     quantiles: FloatArray | None = None
-
-    def median(self, metric: str) -> float:
-        """Median of a score over the basins that have one; NaN if none has."""
-        values = self.scores[metric][np.isfinite(self.scores[metric])]
-        return float(np.median(values)) if len(values) else float("nan")
-
-    @property
-    def scored(self) -> int:
-        """Number of basins with observed flow."""
-        return int(np.isfinite(self.scores["nse"]).sum())
 
 
 def evaluate_folders(
@@ -241,7 +253,8 @@ def data_settings_of(
     Parameters
     ----------
     folder : Path
-        A model folder with the experiment that made it in it or beside it; without one, the reader is ``camels``.
+        A model folder with the experiment that made it in it or beside it; without one, or if it learned at gauges, the reader is
+        ``camels``.
     file, attributes : Path
         Where series and attributes are now.
     reader : str, optional
@@ -258,18 +271,19 @@ def data_settings_of(
         if (place / EXPERIMENT_NAME).is_file():
             experiment = read_experiment(place / EXPERIMENT_NAME)
             experiment.import_plugins()
+            if not isinstance(experiment.data, DataSettings):
+                break
             learned = experiment.data.options if reader in {None, experiment.data.reader} else {}
             given = {**learned, **(options or {})}
             return DataSettings(file=file, attributes=attributes, reader=reader or experiment.data.reader, options=given)
     return DataSettings(file=file, attributes=attributes, reader=reader or "camels", options=dict(options or {}))
 
 
-def write_scores(path: Path, evaluation: Evaluation) -> None:
-    """Write a table with a row for each basin and a column for each score, whole or not at all; what is not known is empty."""
-    names = list(evaluation.scores)
+def write_scores(path: Path, ids: Sequence[str], scores: Mapping[str, FloatArray]) -> None:
+    """Write a table with a row for each gauge and a column for each score, whole or not at all; what is not known is empty."""
     with written_whole(path) as stream:
-        lines = [["gauge_id", *names]]
-        for basin, gauge in enumerate(evaluation.basins.ids):
-            values = [float(evaluation.scores[name][basin]) for name in names]
+        lines = [["gauge_id", *scores]]
+        for place, gauge in enumerate(ids):
+            values = [float(of_gauges[place]) for of_gauges in scores.values()]
             lines.append([gauge, *("" if np.isnan(value) else f"{value:.6g}" for value in values)])
         stream.write("".join(",".join(line) + "\n" for line in lines).encode())

@@ -47,7 +47,8 @@ def test_members_need_attributes_of_all(tmp_path: Path) -> None:
     facts = read_model_facts(write_small_ensemble(tmp_path))
     assert facts.attributes == ("aridity", "uparea", "meanslope", "meanelevation", "forest")
     assert [forcing.name for forcing in facts.process.forcings] == ["P", "T", "PET"]
-    assert facts.needs_series and not facts.own
+    assert facts.needs_series
+    assert not facts.own
     assert facts.routes
 
 

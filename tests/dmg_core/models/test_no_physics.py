@@ -43,7 +43,7 @@ def test_flow_is_a_softplus_of_the_network(model: DeltaModel) -> None:
 
 @pytest.mark.parametrize("raw", [-300.0, -30.0, 0.0, 30.0, 85.0])
 def test_flow_and_gradient_stay_finite(raw: float) -> None:
-    """However much or little the network says, flow is a number not below 0, and its gradient the softplus's, in the network's precision."""
+    """However much or little the network says, flow is a number not below 0, and its gradient the softplus's."""
     said = torch.full((1, 1, 1), raw, dtype=torch.float32, requires_grad=True)
     process = PROCESS_MODELS["none"]()
     fraction = torch.sigmoid(said).reshape(1, 1, 1, 1)
@@ -76,7 +76,7 @@ def test_settings_of_an_experiment_need_a_hidden_size_alone() -> None:
 @pytest.mark.parametrize("scale", [0.0, -1.0, "five", float("inf"), float("nan"), True])
 def test_a_wrong_scale_is_refused(scale: Any) -> None:
     """Value and what would be right are told."""
-    with pytest.raises(ConfigError, match="none: scale is .*, expected a flow above 0 mm/d, such as 5"):
+    with pytest.raises(ConfigError, match=r"none: scale is .*, expected a flow above 0 mm/d, such as 5"):
         model_settings(make_experiment(model={"physics": "none", "hidden_size": 4, "options": {"scale": scale}}))
 
 
