@@ -1,9 +1,9 @@
 """Calibrate a spread from simulated and observed flow: split conformal quantiles by class of flow.
 
 Errors are those of log(flow + offset). Their usual size in a basin is predicted from its attributes by a ridge regression, each basin's
-from the others (cross-fitting), and divided out; quantiles of what is left are taken in classes of equally many days, at the ranks of conformal
-prediction (Vovk et al. 2005; Romano et al. 2019, arXiv:1905.03222): of n errors, level p has rank (n + 1) p. So calibrated bands hold the
-share of new days that they say, as far as these are like those of the calibration, in basins that were not among them too.
+from the others (cross-fitting), and divided out; quantiles of what is left are taken in classes of equally many days, at the ranks of
+conformal prediction (Vovk et al. 2005; Romano et al. 2019, arXiv:1905.03222): of n errors, level p has rank (n + 1) p. So calibrated
+bands hold the share of new days that they say, as far as these are like those of the calibration, in basins that were not among them too.
 """
 
 from __future__ import annotations
