@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from struct import Struct
 from typing import Any
@@ -89,6 +89,7 @@ class Engine(Catchments):
         self._one_forcing = np.empty((1, 1, count))
         self._set_weather = partial(Struct(f"{count}d").pack_into, self._one_forcing.reshape(-1).data, 0)
         self._one_result = np.empty((len(self.outputs), 1, 1))
+        self._one_outputs = self._one_result.reshape(-1)
 
     def _make_backend(self, device: str, backend: str, threads: int) -> Backend:
         return make_backend(self.model, device, backend, threads)
@@ -276,7 +277,7 @@ class Engine(Catchments):
                 self._settle(slice(row, row + 1))
             self._set_weather(*weather)
             self._advance_one(row)
-            return self._one_result.ravel().copy()
+            return self._one_outputs.copy()
 
     @in_turn
     def budget(self) -> dict[str, FloatArray]:
@@ -327,7 +328,12 @@ class Engine(Catchments):
 
     def _advance_one(self, row: int) -> None:
         """Advance a row through the one step of weather that is set, with all outputs."""
-        self._backend.advance(row, row + 1, self._one_forcing, self._all_outputs, self._one_result)
+        self._one_step(row)
+
+    @cached_property
+    def _one_step(self) -> Callable[[int], None]:
+        """Of the backend; made, and compiled, with the first step."""
+        return self._backend.one_step(self._one_forcing, self._all_outputs, self._one_result)
 
     def _run_through(self, first: int, last: int, series: FloatArray) -> None:
         """Advance rows through a series without looking at outputs."""
@@ -378,6 +384,12 @@ class Catchment:
         """Its name."""
         self.require_present()
         return self.engine._ids[self.row]  # ``ids`` copies them all
+
+    @property
+    def attributes(self) -> dict[str, float]:
+        """Its attributes by name."""
+        self.require_present()
+        return dict(zip(self.engine.attribute_names, self._described.tolist(), strict=True))
 
     def step(self, *weather: float, **by_name: float) -> dict[str, float]:
         """Advance by one step.
