@@ -40,7 +40,7 @@ def start(config: BmiConfig) -> Stepper:
     try:
         stepper = make_stepper(config, catchment)
         if config.initial_state is not None:
-            _warm_start(config, stepper)
+            warm_start(config, stepper)
         if config.spinup is not None:
             from bmi_dmg.spin_up.spin_up import spin_up  # only where it is wanted: it reads forcing files
 
@@ -82,7 +82,7 @@ def make_stepper(config: BmiConfig, catchment: Catchment) -> Stepper:
     return stepper
 
 
-def _warm_start(config: BmiConfig, stepper: Stepper) -> None:
+def warm_start(config: BmiConfig, stepper: Stepper) -> None:
     """Take over the state that the configuration names.
 
     Raises

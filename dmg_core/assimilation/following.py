@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -69,7 +69,7 @@ def follow(
     forcing: Array,
     dates: NDArray[np.datetime64],
     observed: Array,
-    each_step: Callable[[int], None] | None = None,
+    each_step: Callable[[Mapping[str, Array]], None] | None = None,
 ) -> OpenLoop:
     """Advance catchments through a series, and note all that windows are cut from.
 
@@ -86,7 +86,7 @@ def follow(
     observed : ndarray, shape (T, B)
         Flow per step; NaN where there is none.
     each_step : callable, optional
-        Called after each step with the number of steps done.
+        Called after each step with all outputs of the model, each of shape (1, B).
 
     Raises
     ------
@@ -107,10 +107,11 @@ def follow(
         if step == 0:
             require_anchored(engine, rows)
         held[step], in_transit[step] = state_of(engine, rows)
-        flow[step] = engine.run_rows(rows, forcing[step : step + 1], (TOTAL,))[TOTAL][0]
+        outputs = engine.run_rows(rows, forcing[step : step + 1])
+        flow[step] = outputs[TOTAL][0]
         fractions[step] = fractions_of(engine, rows)
         if each_step is not None:
-            each_step(step + 1)
+            each_step(outputs)
     engine.catch_up(rows)
     held[steps], in_transit[steps] = state_of(engine, rows)
     arrays = engine.arrays

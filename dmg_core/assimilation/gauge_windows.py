@@ -136,6 +136,10 @@ class GaugeWindows:
         """Take the first steps of each window."""
         return replace(self, units=self.units.first(steps), observed=self.observed[:steps])
 
+    def rest(self, steps: int) -> GaugeWindows:
+        """Take what follows the first steps of each window; where it starts is not moved on."""
+        return replace(self, units=self.units.rest(steps), observed=self.observed[steps:])
+
     def run(self, stores: Array, forcing: Array, in_transit: Array) -> Run:
         """Run through all windows; the flow is that at the gauges, (T, M), stores and water in transit are the units'."""
         run = self.units.run(stores, forcing, in_transit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -123,6 +123,20 @@ class OpenLoop:
                 f"the forecast of {lead} steps after {self.dates[ends.max()]} ends after the weather, which ends on {self.dates[-1]}: "
                 "take a shorter lead, or an earlier end"
             )
+
+
+def joined_in_time(parts: Sequence[OpenLoop]) -> OpenLoop:
+    """Put runs together of which each goes on from where the one before ends."""
+    if len(parts) == 1:
+        return parts[0]
+    series = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in ("dates", "forcing", "fractions", "flow", "observed")
+    }
+    states = {
+        name: np.concatenate([*(getattr(part, name)[:-1] for part in parts[:-1]), getattr(parts[-1], name)])
+        for name in ("stores", "in_transit")
+    }
+    return replace(parts[-1], **series, **states)
 
 
 def run_open_loop(model: DeltaModel, data: BasinData) -> OpenLoop:

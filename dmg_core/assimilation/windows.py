@@ -144,6 +144,10 @@ class Windows:
         """Take the first steps of each window."""
         return replace(self, forcing=self.forcing[:steps], fractions=self.fractions[:steps], observed=self.observed[:steps])
 
+    def rest(self, steps: int) -> Windows:
+        """Take what follows the first steps of each window; where it starts is not moved on."""
+        return replace(self, forcing=self.forcing[steps:], fractions=self.fractions[steps:], observed=self.observed[steps:])
+
     def run(self, stores: Array, forcing: Array, in_transit: Array) -> Run:
         """Run through all windows from given stores and water in transit, with given forcing."""
         with torch.no_grad():

@@ -67,4 +67,6 @@ def _require_fine(series: FlowSeries) -> None:
     times = np.unique(series.times[np.isfinite(series.values)])
     if len(times) > 1 and np.median(np.diff(times)) > _HOUR:
         step = np.median(np.diff(times)).astype("timedelta64[s]").astype(np.int64) / 3600.0
-        raise ForcingError(f"{series.where}: values stand {step:g} hours apart, but the model steps by the hour: give hourly ones, or finer")
+        raise ForcingError(
+            f"{series.where}: values stand {step:g} hours apart, but the model steps by the hour: give hourly ones, or finer"
+        )

@@ -20,8 +20,25 @@ MEAN: Final = "00003"
 UNIT: Final = "ft3/s"
 #: Hours that local time is ahead of UTC, by the codes that USGS has for time zones.
 ZONES: Final = {
-    **{"UTC": 0, "GMT": 0, "AST": -4, "ADT": -3, "EST": -5, "EDT": -4, "CST": -6, "CDT": -5, "MST": -7, "MDT": -6},
-    **{"PST": -8, "PDT": -7, "AKST": -9, "AKDT": -8, "HST": -10, "HDT": -9, "SST": -11, "ChST": 10, "GST": 10},
+    "UTC": 0,
+    "GMT": 0,
+    "AST": -4,
+    "ADT": -3,
+    "EST": -5,
+    "EDT": -4,
+    "CST": -6,
+    "CDT": -5,
+    "MST": -7,
+    "MDT": -6,
+    "PST": -8,
+    "PDT": -7,
+    "AKST": -9,
+    "AKDT": -8,
+    "HST": -10,
+    "HDT": -9,
+    "SST": -11,
+    "ChST": 10,
+    "GST": 10,
 }
 #: The marker of a missing value, in all files.
 MISSING: Final = -999999.0
@@ -165,7 +182,9 @@ def _take_series(gathered: _Gathered, series: Sequence[dict[str, Any]]) -> None:
     seen: set[str] = set()
     for one in series:
         about = one["variable"]
-        statistics = [option.get("optionCode") for option in about.get("options", {}).get("option", []) if option.get("name") == "Statistic"]
+        statistics = [
+            option.get("optionCode") for option in about.get("options", {}).get("option", []) if option.get("name") == "Statistic"
+        ]
         if about["variableCode"][0]["value"] != DISCHARGE or any(code not in {None, MEAN, "00000"} for code in statistics):
             continue
         gauge = one["sourceInfo"]["siteCode"][0]["value"]
