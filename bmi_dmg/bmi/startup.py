@@ -39,6 +39,10 @@ def start(config: BmiConfig) -> Stepper:
     (catchment,) = engine.add({name: [value] for name, value in attributes.items()}, [config.catchment_id], repeated=True)
     try:
         stepper = make_stepper(config, catchment)
+        if config.assimilation is not None:
+            from bmi_dmg.correcting.cycles import make_cycle  # only where it is wanted, too
+
+            stepper.assimilate(make_cycle(config, config.assimilation, stepper))
         if config.initial_state is not None:
             warm_start(config, stepper)
         if config.spinup is not None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from bmi_dmg.stepping.daily import FLOW, HOURS, HOURS_PER_DAY
 from bmi_dmg.stepping.layout import HourLayout, layout_of
 from bmi_dmg.variables import COMPUTED, INPUTS, TEMPERATURE
+from dmg_core.assimilation.cycle import PREFIX
 from dmg_core.engine.arrays import INCREMENTS, SERIES_FIELDS, STATE_FIELDS
 from dmg_core.engine.remembered import ATTRIBUTES, CALIBRATION
 from dmg_core.engine.state import States
@@ -271,7 +272,7 @@ def _network(states: States) -> Iterator[_Variable]:
     """Give the parts of the network's state: whatever nobody else has put there."""
     known = {*STATE_FIELDS, *SERIES_FIELDS, *_OF_THE_BMI, *_OF_WINDOWS, ATTRIBUTES, CALIBRATION}
     for part, values in states.arrays.items():
-        if part not in known and not part.startswith(_OF_THE_DAILY_MODEL):
+        if part not in known and not part.startswith((_OF_THE_DAILY_MODEL, PREFIX)):
             name = part_name(part)
             text = f"{name.removeprefix('network_').replace('_', ' ')} state of the network"
             size = "hidden_unit" if part in LSTM_PARTS else f"{name}_unit"
