@@ -37,8 +37,7 @@ Array = NDArray[np.float64]
 
 _log = logging.getLogger(__name__)
 
-#: Where results go in a run folder.
-ASSIMILATED: Final = Path("outputs") / "assimilation"
+#: Where analysed states go in a run folder.
 STATES: Final = Path("state")
 
 

@@ -54,7 +54,7 @@ def write_states(
         stepper.restore(state, str(path))
         stepper.set_clock(time, int(state["hours"][0]))
     by_id = {stepper.catchment_id: stepper for stepper in steppers}
-    for catchments, run in analysed_ends(runs, step, span, [stepper.catchment_id for stepper in steppers]):
+    for catchments, run in analysed_ends(runs, step, span):
         go_on_from([by_id[catchment].catchment for catchment in catchments], run)
     with as_config_error(f"{path.parent}: the states cannot be written there"):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -62,7 +62,7 @@ def write_states(
     states_of(steppers[0].catchment.engine.identity, after).write(path)
 
 
-def analysed_ends(runs: Sequence[GaugedRun], step: int, span: Span, ids: Sequence[str]) -> list[tuple[list[str], Run]]:
+def analysed_ends(runs: Sequence[GaugedRun], step: int, span: Span) -> list[tuple[list[str], Run]]:
     """Give what catchments hold at the end of their analysed windows.
 
     A catchment above several gauges takes what the gauge says that has the fewest catchments above it: it knows most of each.

@@ -15,6 +15,8 @@ from dmg_core.assimilation.hindcast import KINDS, Hindcast
 from dmg_core.assimilation.scores import SCORES, Table, leads, score_table, scores_by_basin
 from dmg_core.files import path_written_whole, written_whole
 
+#: Where results go in a run folder.
+ASSIMILATED: Final = Path("outputs") / "assimilation"
 FORECASTS_NAME: Final = "forecasts.nc"
 LEADS_NAME: Final = "leads.csv"
 SCORES_NAME: Final = "scores.csv"

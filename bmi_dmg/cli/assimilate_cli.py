@@ -154,8 +154,8 @@ def _of_run_folder(
     states: States,
     shown: bool,
 ) -> None:
-    from bmi_dmg.assimilating.run_folder import ASSIMILATED, Wanted, assimilate_folder
-    from bmi_dmg.assimilating.write import INCREMENTS_NAME, summary, write_hindcast, write_increments
+    from bmi_dmg.assimilating.run_folder import Wanted, assimilate_folder
+    from bmi_dmg.assimilating.write import ASSIMILATED, INCREMENTS_NAME, summary, write_hindcast, write_increments
 
     window, lead, every = days
     between = None if period is None else (period[0].date(), period[1].date())

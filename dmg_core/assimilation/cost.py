@@ -28,8 +28,8 @@ class Cost:
 
     The unknowns of a window are, in this order, one a store of each component; with a spread of precipitation one a step, or one for the
     steps that go together; with a spread of water in transit one. Of a gauge over many units each unknown is shared by all of them, and
-    those of a store by its components as well. At zero they change nothing. A store with a lower bound is changed by a factor of what it holds above it, so that
-    it never gets below; one without by a term; an upper bound cuts off.
+    those of a store by its components as well. At zero they change nothing. A store with a lower bound is changed by a factor of what it
+    holds above it, so that it never gets below; one without by a term; an upper bound cuts off.
 
     Parameters
     ----------

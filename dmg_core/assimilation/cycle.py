@@ -87,7 +87,7 @@ class Cycle:
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a state, or begin anew from one without assimilation."""
         for name, array in self.state().items():
-            array[...] = state[name] if name in state else 0.0
+            array[...] = state.get(name, 0.0)
 
     def advance(self, row: int, *weather: float, time: np.datetime64) -> Array:
         """Advance the catchment by one step, and correct it if that step was observed.

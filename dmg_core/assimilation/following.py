@@ -49,8 +49,8 @@ def require_anchored(engine: Engine, rows: slice) -> None:
         seen = int(engine.windows.hours_seen[rows].min())
         if seen <= engine.coupling.first:
             raise ConfigError(
-                f"the hourly model is anchored after {engine.coupling.first} hours, and {seen} have passed: assimilation starts from a state "
-                "after that; spin up longer"
+                f"the hourly model is anchored after {engine.coupling.first} hours, and {seen} have passed: assimilation starts from a "
+                "state after that; spin up longer"
             )
 
 

@@ -83,13 +83,13 @@ class OpenLoop:
         count, starts = len(last), last - length + 1
 
         def at_steps(values: NDArray[Any]) -> NDArray[Any]:
-            return values[steps].reshape(len(steps), -1, *values.shape[2:])
+            return values[steps].reshape(len(steps), count * len(self.ids), *values.shape[2:])
 
         def repeated(values: NDArray[Any]) -> NDArray[Any]:
             return np.tile(values, (count, *(1,) * (values.ndim - 1)))
 
         def at_starts(values: NDArray[Any]) -> NDArray[Any]:
-            return np.asarray(values[starts].reshape(-1, *values.shape[2:]))
+            return np.asarray(values[starts].reshape(count * len(self.ids), *values.shape[2:]))
 
         observed = at_steps(self.observed)
         observed[length:] = np.nan  # the future is not known

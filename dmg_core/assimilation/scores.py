@@ -25,8 +25,8 @@ Table = dict[tuple[str, int], dict[str, float]]
 def score_table(made: Hindcast) -> Table:
     """Give, by kind of forecast and lead in steps, the medians over basins of :data:`SCORES`.
 
-    Efficiencies and volumes are over all reference times of a basin. Peaks need forecasts from consecutive steps: with other distances between
-    reference times they are NaN. The error of a peak is signed, that of its time is not.
+    Efficiencies and volumes are over all reference times of a basin. Peaks need forecasts from consecutive steps: with other distances
+    between reference times they are NaN. The error of a peak is signed, that of its time is not.
     """
     rows = [(kind, lead) for kind in made.forecasts for lead in leads(made)]
     return {row: {name: _median(values) for name, values in scores_by_basin(made, *row).items()} for row in rows}

@@ -19,7 +19,7 @@ from bmi_dmg.assimilating.run_folder import Assimilated, Wanted, assimilate_fold
 from bmi_dmg.cli.main import app
 from bmi_dmg.driver.run import run
 from bmi_dmg.results.reading import RunResults
-from bmi_dmg.run_folder.writing import BMI_CONFIGS
+from bmi_dmg.run_folder.writing import BMI_CONFIGS, FORCING
 from dmg_core.assimilation.forecasts import OPEN_LOOP, STATES
 from dmg_core.assimilation.scores import scores_by_basin
 from dmg_core.engine.state import States
@@ -30,7 +30,7 @@ MakeRun = Callable[..., Path]
 
 FIRST, DAYS = datetime(2001, 3, 1), 150
 PERIOD = (date(2001, 6, 1), date(2001, 7, 10))
-SHORT = Wanted(PERIOD, window=15, lead=4, every=3)
+WINDOWS = ("--window", "15", "--lead", "4", "--every", "3")
 
 
 def flow_of(folder: Path) -> tuple[list[str], np.ndarray, list[str]]:
@@ -75,8 +75,7 @@ def test_a_hindcast_and_the_run_that_goes_on(make_own_run: MakeRun) -> None:
     observed = write_observed(folder)
     result = CliRunner().invoke(
         app,
-        ["assimilate", str(folder), "--observations", str(observed), "--period", "2001-06-01", "2001-07-10", "--window", "15"]
-        + ["--lead", "4", "--every", "3", "--no-progress"],
+        ["assimilate", str(folder), "--observations", str(observed), "--period", "2001-06-01", "2001-07-10", *WINDOWS, "--no-progress"],
     )
     assert result.exit_code == 0, result.output
     assert "2 basins, 14 reference days, 2001-06-01 to 2001-07-10" in result.output.replace("\n", " ")
@@ -193,6 +192,26 @@ def test_what_cannot_be_done_is_told(make_own_run: MakeRun, tmp_path: Path) -> N
     ):
         with pytest.raises((ConfigError, ForcingError), match=message):
             told(folder, write(header, value, first), Wanted())
+
+
+def test_a_coupled_model_goes_on_by_itself(make_own_run: MakeRun) -> None:
+    """A multi-timescale model in continuous mode is assimilated into once it is anchored; before that it is told what is lacking."""
+    warmup = {"daily_mode": "continuous"}
+    common = {"physics": MTS, "ids": ("cat-7",), "warmup": warmup}
+    cold = make_own_run(FIRST, 12, FIRST, 24 * 11, name="cold", **common)
+    observed = write_observed(cold, gauges=("cat-7",))
+    with pytest.raises(ConfigError, match="anchored after 48 hours, and 0 have passed.*spin up longer"):
+        told(cold, observed, Wanted(window=5, lead=1))
+    spinup = {"forcing": str(FORCING), "days": 4}
+    warm = make_own_run(FIRST - timedelta(days=5), 16, FIRST, 24 * 10, name="warm", spinup=spinup, **common)
+    result = assimilate_folder(warm, write_observed(warm, gauges=("cat-7",)), Wanted(window=5, lead=1))
+    (_, raw), end = result.parts[0], FIRST + timedelta(days=10)
+    assert raw.outcome.tolist() == [["converged"]]
+    for config in (warm / BMI_CONFIGS).iterdir():
+        config.write_text(yaml.safe_dump({key: v for key, v in yaml.safe_load(config.read_text()).items() if key != "spinup"}))
+    start_from(warm, result.states[0], end, 24)
+    _, flow, _ = flow_of(warm)
+    np.testing.assert_allclose(flow[0], result.made.forecasts[STATES][:, 0, 0], rtol=1e-6)
 
 
 @pytest.mark.parametrize(

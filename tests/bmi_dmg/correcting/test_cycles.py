@@ -61,8 +61,8 @@ def test_an_object_finds_what_a_run_folder_finds(
     model.initialize(str(config))
     weather = {name: values.astype(np.float32).astype(np.float64) for name, values in weather_of(24 * days, 0).items()}
     weather["atmosphere_water__liquid_equivalent_precipitation_rate"] = (
-        (weather_of(24 * days, 0)["atmosphere_water__liquid_equivalent_precipitation_rate"] / 3600.0).astype(np.float32) * 3600.0
-    )
+        weather_of(24 * days, 0)["atmosphere_water__liquid_equivalent_precipitation_rate"] / 3600.0
+    ).astype(np.float32) * 3600.0
     drive(model, weather)
     expected = States.read(found.states[0])
     state = States.from_bytes(captured(model), "model")
@@ -147,7 +147,9 @@ def test_wrong_settings_are_told(
         BmiDeltaModel().initialize(str(config))
 
 
-def test_a_state_of_another_window_is_refused(tmp_path: Path, write_config: Callable[..., Path], weather_of: Callable, drive: Callable) -> None:
+def test_a_state_of_another_window_is_refused(
+    tmp_path: Path, write_config: Callable[..., Path], weather_of: Callable, drive: Callable
+) -> None:
     """A state of a longer window is refused by name; one of an object that was not corrected will do."""
     file = write_observed(tmp_path / "flow.csv", gauge="cat-7")
 

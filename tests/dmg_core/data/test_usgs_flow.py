@@ -161,7 +161,7 @@ def test_broken_slices_are_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="has no time slices, files such as"):
         read_flow(tmp_path, {"01646500"})
     path = write_slice(tmp_path, "noon", {"01646500": 1.0})
-    with pytest.raises(ConfigError, match="noon.*says neither in sliceCenterTimeUTC nor in its name"):
+    with pytest.raises(ConfigError, match=r"noon.*says neither in sliceCenterTimeUTC nor in its name"):
         read_flow(tmp_path, {"01646500"})
     path.unlink()
     path = write_slice(tmp_path, "2020-01-01_00:00:00", {"01646500": 1.0})
