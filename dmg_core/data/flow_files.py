@@ -59,7 +59,8 @@ def read_flow(path: Path, wanted: Collection[str]) -> dict[str, FlowSeries]:
         known = " or ".join(FLOW_READERS)
         raise ConfigError(f"{path}: observed flow is read from {known}, by the ending of the name, or from a folder of time slices")
     if not series:
-        raise ConfigError(f"{path}: none of its catchments ({', '.join(ids[:5])} …) is one of the run")
+        looked_for = f"the {len(wanted)} looked for, such as {min(wanted)}" if wanted else "those looked for"
+        raise ConfigError(f"{path}: none of its catchments ({', '.join(ids[:5])} …) is one of {looked_for}")
     return series
 
 
