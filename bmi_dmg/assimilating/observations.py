@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmi_dmg.results.network import read_network
-from bmi_dmg.results.observed import on_days
 from bmi_dmg.run_folder.hydrofabric import find_geopackage, read_divides
-from dmg_core.data.daily_flow import daily_means, tell
+from dmg_core.data.daily_flow import daily_means, on_days, tell
 from dmg_core.data.flow_files import read_flow
 from dmg_core.data.flow_series import FlowSeries
 from dmg_core.data.hourly_flow import hourly_means
@@ -133,4 +132,4 @@ def _by_steps(series: FlowSeries, area: float | None, dates: NDArray[np.datetime
     days = dates.astype("datetime64[D]")
     daily = daily_means(series, area)
     tell(daily, series.where, days[0], days[-1])
-    return on_days(days, daily)
+    return on_days(daily, days)

@@ -55,22 +55,7 @@ def read_observed(path: str | os.PathLike[str], axis: TimeAxis, ids: Sequence[st
         daily = daily_means(series[catchment], areas.get(catchment))
         if len(times):
             tell(daily, f"{file}: {catchment}", times[0], times[-1])
-<<<<<<< HEAD
-        flows[catchment] = on_days(times, daily)
-    if not any(np.isfinite(values).any() for values in flows.values()):
-        raise ConfigError(f"{file}: no value between {axis.times[0]} and {axis.times[-1]}, the days of the run")
-    return flows
-
-
-def on_days(times: NDArray[np.datetime64], daily: DailyFlow) -> Array:
-    """Values of some days, NaN on those that there are none for."""
-    values = np.full(len(times), np.nan)
-    _, places, rows = np.intersect1d(times, daily.days, return_indices=True)
-    values[places] = daily.values[rows]
-    return values
-=======
         flows[catchment] = on_days(daily, times)
     if not any(np.isfinite(values).any() for values in flows.values()):
         raise ConfigError(f"{file}: no value between {axis.times[0]} and {axis.times[-1]}, the days of the run")
     return flows
->>>>>>> main

@@ -6,12 +6,8 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
-<<<<<<< HEAD
-from typing import TYPE_CHECKING, Any, NamedTuple
-=======
 from functools import cache
-from typing import Any, NamedTuple
->>>>>>> main
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt

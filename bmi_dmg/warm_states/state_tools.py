@@ -13,11 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from bmi_dmg.stepping.daily import FLOW, HOURS, HOURS_PER_DAY
-<<<<<<< HEAD
-from bmi_dmg.stepping.layout import HourLayout, layout_of
-from bmi_dmg.variables import COMPUTED, INPUTS, TEMPERATURE
-from dmg_core.assimilation.cycle import PREFIX
-=======
 from bmi_dmg.stepping.layout import HourLayout
 from bmi_dmg.variables import COMPUTED, TEMPERATURE
 from bmi_dmg.warm_states.state_contents import (
@@ -30,7 +25,7 @@ from bmi_dmg.warm_states.state_contents import (
     storage_of,
     stores_in,
 )
->>>>>>> main
+from dmg_core.assimilation.cycle import PREFIX
 from dmg_core.engine.arrays import INCREMENTS, SERIES_FIELDS, STATE_FIELDS
 from dmg_core.engine.remembered import ATTRIBUTES, CALIBRATION
 from dmg_core.engine.state import States

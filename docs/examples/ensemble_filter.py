@@ -36,8 +36,8 @@ def filter_flow(config, weather, observed, members=12, seed=0):
     for day, value in enumerate(observed):
         rain = np.exp(RAIN_ERROR * random.standard_normal(members))
         for hour in weather[24 * day : 24 * (day + 1)]:
-            for model, factor in zip(models, rain):
-                for name, number in zip(names, hour):
+            for model, factor in zip(models, rain, strict=True):
+                for name, number in zip(names, hour, strict=True):
                     model.set_value(name, np.array([number * factor if "precipitation" in name else number]))
                 model.update()
         flow = np.array([24000.0 * model.get_value_ptr(RUNOFF)[0] for model in models])
@@ -55,8 +55,8 @@ def correct(models, flow, value, random):
     gain = (logs - logs.mean(0)).T @ (flow - flow.mean()) / (len(flow) - 1) / (flow.var(ddof=1) + variance)
     wanted = value + np.sqrt(variance) * random.standard_normal(len(flow))
     logs += (wanted - flow)[:, None] * gain + STORE_ERROR * random.standard_normal(logs.shape) * (np.array(held) > TINY)
-    for model, row in zip(models, np.maximum(np.exp(logs) - TINY, 0.0)):
-        for name, values in zip(STORES, np.split(row, len(STORES))):
+    for model, row in zip(models, np.maximum(np.exp(logs) - TINY, 0.0), strict=True):
+        for name, values in zip(STORES, np.split(row, len(STORES)), strict=True):
             model.set_value(name, values)
 
 
@@ -72,7 +72,7 @@ def main(folder, catchment, file):
     days = realization.n_steps // 24
     weather = source.read(realization.start, 24 * days)[:, 0]
     daily = daily_means(read_flow(Path(file), {catchment})[catchment], None)
-    known = dict(zip(daily.days, daily.values))
+    known = dict(zip(daily.days, daily.values, strict=True))
     observed = [known.get(day, np.nan) for day in np.datetime64(realization.start, "D") + np.arange(days)]
     for day, mean in enumerate(filter_flow(config, weather, observed)[0]):
         print(np.datetime64(realization.start, "D") + day, f"{mean:.3f}", observed[day])

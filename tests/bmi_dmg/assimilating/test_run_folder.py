@@ -200,7 +200,7 @@ def test_a_coupled_model_goes_on_by_itself(make_own_run: MakeRun) -> None:
     common = {"physics": MTS, "ids": ("cat-7",), "warmup": warmup}
     cold = make_own_run(FIRST, 12, FIRST, 24 * 11, name="cold", **common)
     observed = write_observed(cold, gauges=("cat-7",))
-    with pytest.raises(ConfigError, match="anchored after 48 hours, and 0 have passed.*spin up longer"):
+    with pytest.raises(ConfigError, match=r"anchored after 48 hours, and 0 have passed.*spin up longer"):
         told(cold, observed, Wanted(window=5, lead=1))
     spinup = {"forcing": str(FORCING), "days": 4}
     warm = make_own_run(FIRST - timedelta(days=5), 16, FIRST, 24 * 10, name="warm", spinup=spinup, **common)

@@ -184,7 +184,11 @@ def test_forecasts_after_assimilation_are_told(finished: Any, tmp_path: Path, re
     table.write_text("\n".join(["forecast,lead_days,nse[1],kge[1],volume_bias[%],peak_error[%],peak_timing[d]", *rows]) + "\n")
     found = read_page(write_report(folder)).facts["assimilation"]
     assert found["leads"] == [1, 2, 3]
-    assert found["rows"][3] == {"score": "NSE", "forecast": "from analysed states, with the last error decaying", "values": [0.41, 0.42, 0.43]}
+    assert found["rows"][3] == {
+        "score": "NSE",
+        "forecast": "from analysed states, with the last error decaying",
+        "values": [0.41, 0.42, 0.43],
+    }
     table.write_text("forecast,lead_days\nopen_loop,many\n")
     with pytest.raises(ConfigError, match=r"leads\.csv: not readable as a table of scores by lead"):
         write_report(folder)
