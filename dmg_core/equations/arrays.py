@@ -10,16 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dmg_core.equations import compilation, elementary, groups, primitives
+from dmg_core.equations import compilation, elementary, groups, implicit, newton, primitives
 from dmg_core.equations.compilation import compile_kernel, compiled, digest_of
-from dmg_core.equations.groups import LANES, jacobian_dtype, jacobian_function, step_dtype, step_function
+from dmg_core.equations.groups import jacobian_dtype, jacobian_function, step_dtype, step_function
+from dmg_core.equations.lanes import LANES
 from dmg_core.equations.models import tape_of
 from dmg_core.equations.tape import StepTape
 from dmg_core.models.process_model import ProcessModel
 
 Array = npt.NDArray[np.float64]
 
-_DIGEST = digest_of(sys.modules[__name__], groups, primitives, compilation, elementary)
+_DIGEST = digest_of(sys.modules[__name__], groups, implicit, newton, primitives, compilation, elementary)
 
 
 class Jacobian(NamedTuple):
@@ -176,7 +177,7 @@ def jacobian(
     given = _checked(model, step, stores, parameters, forcing, site)
     n, k, s = given[0].shape
     found = np.zeros((n, k, s + len(fluxes), s + len(step.parameters)))
-    kernel(*given, np.zeros(1, jacobian_dtype(step, len(places))), places, found)
+    kernel(*given, np.zeros(1, jacobian_dtype(step, len(places), s + len(fluxes))), places, found)
     return Jacobian(found[..., :s], found[..., s:])
 
 
