@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dmg_core.equations import compilation, elementary, groups, implicit, newton, primitives
+from dmg_core.equations import groups
 from dmg_core.equations.compilation import compile_kernel, compiled, digest_of
 from dmg_core.equations.groups import jacobian_dtype, jacobian_function, step_dtype, step_function
 from dmg_core.equations.lanes import LANES
@@ -20,7 +20,7 @@ from dmg_core.models.process_model import ProcessModel
 
 Array = npt.NDArray[np.float64]
 
-_DIGEST = digest_of(sys.modules[__name__], groups, implicit, newton, primitives, compilation, elementary)
+_DIGEST = digest_of(sys.modules[__name__], *groups.MADE_OF)
 
 
 class Jacobian(NamedTuple):

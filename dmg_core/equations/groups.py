@@ -10,12 +10,13 @@ Steps that are the solution of equations are made in :mod:`dmg_core.equations.im
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from dmg_core.equations import implicit
+from dmg_core.equations import compilation, elementary, implicit, lanes, newton, one_unknown, primitives, several_unknowns
 from dmg_core.equations.lanes import (
     LANES,
     Asked,
@@ -32,6 +33,9 @@ from dmg_core.equations.lanes import (
 from dmg_core.equations.lowering import Operand
 from dmg_core.equations.source import write_forward, write_reverse
 from dmg_core.equations.tape import StepTape
+#: Modules whose code steps are made of, for the digest of kernels that call them; generated code tells its own content by its name.
+MADE_OF = (sys.modules[__name__], lanes, implicit, newton, one_unknown, several_unknowns, primitives, compilation, elementary)
+
 
 def step_dtype(step: StepTape) -> np.dtype[Any]:
     """Record of a group that is stepped; ``catchment`` says whose component is in which lane."""

@@ -63,8 +63,8 @@ def _bound_later(*_: Any) -> None:
     """Stand for what is bound when a template is compiled."""
 
 
-#: Bound when a template is compiled: equal parts of a step and the length of one, days; number of stores; functions of a group.
-PARTS, LENGTH, STORES = 1, 1.0, 0
+#: Bound when a template is compiled: equal parts of a step, number of stores, functions of a group.
+PARTS, STORES = 1, 0
 clear_group = start_group = solve_group = keep_group = update_group = finish_group = enter_group = adjoint_group = _bound_later
 
 
@@ -78,7 +78,7 @@ def keep_solution(group: Any, part: int) -> None:
 def step_parts(group: Any) -> None:
     """Take a group through the parts of a step."""
     for lane in range(LANES):
-        group.h[0, lane] = LENGTH
+        group.wanted[0, lane] = 1.0
     clear_group(group)
     for part in range(PARTS):
         start_group(group)
@@ -90,8 +90,6 @@ def step_parts(group: Any) -> None:
 
 def reverse_parts(group: Any) -> None:
     """Take sensitivities back through the parts of a step, from its solutions and the stores before it."""
-    for lane in range(LANES):
-        group.h[0, lane] = LENGTH
     for part in range(PARTS):
         for row in range(STORES):
             for lane in range(LANES):
@@ -194,11 +192,10 @@ def _bound(template: Callable[..., Any], step: StepTape, **functions: Any) -> Ca
     blocks, scheme = blocks_of(dependence(step)), _scheme(step)
     if template is step_parts:
         order = [f"s_{step.stores[place]}" for block in blocks for place in block]
-        targets = {**rows_of("unknown", order), **rows_of("origin", order)}
-        functions["start_group"] = lane_function("start", step, writer_of(step), targets)
+        functions["start_group"] = lane_function("start", step, writer_of(step), rows_of("unknown", order))
         functions["solve_group"] = solver_function(step, blocks)
     function: Callable[..., Any] = compiled(
-        rebind(template, PARTS=scheme.parts, LENGTH=scheme.length, STORES=len(step.stores), **functions)
+        rebind(template, PARTS=scheme.parts, STORES=len(step.stores), **functions)
     )
     return function
 

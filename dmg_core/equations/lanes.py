@@ -52,8 +52,9 @@ def writer_of(step: StepTape) -> Writer:
 
 
 def inputs_of(step: StepTape) -> dict[str, Operand]:
-    """Call each input of a tape by its name."""
-    return {name: name for name in step.tape.inputs}
+    """Call each input of a tape by its name; the length of a part of a step is a number."""
+    named: dict[str, Operand] = {name: name for name in step.tape.inputs}
+    return named | ({"h": step.scheme.length} if step.scheme else {})
 
 
 def rows_of(field: str, values: Sequence[Operand], how: str = "=") -> dict[str, Operand]:

@@ -1,136 +1,36 @@
-"""Newton's method for components side by side: those that have converged stay as they are while the others go on.
+"""The solution of the equations of a step, for components side by side: compiled from its tape, block by block.
 
-Each lane follows the method by itself: a step that does not lessen the residual is halved (damping, Armijo 1966). Where that does not lead
-to the end, shorter steps are solved first, each from the solution of one half as long; the last one is the step itself, so that a solution
-is the same whatever led to it. What has none becomes NaN, as the equations would.
-
-A group has, besides what its equations read, rows of ``unknown`` in the order in which they are solved, and what the search of each lane
-needs (:data:`ROWS`).
+Equations that are linear in their unknowns are solved straight away; one equation by Newton's method within a bracket
+(:mod:`~dmg_core.equations.one_unknown`), several that hang on each other by Newton's method, damped
+(:mod:`~dmg_core.equations.several_unknowns`). After the tolerance is met, unknowns are corrected by Newton's method once more. What has no
+solution becomes NaN, as equations that fail do.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, Final
 
+from dmg_core.equations import one_unknown, several_unknowns
 from dmg_core.equations.blocks import Block, is_linear, write_equations, write_solution
-from dmg_core.equations.compilation import compiled, rebind
-from dmg_core.equations.lanes import LANES, inputs_of, lane_function, rows_of, writer_of
+from dmg_core.equations.lanes import inputs_of, lane_function, rows_of, writer_of
 from dmg_core.equations.lowering import Operand
-from dmg_core.equations.primitives import primitives
 from dmg_core.equations.source import Code, Statement, function_of
 from dmg_core.equations.tape import StepTape
 from dmg_core.equations.writer import Writer
-from dmg_core.models.newton import LEAST_DECREASE, MOST_HALVINGS, MOST_ITERATIONS
 
-#: Rows of the search, one for each: size of the residual, the least one, part of Newton's step, length of the step, whether the lane goes
-#: on, whether it did, whether the residual has become less.
-ROWS: Final = ("norm", "best", "length", "h", "open", "worked", "better")
+#: Rows of a group that the solution needs, one for each: which lanes are to be solved, which of them are not yet, and those of the methods.
+ROWS: Final = ("wanted", "open", *one_unknown.ROWS, *several_unknowns.ROWS)
 
-#: Rows of the search, one for each unknown: where it started, where the residual was least, Newton's step from there, and from here, and
-#: how many times the equations of the block that it leads were evaluated.
-UNKNOWN_ROWS: Final = ("unknown", "origin", "base", "heading", "direction", "evaluations")
-
-_select = primitives(vectorised=True)["select"]
-_inf = math.inf
-_nan = math.nan
-
-
-def newton_group(group: Any) -> None:
-    """Stand for the equations of a block; these and what follows are bound when a template is compiled."""
-
-
-#: Rows of the unknowns of a block, and the tolerance.
-FIRST, LAST, TOLERANCE = 0, 0, 0.0
-
-
-def judge(group: Any) -> float:
-    """Say for each lane whether its residual has become less, and whether it has to go on; returns how many have."""
-    remaining = 0.0
-    for lane in range(LANES):
-        norm, best, length = group.norm[0, lane], group.best[0, lane], group.length[0, lane]
-        works = group.open[0, lane]
-        better = (works > 0.0) & (norm < (1.0 - LEAST_DECREASE * length) * best)
-        group.better[0, lane] = _select(better, 1.0, 0.0)
-        group.best[0, lane] = _select(better, norm, best)
-        group.length[0, lane] = _select(better, 1.0, 0.5 * length)
-        group.worked[0, lane] = works
-        group.evaluations[FIRST, lane] += works
-        group.open[0, lane] = _select(better & (norm <= TOLERANCE), 0.0, works)
-    for lane in range(LANES):
-        remaining += group.open[0, lane]
-    return remaining
-
-
-def move(group: Any) -> None:
-    """Take the unknowns of lanes that worked one step on from where their residual was least."""
-    for row in range(FIRST, LAST):
-        for lane in range(LANES):
-            better = group.better[0, lane] > 0.0
-            base = _select(better, group.unknown[row, lane], group.base[row, lane])
-            heading = _select(better, group.direction[row, lane], group.heading[row, lane])
-            group.base[row, lane] = base
-            group.heading[row, lane] = heading
-            moved = base + group.length[0, lane] * heading
-            group.unknown[row, lane] = _select(group.worked[0, lane] > 0.0, moved, group.unknown[row, lane])
-
-
-def search(group: Any) -> float:
-    """Look for the solution in lanes that are open; returns how many have not found it. ``newton_group`` is bound when compiled."""
-    remaining = 0.0
-    for lane in range(LANES):
-        group.best[0, lane] = _inf
-        group.length[0, lane] = 1.0
-    for row in range(FIRST, LAST):
-        for lane in range(LANES):
-            group.base[row, lane] = group.unknown[row, lane]
-            group.heading[row, lane] = 0.0
-    for _ in range(MOST_ITERATIONS):
-        newton_group(group)
-        remaining = judge(group)
-        move(group)
-        if remaining == 0.0:
-            break
-    return remaining
-
-
-def shorten(group: Any) -> None:
-    """Solve shorter steps first in lanes that are open, each from the solution of one half as long."""
-    failed, full = [0.0] * LANES, [0.0] * LANES
-    for lane in range(LANES):
-        failed[lane] = _select(group.best[0, lane] < _inf, group.open[0, lane], 0.0)
-        full[lane] = group.h[0, lane]
-        for row in range(FIRST, LAST):
-            if failed[lane] > 0.0:
-                group.unknown[row, lane] = group.origin[row, lane]
-            elif group.open[0, lane] > 0.0:
-                group.unknown[row, lane] = _nan
-    for halvings in range(MOST_HALVINGS, -1, -1):
-        for lane in range(LANES):
-            group.open[0, lane] = failed[lane]
-            if failed[lane] > 0.0:
-                group.h[0, lane] = full[lane] * 0.5**halvings
-        search(group)
-    for lane in range(LANES):
-        for row in range(FIRST, LAST):
-            if group.open[0, lane] > 0.0:
-                group.unknown[row, lane] = _nan
-
-
-def solve_block(group: Any) -> None:
-    """Solve the equations of a block in all lanes."""
-    for lane in range(LANES):
-        group.open[0, lane] = 1.0
-        group.evaluations[FIRST, lane] = 0.0
-    if search(group) > 0.0:
-        shorten(group)
+#: Rows for each unknown, in the order in which they are solved: the unknowns, Newton's step, how many times the equations that an unknown
+#: leads were evaluated, and those of the methods.
+UNKNOWN_ROWS: Final = ("unknown", "direction", "evaluations", *several_unknowns.UNKNOWN_ROWS)
 
 
 def places_of(step: StepTape, blocks: tuple[Block, ...]) -> dict[str, str]:
-    """Where the estimates of stores, and the length of a step, lie in a group."""
+    """Where the estimates of stores lie in a group."""
     order = [place for block in blocks for place in block]
-    return {f"u_{step.stores[place]}": f"group.unknown[{row}, lane]" for row, place in enumerate(order)} | {"h": "group.h[0, lane]"}
+    return {f"u_{step.stores[place]}": f"group.unknown[{row}, lane]" for row, place in enumerate(order)}
 
 
 def solver_function(step: StepTape, blocks: tuple[Block, ...]) -> Callable[..., Any]:
@@ -148,8 +48,7 @@ def solver_function(step: StepTape, blocks: tuple[Block, ...]) -> Callable[..., 
         first += len(block)
     stages += [_linear_stage(step, blocks, straight)] if straight else []
     named = {f"stage_{place}": stage for place, stage in enumerate(stages)}
-    statements = tuple(Statement(f"{name}(group)", "") for name in named) or (Statement("pass", ""),)
-    return function_of(Code("solve_group", "def solve_group(group):", statements, "    "), **named)
+    return _in_turn("solve_group", named)
 
 
 def _linear_stage(step: StepTape, blocks: tuple[Block, ...], linear: list[Block]) -> Callable[..., Any]:
@@ -165,27 +64,40 @@ def _linear_stage(step: StepTape, blocks: tuple[Block, ...], linear: list[Block]
 
 
 def _newton_stage(step: StepTape, blocks: tuple[Block, ...], block: Block, first: int) -> Callable[..., Any]:
-    """Compile the solution of one block by Newton's method."""
+    """Compile the solution of equations by Newton's method."""
     assert step.scheme is not None  # only such steps are solved
-    bound: dict[str, Any] = {"FIRST": first, "LAST": first + len(block), "TOLERANCE": step.scheme.tolerance}
-    bound["newton_group"] = _direction_function(step, blocks, block, first)
-    for template in (judge, move, search, shorten, solve_block):
-        bound[template.__name__] = compiled(rebind(template, **bound))
-    solve: Callable[..., Any] = bound["solve_block"]
-    return solve
+    tolerance, places = step.scheme.tolerance, places_of(step, blocks)
+    if len(block) == 1:
+        return one_unknown.bound_to(_evaluation(step, places, block, first), first, tolerance)
+    alone = {f"stage_{row}": _one_of_several(step, places, place, first + row) for row, place in enumerate(block)}
+    sweep = _in_turn("sweep_group", alone)
+    return several_unknowns.bound_to(_evaluation(step, places, block, first), sweep, first, first + len(block), tolerance)
 
 
-def _direction_function(step: StepTape, blocks: tuple[Block, ...], block: Block, first: int) -> Callable[..., Any]:
-    """Compile ``newton_group(group)``: Newton's step from the present estimate, and the size of the residual there."""
+def _one_of_several(step: StepTape, places: dict[str, str], place: int, row: int) -> Callable[..., Any]:
+    """Compile the solution of one equation of several for its own unknown."""
+    assert step.scheme is not None  # only such steps are solved
+    return one_unknown.bound_to(_evaluation(step, places, (place,), row), row, step.scheme.tolerance)
+
+
+def _in_turn(name: str, functions: dict[str, Callable[..., Any]]) -> Callable[..., Any]:
+    """Compile a function of a group that calls others in turn."""
+    statements = tuple(Statement(f"{each}(group)", "") for each in functions) or (Statement("pass", ""),)
+    return function_of(Code(name, f"def {name}(group):", statements, "    "), **functions)
+
+
+def _evaluation(step: StepTape, places: dict[str, str], block: Block, first: int) -> Callable[..., Any]:
+    """Compile ``evaluate_group(group)``: Newton's step from the present estimate, and the residual or the size of several."""
     writer, values = writer_of(step), inputs_of(step)
     residual, matrix = write_equations(step, writer, values, block)
     direction = write_solution(writer, matrix, [writer.neg(each) for each in residual])
-    unknowns = [values[f"u_{step.stores[place]}"] for place in block]
-    norm: Operand = 0.0
-    for each, unknown in zip(residual, unknowns, strict=True):
-        norm = writer.add(norm, _relative(writer, each, unknown))
     targets = {f"group.direction[{first + row}, lane] =": value for row, value in enumerate(direction)}
-    return lane_function("newton_group", step, writer, {**targets, **rows_of("norm", [norm])}, places_of(step, blocks))
+    if len(block) == 1:
+        return lane_function("evaluate_group", step, writer, {**targets, **rows_of("residual", residual)}, places)
+    norm: Operand = 0.0
+    for each, place in zip(residual, block, strict=True):
+        norm = writer.add(norm, _relative(writer, each, values[f"u_{step.stores[place]}"]))
+    return lane_function("evaluate_group", step, writer, {**targets, **rows_of("norm", [norm])}, places)
 
 
 def _relative(writer: Writer, residual: Operand, unknown: Operand) -> Operand:

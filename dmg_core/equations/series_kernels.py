@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dmg_core.equations import compilation, elementary, groups, implicit, newton, primitives
+from dmg_core.equations import groups
 from dmg_core.equations.compilation import compile_kernel, compiled, digest_of
 from dmg_core.equations.groups import series_reverse_function, series_step_function
 from dmg_core.equations.lanes import LANES, Asked, Result
@@ -22,7 +22,7 @@ from dmg_core.equations.tape import StepTape
 
 Array = npt.NDArray[Any]
 
-_DIGEST = digest_of(sys.modules[__name__], groups, implicit, newton, primitives, compilation, elementary)
+_DIGEST = digest_of(sys.modules[__name__], *groups.MADE_OF)
 
 
 class Series(NamedTuple):

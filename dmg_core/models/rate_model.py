@@ -174,8 +174,8 @@ class RateModel(ProcessModel):
         """Solve for the stores at the end of a part of a step."""
         names = [store.name for store in self.stores]
 
-        def end(estimate: torch.Tensor, share: float) -> torch.Tensor:
-            stores, _ = self.update(s, SimpleNamespace(**dict(zip(names, estimate, strict=True))), p, x, share * h)
+        def end(estimate: torch.Tensor) -> torch.Tensor:
+            stores, _ = self.update(s, SimpleNamespace(**dict(zip(names, estimate, strict=True))), p, x, h)
             return torch.stack([stores[name] for name in names])
 
         return SimpleNamespace(**dict(zip(names, fixed_point(end, torch.stack([getattr(s, n) for n in names]), self.tolerance), strict=True)))

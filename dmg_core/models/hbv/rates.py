@@ -63,8 +63,7 @@ class HbvImplicit(RateModel):
 
     def rates(self, s: Quantity, p: Quantity, x: Quantity) -> tuple[Mapping[str, Quantity], Mapping[str, Quantity]]:
         """Give the rates; see the class for the equations."""
-        SP, MW, SUZ, SLZ = (torch.clamp(store, min=0.0) for store in (s.SP, s.MW, s.SUZ, s.SLZ))
-        SM = torch.clamp(s.SM, min=LEAST_SOIL_MOISTURE)
+        SP, MW, SM, SUZ, SLZ = s.SP, s.MW, torch.clamp(s.SM, min=LEAST_SOIL_MOISTURE), s.SUZ, s.SLZ
 
         rain, snowfall = snow.rain_and_snow(x.P, x.T, p.TT)
         melt = snow.melt(SP, x.T, p.TT, p.CFMAX, A_DAY)
@@ -143,8 +142,7 @@ class HbvImplicitEmptied(RateModel):
         self, s: Quantity, p: Quantity, x: Quantity, before: Quantity, h: Quantity
     ) -> tuple[Mapping[str, Quantity], Mapping[str, Quantity]]:
         """Give the rates; see the class for the equations."""
-        SUZ, SLZ = torch.clamp(s.SUZ, min=0.0), torch.clamp(s.SLZ, min=0.0)
-        SM = torch.clamp(s.SM, min=LEAST_SOIL_MOISTURE)
+        SM, SUZ, SLZ = torch.clamp(s.SM, min=LEAST_SOIL_MOISTURE), s.SUZ, s.SLZ
 
         rain, snowfall = snow.rain_and_snow(x.P, x.T, p.TT)
         melt = snow.melt(before.SP + h * snowfall, x.T, p.TT, p.CFMAX, h)
