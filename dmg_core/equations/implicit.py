@@ -15,6 +15,7 @@ In reverse nothing is iterated. With ``A = 1 - ∂update/∂u`` at the solution,
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from dmg_core.equations.blocks import blocks_of, dependence, write_solution
@@ -136,6 +137,7 @@ PARAMETERS = RESULTS = 0
 step_group = reverse_group = _bound_later
 
 
+@lru_cache(maxsize=64)
 def step_function(step: StepTape) -> Callable[..., Any]:
     """Compile ``step_group(group)``: stores are advanced, fluxes written."""
     nothing = lane_function("nothing", step, writer_of(step), {})

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -20,25 +21,28 @@ from dmg_core.equations.primitives import primitives
 from dmg_core.models.newton import MOST_EVALUATIONS
 
 #: Rows that each lane needs: residual, its size before, the bracket.
-ROWS: Final = ("residual", "before", "low", "high")
+ROWS: Final = ("residual", "size_before", "low", "high")
+
+#: Rows are constants of what these become part of: only then are loops over lanes vectorised.
+_inlined = partial(compiled, inline=True)
 
 _select = primitives(vectorised=True)["select"]
 _inf = math.inf
 _nan = math.nan
 
 
-@compiled
+@_inlined
 def open_bracket(group: Any, row: int) -> None:
     """Begin with nothing known of the solution, in lanes that are wanted."""
     for lane in range(LANES):
-        group.before[0, lane] = _inf
+        group.size_before[0, lane] = _inf
         group.low[0, lane] = -_inf
         group.high[0, lane] = _inf
         group.open[0, lane] = group.wanted[0, lane]
         group.evaluations[row, lane] = 0.0
 
 
-@compiled
+@_inlined
 def narrow(group: Any, row: int, tolerance: float) -> float:
     """Take estimates of open lanes one step on; returns how many stay open."""
     remaining = 0.0
@@ -49,14 +53,14 @@ def narrow(group: Any, row: int, tolerance: float) -> float:
         solved = size <= tolerance * (1.0 + abs(u))
         newton = u + group.direction[row, lane]
         bounded = (low > -_inf) & (high < _inf)
-        helps = (newton > low) & (newton < high) & ((size <= 0.5 * group.before[0, lane]) | (not bounded))
+        helps = (newton > low) & (newton < high) & ((size <= 0.5 * group.size_before[0, lane]) | (not bounded))
         wider = _select(g < 0.0, u + (1.0 + abs(u)), u - (1.0 + abs(u)))
         instead = _select(bounded, 0.5 * (low + high), wider)
         moved = _select(helps | solved, newton, instead)
         group.unknown[row, lane] = _select(works > 0.0, moved, u)
         group.low[0, lane] = low
         group.high[0, lane] = high
-        group.before[0, lane] = size
+        group.size_before[0, lane] = size
         group.evaluations[row, lane] += works
         group.open[0, lane] = _select(solved, 0.0, works)
     for lane in range(LANES):
@@ -64,7 +68,7 @@ def narrow(group: Any, row: int, tolerance: float) -> float:
     return remaining
 
 
-@compiled
+@_inlined
 def leave_unsolved(group: Any, row: int) -> None:
     """Set the unknown of lanes that are still open to NaN."""
     for lane in range(LANES):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
@@ -27,12 +28,15 @@ ROWS: Final = ("norm", "best", "part", "worked", "better", "asked")
 #: that it leads were evaluated.
 UNKNOWN_ROWS: Final = ("base", "heading")
 
+#: Rows are constants of what these become part of: only then are loops over lanes vectorised.
+_inlined = partial(compiled, inline=True)
+
 _select = primitives(vectorised=True)["select"]
 _inf = math.inf
 _nan = math.nan
 
 
-@compiled
+@_inlined
 def begin_search(group: Any, first: int, last: int) -> None:
     """Begin at the unknowns as they are, in lanes that are wanted."""
     for lane in range(LANES):
@@ -45,7 +49,7 @@ def begin_search(group: Any, first: int, last: int) -> None:
             group.heading[row, lane] = 0.0
 
 
-@compiled
+@_inlined
 def judge(group: Any, first: int, tolerance: float) -> float:
     """Say for each lane whether its residual has become less, and whether it has to go on; returns how many have."""
     remaining = 0.0
@@ -64,7 +68,7 @@ def judge(group: Any, first: int, tolerance: float) -> float:
     return remaining
 
 
-@compiled
+@_inlined
 def move(group: Any, first: int, last: int) -> None:
     """Take the unknowns of lanes that worked a step, or a part of it, on from where their residual was least."""
     for row in range(first, last):
@@ -78,7 +82,7 @@ def move(group: Any, first: int, last: int) -> None:
             group.unknown[row, lane] = _select(group.worked[0, lane] > 0.0, moved, group.unknown[row, lane])
 
 
-@compiled
+@_inlined
 def want_unsolved(group: Any, first: int, last: int) -> None:
     """Want the lanes that are open, at where their residual was least."""
     for lane in range(LANES):
@@ -88,7 +92,7 @@ def want_unsolved(group: Any, first: int, last: int) -> None:
             group.unknown[row, lane] = _select(group.open[0, lane] > 0.0, group.base[row, lane], group.unknown[row, lane])
 
 
-@compiled
+@_inlined
 def want_all(group: Any, first: int, last: int) -> None:
     """Set the unknowns of lanes that are still open to NaN, and want those lanes again that were wanted at first."""
     for row in range(first, last):
