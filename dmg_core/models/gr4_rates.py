@@ -49,7 +49,8 @@ class Gr4Implicit(RateModel):
             outflow = (CASCADE - 1) / p.X4 * getattr(s, name)
             changes[name], flow = flow - outflow, outflow
 
-        exchange = p.X2 * torch.pow(torch.clamp(s.R / p.X3, min=LEAST_FILLING), 3.5)
+        filling = torch.clamp(s.R / p.X3, min=LEAST_FILLING)
+        exchange = p.X2 * (filling * filling * filling * torch.sqrt(filling))  # the power of 3.5
         from_store = slow_outflow(s.R, p.X3)
         beside = flow - ROUTED_SHARE * flow
         direct = torch.clamp(beside + exchange, min=0.0)

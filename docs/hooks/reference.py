@@ -38,6 +38,7 @@ MODELS: Final = {
     "Gr4": "GR4",
     "Gr4_implicit": "GR4 in rates",
     "Hymod": "HyMOD",
+    "none": "No process equations",
 }
 
 #: Lengths of steps by their number in a day.
