@@ -306,7 +306,7 @@ def _peaks(flow: FloatArray, years: NDArray[np.intp]) -> FloatArray:
         days = flow[years == year]
         observed = np.isfinite(days)
         enough = observed.sum(axis=0) >= OBSERVED_DAYS_OF_YEAR
-        peaks[year, enough] = np.where(observed, days, -np.inf).max(axis=0)[enough]
+        peaks[year, enough] = np.where(observed, days, -np.inf).max(axis=0, initial=-np.inf)[enough]
     return peaks
 
 
