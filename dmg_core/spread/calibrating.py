@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from dmg_core.errors import ConfigError
 from dmg_core.metrics import level_weights
-from dmg_core.spread.spread import Spread, standardised
+from dmg_core.spread.spread import Spread, name_of_level, standardised
 
 Array = npt.NDArray[np.float64]
 
@@ -89,6 +89,8 @@ def calibrate(sample: Sample, *, model: str = "", levels: Sequence[float] = LEVE
         level_weights(levels)
     except ValueError as error:
         raise ConfigError(f"spread: {error}") from error
+    if len({name_of_level(level) for level in levels}) < len(levels):
+        raise ConfigError(f"spread: levels are {list(levels)}; two of them are the same to six decimals")
     known = np.isfinite(sample.observed) & np.isfinite(sample.simulated)
     sample = sample.select(np.flatnonzero(known.any(axis=0)))
     known = known[:, known.any(axis=0)]

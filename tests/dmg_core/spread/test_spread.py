@@ -173,5 +173,7 @@ def test_what_cannot_be_calibrated_is_told() -> None:
         calibrate(lognormal_sample(2, 100))
     with pytest.raises(ConfigError, match="ascend between 0 and 1"):
         calibrate(lognormal_sample(), levels=(0.9, 0.1))
+    with pytest.raises(ConfigError, match="the same to six decimals"):
+        calibrate(lognormal_sample(), levels=(0.1, 0.10000001))
     with pytest.raises(AttributeTableError, match="needs the attributes dryness, which are missing"):
         SPREAD.place({"wetness": 1.0})
