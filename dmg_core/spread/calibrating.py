@@ -96,10 +96,10 @@ def calibrate(sample: Sample, *, model: str = "", levels: Sequence[float] = LEVE
     known = known[:, known.any(axis=0)]
     if known.sum() < DAYS_OF_A_CLASS:
         raise ConfigError(f"spread: {known.sum()} days have simulated and observed flow; {DAYS_OF_A_CLASS} are the least to calibrate on")
-    flow = np.log(np.maximum(sample.simulated, 0.0) + OFFSET)
+    flow = np.log(np.maximum(np.where(known, sample.simulated, np.nan), 0.0) + OFFSET)
     errors = np.where(known, np.log(np.maximum(np.where(known, sample.observed, 0.0), 0.0) + OFFSET) - flow, np.nan)
     names, ranges, table = _varying(sample.attributes, known.shape[1])
-    regime, usual = _learn(table, flow.mean(axis=0))
+    regime, usual = _learn(table, np.nanmean(flow, axis=0))
     weights, left = _predicting(sample.predictors, flow, errors)
     scale, size = _learn(table, np.log(np.maximum(np.nanmean(np.abs(errors) / np.exp(left), axis=0), LEAST_ERROR)))
     classes = _classes((flow - usual)[known], (errors / np.exp(size + left))[known], levels)

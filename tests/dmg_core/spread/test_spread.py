@@ -86,6 +86,19 @@ def test_rivers_that_fall_dry_are_calibrated_too() -> None:
     assert spread.of_flow(2.0, spread.place({}))[2] == pytest.approx(2.0, rel=0.05)
 
 
+def test_days_without_simulated_flow_do_not_count() -> None:
+    """A gap in the simulated flow, or what is no number, is as if the day were not there."""
+    whole = lognormal_sample()
+    gaps = whole.simulated.copy()
+    gaps[7:30] = np.nan
+    gaps[30] = np.inf
+    rest = [day for day in range(len(gaps)) if not 7 <= day <= 30]
+    with_gaps = calibrate(Sample(gaps, whole.observed, whole.attributes), levels=LEVELS)
+    without = calibrate(Sample(whole.simulated[rest], whole.observed[rest], whole.attributes), levels=LEVELS)
+    np.testing.assert_allclose(with_gaps.quantiles, without.quantiles, rtol=1e-9)
+    np.testing.assert_allclose(with_gaps.regime, without.regime, rtol=1e-9)
+
+
 def test_few_basins_are_taken_for_alike() -> None:
     """From a handful of basins nothing is learned of attributes."""
     assert calibrate(lognormal_sample(5), levels=LEVELS).attributes == ()
