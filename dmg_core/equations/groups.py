@@ -194,4 +194,4 @@ def _compiled(name: str, step: StepTape, writer: Writer, targets: Mapping[str, O
     indent = 8 * " "
     reads = [f"{indent}{variable} = {place}" for variable, place in places.items() if variable in used]
     head = "\n".join([f"def {name}(group):", "    for lane in range(LANES):", *reads])
-    return function_of(Code(name, head, statements or (Statement("pass", ""),), indent), LANES=LANES)
+    return function_of(Code(name, head, statements or (Statement("pass", ""),), indent), LANES=LANES, **writer.functions)

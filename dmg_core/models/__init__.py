@@ -3,6 +3,7 @@
 from dmg_core.models import gr4 as gr4  # these register their models
 from dmg_core.models import hbv as hbv
 from dmg_core.models import hymod as hymod
+from dmg_core.models import photosynthesis as photosynthesis
 from dmg_core.models.layout import Layout
 from dmg_core.models.process_model import (
     PROCESS_MODELS,
@@ -13,5 +14,6 @@ from dmg_core.models.process_model import (
     ProcessModel,
     Store,
 )
+from dmg_core.models.solving import solve
 
-__all__ = ["PROCESS_MODELS", "Attribute", "Flux", "Forcing", "Layout", "Parameter", "ProcessModel", "Store"]
+__all__ = ["PROCESS_MODELS", "Attribute", "Flux", "Forcing", "Layout", "Parameter", "ProcessModel", "Store", "solve"]
