@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from dmg_core.errors import ConfigError
 from dmg_core.models import Parameter
@@ -11,6 +11,7 @@ from dmg_core.networks.base import ParameterNetwork
 from dmg_core.networks.lstm import LstmModel
 from dmg_core.networks.lstm_mlp import LstmMlpModel
 from dmg_core.networks.mlp import AnnModel
+from dmg_core.networks.side_by_side import ParameterMlps, parts_of
 from dmg_core.registry import Registry
 from dmg_core.routing import Routing
 
@@ -54,11 +55,11 @@ class Asked(Protocol):
 class Maker(Protocol):
     """Makes a network of settings for a process model."""
 
-    def __call__(self, settings: Sizes, physics: Asked, dropout: float, /) -> ParameterNetwork:
+    def __call__(self, settings: Sizes, physics: Asked, dropout: float, /, **options: Any) -> ParameterNetwork:
         """Make it."""
 
 
-#: Networks: ``make(settings, physics, dropout)``.
+#: Networks: ``make(settings, physics, dropout, **options)``; options stand in the settings.
 NETWORKS: Final[Registry[Maker]] = Registry("network")
 
 
@@ -84,3 +85,19 @@ def lstm_mlp_model(settings: Sizes, physics: Asked, dropout: float) -> LstmMlpMo
     lstm = LstmModel(inputs, len(physics.dynamic_parameters) * settings.nmul, settings.hidden_size, dropout)
     outputs = len(physics.static_parameters) * settings.nmul + len(physics.routing.parameters)
     return LstmMlpModel(lstm, AnnModel(attributes, outputs, settings.mlp_hidden_size, dropout))
+
+
+@NETWORKS.register("ParameterMlps")
+def parameter_mlps(settings: Sizes, physics: Asked, dropout: float, *, parts: Any) -> ParameterMlps:
+    """Make networks that each give some of the parameters from some of the attributes.
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is to vary in time, or is given by no network or by two, or an input is unknown.
+    """
+    if physics.dynamic_parameters or physics.routing.parameters:
+        raise ConfigError("model: ParameterMlps give no parameters that vary in time and none of the routing: dynamic: [], routing: false")
+    names = [parameter.name for parameter in physics.static_parameters]
+    found = parts_of(parts, settings.attributes, names)
+    return ParameterMlps(found, settings.attributes, names, settings.nmul, settings.hidden_size, dropout)

@@ -93,6 +93,8 @@ class Material(Inputs):
         What is learned from, validated on and kept for tests, of all basins of the data.
     pet_method : str or None
         How potential evapotranspiration was computed, if known.
+    groups : tuple of str
+        What each of the B columns is scored with; a basin is scored by itself.
     """
 
     ids: tuple[str, ...]
@@ -102,6 +104,7 @@ class Material(Inputs):
     statistics: dict[str, Row]
     split: Split
     pet_method: str | None
+    groups: tuple[str, ...]
 
     @property
     def train_days(self) -> tuple[int, int]:
@@ -158,6 +161,7 @@ def make_material(data: BasinData, experiment: Experiment) -> Material:
         statistics=statistics,
         split=split,
         pet_method=data.pet_method,
+        groups=data.groups,
     )
 
 

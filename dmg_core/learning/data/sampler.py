@@ -52,6 +52,14 @@ class Sampler(Protocol):
 SAMPLERS: Registry[Any] = Registry("sampler")
 
 
+@SAMPLERS.register("samples")
+def samples(observed: NDArray[np.float64], first: int, last: int, rng: np.random.Generator, *, size: int = 256) -> WindowSampler:
+    """Draw ``size`` random samples, data without a time axis; an epoch has as many batches as go once over all."""
+    if size < 1:
+        raise ConfigError(f"sampler: size is {size}, expected at least 1")
+    return WindowSampler(observed, first, last, rng, basins=size, days=1, warm_up=0)
+
+
 @SAMPLERS.register("windows")
 class WindowSampler:
     """Random basins, each with a random window.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from dmg_core.data.samples import columns_of, side_by_side
 from dmg_core.learning.data.material import Material
 from dmg_core.learning.data.sampler import Batch
 from dmg_core.learning.loop.faults import require_finite_flow
@@ -15,13 +17,13 @@ from dmg_core.learning.loop.ranks import Ranks
 from dmg_core.metrics import kge, nse
 from dmg_core.model import DeltaModel
 
-#: Basins run together; bounds the memory.
+#: Basins, or groups of samples, run together; bounds the memory.
 BLOCK = 128
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Scores over all basins; NaN where no basin has one.
+    """Scores over all basins, or groups of samples; NaN where none has one.
 
     Attributes
     ----------
@@ -55,27 +57,31 @@ def validate(model: DeltaModel, material: Material, warm_up: int, ranks: Ranks) 
     TrainingError
         If a simulated flow is no number; basins and dates are named.
     """
-    basins = np.flatnonzero(np.isfinite(material.judged).any(axis=0))
-    scores = np.full((2, len(material.ids)), 0.0)
+    judged = np.isfinite(material.judged).any(axis=0)
+    groups = [members for columns in columns_of(material.groups).values() if len(members := columns[judged[columns]])]
+    scores = np.full((2, len(groups)), 0.0)
     training = model.training
     model.eval()
-    for start in range(0, len(basins), BLOCK):
-        mine = ranks.share(np.arange(start, min(start + BLOCK, len(basins))))
+    for start in range(0, len(groups), BLOCK):
+        mine = ranks.share(np.arange(start, min(start + BLOCK, len(groups))))
         if len(mine):
-            scores[:, basins[mine]] = _score(model, material, basins[mine], warm_up)
+            scores[:, mine] = _score(model, material, [groups[each] for each in mine], warm_up)
     model.train(training)
-    nses, kges = ranks.total(torch.from_numpy(scores)).numpy()[:, basins]
+    nses, kges = ranks.total(torch.from_numpy(scores)).numpy()
     if not np.isfinite(nses).any():
         return Validation(np.nan, np.nan, np.nan)
     return Validation(float(np.nanmedian(nses)), float(np.nanpercentile(nses, 10)), float(np.nanmedian(kges)))
 
 
-def _score(model: DeltaModel, material: Material, basins: NDArray[np.intp], warm_up: int) -> NDArray[np.float64]:
+def _score(model: DeltaModel, material: Material, groups: Sequence[NDArray[np.intp]], warm_up: int) -> NDArray[np.float64]:
+    """Give NSE and KGE of groups of columns, shape (2, G)."""
+    basins = np.concatenate(groups)
     first, last = material.validation_days
     before = min(warm_up, first)
     with torch.no_grad():
         simulated = material.run(model, model.settings.target, slice(first - before, last + 1), basins, warm_up=before)
     require_finite_flow(simulated, material, Batch(basins, np.full(len(basins), first - before)), before)
-    flow = simulated.double().numpy()
-    observed = material.judged[first : last + 1, basins]
+    places = np.split(np.arange(len(basins)), np.cumsum([len(group) for group in groups])[:-1])
+    flow = side_by_side(simulated.double().numpy(), places)
+    observed = side_by_side(material.judged[first : last + 1, basins], places)
     return np.stack([np.atleast_1d(nse(flow, observed)), np.atleast_1d(kge(flow, observed))])

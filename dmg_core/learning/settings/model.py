@@ -35,7 +35,7 @@ def model_settings(experiment: Experiment) -> ModelSettings:
     options = experiment.model
     process, published = PROCESS_MODELS[options.physics], PAIRED.get(options.physics)
     network = options.network or published or "LstmModel"
-    own = published != network or bool(options.options)
+    own = published != network or bool(options.options) or bool(options.network_options)
     made = make_process(options.physics, options.nearzero, options.options)
     return ModelSettings(
         physics=options.physics,
@@ -52,6 +52,7 @@ def model_settings(experiment: Experiment) -> ModelSettings:
         upstream_area=options.upstream_area,
         elevation=options.elevation,
         options=options.options,
+        network_options=options.network_options,
         delay_bound=options.delay_bound,
         target=options.target or _target(process),
         plugins=_plugins_of(experiment, process, NETWORKS[network]) if own else (),
