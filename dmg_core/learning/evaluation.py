@@ -13,11 +13,13 @@ import torch
 from numpy.typing import NDArray
 
 from dmg_core.attribute_ranges import far_outside, training_ranges
-from dmg_core.data import BasinData
+from dmg_core.data import BasinData, Split
+from dmg_core.data.samples import columns_of, side_by_side
+from dmg_core.documents import load_json
 from dmg_core.errors import AttributeTableError, ConfigError
 from dmg_core.files import written_whole
 from dmg_core.learning.data.material import Inputs, read_data, tensors_of, with_inputs
-from dmg_core.learning.loop.run_folder import load_trained
+from dmg_core.learning.loop.run_folder import SPLIT_NAME, load_trained
 from dmg_core.learning.settings.experiment import DataSettings, Period
 from dmg_core.learning.settings.experiment_file import EXPERIMENT_NAME, read_experiment
 from dmg_core.metrics import METRICS
@@ -39,19 +41,25 @@ class Evaluation:
     Attributes
     ----------
     basins : BasinData
-        The basins on these days.
+        The basins on these days; or samples, each with the one step it has.
     simulated : ndarray, shape (D, B)
         mm/d over the areas of the data; of several models, the mean of their flows.
-    scores : dict of str to ndarray (B,)
+    groups : tuple of str
+        What is scored, G of them: each basin by itself, or the groups of samples.
+    scores : dict of str to ndarray (G,)
         By the names of :data:`dmg_core.metrics.METRICS`; NaN where there is no observed flow.
     parameters : dict of str to ndarray (B,)
         Physical values, means over components and days; of several models, their mean.
+    models : tuple of DeltaModel
+        The models.
     """
 
     basins: BasinData
     simulated: FloatArray
+    groups: tuple[str, ...]
     scores: Mapping[str, FloatArray]
     parameters: Mapping[str, FloatArray]
+    models: tuple[DeltaModel, ...] = ()
 
     def median(self, metric: str) -> float:
         """Median of a score over the basins that have one; NaN if none has."""
@@ -60,7 +68,7 @@ class Evaluation:
 
     @property
     def scored(self) -> int:
-        """Number of basins with observed flow."""
+        """Number of basins, or groups of samples, with a score."""
         return int(np.isfinite(self.scores["nse"]).sum())
 
 
@@ -68,7 +76,7 @@ def evaluate_folders(
     folders: Sequence[Path],
     file: Path,
     attributes: Path | None,
-    period: tuple[str, str] | Period,
+    period: tuple[str, str] | Period | None = None,
     *,
     ids: Sequence[str] | None = None,
     warm_up: int = 365,
@@ -102,7 +110,7 @@ def evaluate_folders(
 
 
 def evaluate(
-    models: Sequence[DeltaModel], data: Sequence[BasinData], period: tuple[str, str] | Period, *, warm_up: int = 365
+    models: Sequence[DeltaModel], data: Sequence[BasinData], period: tuple[str, str] | Period | None = None, *, warm_up: int = 365
 ) -> Evaluation:
     """Run models through a period, with days before it, and score the mean of their flows.
 
@@ -113,7 +121,7 @@ def evaluate(
     data : sequence of BasinData
         For each model the same basins and days, with the attributes that it takes.
     period : (str or datetime64, str or datetime64)
-        First and last day that count.
+        First and last day that count; by default all of the data.
     warm_up : int
         Days before them, as far as the data have them, that only fill the stores.
 
@@ -122,7 +130,7 @@ def evaluate(
     DmgError
         If days or attributes are not in the data, or the data of the models are of other basins.
     """
-    basins = data[0].period(*period)
+    basins = data[0] if period is None else data[0].period(*period)
     if any(one.ids != basins.ids for one in data):
         raise ConfigError("models can be evaluated together only on the same basins")
     first = int(np.searchsorted(data[0].dates, basins.dates[0]))
@@ -132,8 +140,10 @@ def evaluate(
     simulated = np.mean([flow for flow, _ in runs], axis=0)
     shared = [name for name in runs[0][1] if all(name in parameters for _, parameters in runs)]
     parameters = {name: np.mean([values[name] for _, values in runs], axis=0) for name in shared}
-    scores = {name: np.asarray(metric(simulated, basins.flow), np.float64) for name, metric in METRICS.items()}
-    return Evaluation(basins, simulated, scores, parameters)
+    columns = columns_of(basins.groups)
+    pair = [side_by_side(values, list(columns.values())) for values in (simulated, basins.flow)]
+    scores = {name: np.asarray(metric(*pair), np.float64) for name, metric in METRICS.items()}
+    return Evaluation(basins, simulated, tuple(columns), scores, parameters, tuple(models))
 
 
 def _run(model: DeltaModel, data: BasinData, days: slice, warm_up: int) -> tuple[FloatArray, dict[str, FloatArray]]:
@@ -158,6 +168,49 @@ def _tell_far_attributes(model: DeltaModel, data: BasinData) -> None:
     values = dict(zip(data.attribute_names, data.attributes.T, strict=True))
     for name, entries in far_outside(ranges, values, data.ids).items():
         LOGGER.warning("%s", ranges[name].tell(name, entries))
+
+
+def respond(models: Sequence[DeltaModel], conditions: FloatArray, attributes: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """Run models without a time axis under any conditions, such as along a response curve.
+
+    Parameters
+    ----------
+    models : sequence of DeltaModel
+        One or more; of several, means are given.
+    conditions : ndarray, shape (N, F)
+        Forcings in declared order.
+    attributes : mapping of str to ndarray (N,)
+        By name.
+
+    Returns
+    -------
+    dict of str to ndarray (N,)
+        All outputs of the process model.
+    """
+    with torch.no_grad():
+        runs = [model.eval()(conditions[None], attributes)[0] for model in models]
+    return {name: np.mean([run[name][0].double().numpy() for run in runs], axis=0) for name in runs[0]}
+
+
+def held_out_of(folder: Path, ids: Sequence[str]) -> NDArray[np.bool_] | None:
+    """Say which samples a training has not learned from, by its ``split.json``; None where there is none, or it is of others.
+
+    Raises
+    ------
+    ConfigError
+        If the file is damaged.
+    """
+    file = next((place / SPLIT_NAME for place in (folder, folder.parent) if (place / SPLIT_NAME).is_file()), None)
+    if file is None:
+        return None
+    try:
+        split = Split.from_dict(load_json(file.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{file}: cannot be read as a split: {error}") from error
+    learned = dict(zip(split.ids, split.training.any(axis=0), strict=True))
+    if not set(ids) <= learned.keys():
+        return None
+    return np.array([not learned[each] for each in ids])
 
 
 def read_for(folder: Path, settings: DataSettings, ids: Sequence[str] | None) -> tuple[DeltaModel, BasinData]:
@@ -210,8 +263,8 @@ def write_scores(path: Path, evaluation: Evaluation) -> None:
     """Write a table with a row for each basin and a column for each score, whole or not at all; what is not known is empty."""
     names = list(evaluation.scores)
     with written_whole(path) as stream:
-        lines = [["gauge_id", *names]]
-        for basin, gauge in enumerate(evaluation.basins.ids):
-            values = [float(evaluation.scores[name][basin]) for name in names]
-            lines.append([gauge, *("" if np.isnan(value) else f"{value:.6g}" for value in values)])
+        lines = [["gauge_id" if evaluation.groups == evaluation.basins.ids else "group", *names]]
+        for row, group in enumerate(evaluation.groups):
+            values = [float(evaluation.scores[name][row]) for name in names]
+            lines.append([group, *("" if np.isnan(value) else f"{value:.6g}" for value in values)])
         stream.write("".join(",".join(line) + "\n" for line in lines).encode())
