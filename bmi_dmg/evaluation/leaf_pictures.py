@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -21,7 +20,6 @@ FloatArray = NDArray[np.float64]
 #: Along the curves: CO2 at the leaf's surface, ppm, and light, µmol m⁻² s⁻¹.
 CO2: Final = np.linspace(30.0, 1800.0, 60)
 LIGHT: Final = np.linspace(0.0, 2200.0, 60)
-COLUMNS: Final = 5
 
 
 class Response(NamedTuple):
@@ -66,7 +64,7 @@ def _draw(path: Path, evaluation: Evaluation, response: Response, title: str) ->
     outputs = respond(evaluation.models, conditions, _attributes(evaluation))
     place = outputs[response.over] if response.over in outputs else conditions[:, names.index(response.over)]
     colour = conditions[:, names.index(response.coloured_by)]
-    wide = min(COLUMNS, len(groups))
+    wide = min(math.ceil(1.3 * math.sqrt(len(groups))), len(groups))
     rows = math.ceil(len(groups) / wide)
     figure = new_figure(2.5 * wide + 0.8, 2.2 * rows + 0.7)
     axes = figure.subplots(rows, wide, squeeze=False, sharex=True, sharey=True)
@@ -80,7 +78,6 @@ def _draw(path: Path, evaluation: Evaluation, response: Response, title: str) ->
         axis.plot(*_curve(evaluation, response, mine), color=SIMULATED, linewidth=1.6)
         axis.axhline(0.0, color=GRID, linewidth=0.8)
         axis.set_title(group, fontsize=8, loc="left", color=TEXT)
-        axis.set_ylim(*np.percentile(samples.flow[0], (0.0, 100.0)) * (1.1, 1.1))
         tidy(axis)
     figure.supxlabel(response.label, fontsize=8, color=QUIET_TEXT)
     figure.supylabel(f"net assimilation, {pretty('umol m-2 s-1')}", fontsize=8, color=QUIET_TEXT)
@@ -96,7 +93,7 @@ def _attributes(evaluation: Evaluation) -> dict[str, FloatArray]:
     return dict(zip(samples.attribute_names, samples.attributes.T, strict=True))
 
 
-def _curve(evaluation: Evaluation, response: Response, mine: Sequence[int] | NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
+def _curve(evaluation: Evaluation, response: Response, mine: NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
     """Give the curve of a group: its horizontal axis, and assimilation."""
     samples, count = evaluation.basins, len(response.values)
     names = list(samples.forcing_names)

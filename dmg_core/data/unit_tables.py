@@ -45,7 +45,7 @@ _WITH_UNIT: Final = re.compile(r"(?P<name>[^(\[]*[^(\[\s])\s*[(\[](?P<unit>.*)[)
 
 def plain(unit: str) -> str:
     """Spell a unit plainly: ``µmol/m²/s``, ``umol m^-2 s^-1`` and ``µmol m⁻² s⁻¹`` are ``umol m-2 s-1``."""
-    first, *below = " ".join(unit.translate(_SIGNS).split()).split("/")
+    first, *below = " ".join(unit.replace("**", "").translate(_SIGNS).split()).split("/")
     if not all(re.fullmatch(r"\s*[A-Za-z]+[23]?\s*", each) for each in below):
         return "/".join([first, *below])
     powers = [re.sub(r"^([A-Za-z]+)([23]?)$", lambda found: f"{found[1]}-{found[2] or 1}", each.strip()) for each in below]
