@@ -15,8 +15,8 @@ EVALUATE_HELP = """Run trained models through a period of a data set, score each
 
 MODEL is a model folder or the folder of a training. Of several models, such as those of several seeds, the mean of their flows is
 evaluated. Data are read as in the training, if its experiment.yaml is in the model folder or beside it; --reader names another reader
-(camels, camels_nextgen, camels_text, series, leaf_gas_exchange), and --data-option its arguments. The reader series takes any NetCDF or Zarr file and must be
-told what its variables are called, also those of attributes that have other names there than in the model.
+(camels, camels_nextgen, camels_text, series, leaf_gas_exchange), and --data-option its arguments. The reader series takes any NetCDF or
+Zarr file and must be told what its variables are called, also those of attributes that have other names there than in the model.
 All basins of the data are run, with or without observed flow, unless --basins names some.
 
 \b

@@ -76,6 +76,7 @@ def _draw(path: Path, evaluation: Evaluation, response: Response, title: str) ->
         shade = {"cmap": "viridis", "vmin": 0.0, "vmax": float(np.percentile(colour, 98))}
         points = axis.scatter(place[mine], samples.flow[0, mine], c=colour[mine], s=7, alpha=0.75, linewidths=0, **shade)
         axis.plot(*_curve(evaluation, response, mine), color=SIMULATED, linewidth=1.6)
+        axis.tick_params(labelbottom=True)
         axis.axhline(0.0, color=GRID, linewidth=0.8)
         axis.set_title(group, fontsize=8, loc="left", color=TEXT)
         tidy(axis)
@@ -102,5 +103,4 @@ def _curve(evaluation: Evaluation, response: Response, mine: NDArray[np.intp]) -
     conditions[:, names.index(response.varied)] = response.values
     attributes = {name: np.full(count, float(np.median(values[mine]))) for name, values in _attributes(evaluation).items()}
     outputs = respond(evaluation.models, conditions, attributes)
-    over = outputs[response.over] if response.over in outputs else response.values
-    return over, outputs["net_assimilation"]
+    return outputs.get(response.over, response.values), outputs["net_assimilation"]

@@ -23,13 +23,13 @@ POINTS_SHOWN: Final = 40
 
 
 def unit_of(evaluation: Evaluation) -> str:
-    """Unit of what was observed."""
+    """Give the unit of what was observed."""
     fluxes = {flux.name: flux.unit for flux in evaluation.models[0].physics.process.fluxes}
     return fluxes.get(evaluation.basins.observed_name, "")
 
 
 def label_of(evaluation: Evaluation) -> str:
-    """What was observed, with its unit, as axes say it."""
+    """Name what was observed, with its unit, as axes say it."""
     return f"{evaluation.basins.observed_name.replace('_', ' ')}, {pretty(unit_of(evaluation))}"
 
 

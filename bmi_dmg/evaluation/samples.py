@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bmi_dmg.evaluation.leaf_pictures import draw_light_response, draw_co2_response
+from bmi_dmg.evaluation.leaf_pictures import draw_co2_response, draw_light_response
 from bmi_dmg.evaluation.sample_pictures import draw_observed, draw_parameters_by_group
 from dmg_core.files import written_whole
 from dmg_core.learning.evaluation import SCORES_NAME, Evaluation, write_scores
@@ -61,7 +61,8 @@ def _quoted(cell: str) -> str:
 def summary_of_samples(evaluation: Evaluation) -> str:
     """Say in a few lines how well it went."""
     observed, simulated = evaluation.basins.flow[0], evaluation.simulated[0]
-    figures = f"R2 {float(r2(simulated, observed)):.3f}, RMSE {float(rmse(simulated, observed)):.3g}, bias {float(bias(simulated, observed)):+.3g}"
+    error, shift = float(rmse(simulated, observed)), float(bias(simulated, observed))
+    figures = f"R2 {float(r2(simulated, observed)):.3f}, RMSE {error:.3g}, bias {shift:+.3g}"
     name = evaluation.basins.observed_name
     return (
         f"{len(observed)} samples in {len(evaluation.groups)} groups, {name}: {figures}\n"

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import torch
@@ -164,7 +164,9 @@ class _Leaves:
         named = {*COLUMNS, "plant_type", "pathway", "id"}
         for name, column in columns.items():
             if name not in named:
-                raise ConfigError(f"data.columns: there is no quantity {name!r}{did_you_mean(name, named)}; there are {', '.join(sorted(named))}")
+                raise ConfigError(
+                    f"data.columns: there is no quantity {name!r}{did_you_mean(name, named)}; there are {', '.join(sorted(named))}"
+                )
             if column not in table.names:
                 raise ConfigError(f"data.columns.{name}: {table.file} has no column {column!r}{did_you_mean(column, table.names)}")
         self._defaults: dict[str, float] = {}
@@ -201,7 +203,7 @@ class _Leaves:
         return legal_ids(self._table.text(place), f"{self._table.file}: {place}", ForcingError, rows)
 
     def observed(self, name: str) -> FloatArray:
-        """What is learned from, of all rows; NaN where it is missing."""
+        """Give what is learned from, of all rows; NaN where it is missing."""
         values = self._values(name)
         if values is None:
             raise ForcingError(f"{self._table.file}: no column {name}, which is learned from; it has {', '.join(self._table.names)}")
@@ -213,10 +215,8 @@ class _Leaves:
         if values is None:
             column = COLUMNS[name]
             if column.default is None:
-                spellings = ", ".join((name, *column.spellings))
-                raise ForcingError(
-                    f"{self._table.file}: no column {name} ({column.unit}); known names are {spellings}; it has {', '.join(self._table.names)}"
-                )
+                spellings, there = ", ".join((name, *column.spellings)), ", ".join(self._table.names)
+                raise ForcingError(f"{self._table.file}: no column {name} ({column.unit}); known names are {spellings}; it has {there}")
             self._defaults[name] = column.default
             return np.full(int(rows.sum()), column.default)
         missing = np.flatnonzero(rows & ~np.isfinite(values))
@@ -244,7 +244,9 @@ class _Leaves:
         values = self._table.numbers(name)
         missing = np.flatnonzero(rows & ~np.isfinite(values))
         if len(missing):
-            raise AttributeTableError(f"{self._table.file}: line {self._table.lines[missing[0]]} has no {name}; fill it in or leave the row out")
+            raise AttributeTableError(
+                f"{self._table.file}: line {self._table.lines[missing[0]]} has no {name}; fill it in or leave the row out"
+            )
         return values[rows]
 
     def _values(self, name: str) -> FloatArray | None:
@@ -295,7 +297,9 @@ class _Leaves:
     def tell(self, attributes: Sequence[str]) -> None:
         """Log what the table does not have, and plant types that the network does not know."""
         if self._defaults:
-            LOGGER.info("%s has no %s", self._table.file, ", ".join(f"{name} (taken as {value:g})" for name, value in self._defaults.items()))
+            LOGGER.info(
+                "%s has no %s", self._table.file, ", ".join(f"{name} (taken as {value:g})" for name, value in self._defaults.items())
+            )
         asked = {each.removeprefix(ONE_HOT) for each in attributes if each.startswith(ONE_HOT)}
         unknown = sorted(set(self.types) - asked) if asked else []
         if unknown:

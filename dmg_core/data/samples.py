@@ -134,7 +134,9 @@ def split_samples(data: BasinData, *, held_out: float = 0.2, tested: float = 0.0
         If the shares are none, or leave nothing to learn from.
     """
     if not (0.0 < held_out < 1.0 and 0.0 <= tested < 1.0 and held_out + tested < 1.0):
-        raise ConfigError(f"split samples: held_out is {held_out} and tested {tested}; expected shares above 0 and 0 or more, together below 1")
+        raise ConfigError(
+            f"split samples: held_out is {held_out} and tested {tested}; expected shares above 0 and 0 or more, together below 1"
+        )
     rng, part = np.random.default_rng(seed), np.zeros(len(data.ids), np.int64)
     for columns in columns_of(data.groups).values():
         order = rng.permutation(columns)

@@ -95,7 +95,7 @@ class UnitTable:
         if not rows:
             raise ForcingError(f"{file}: there are no rows")
         self.lines = [line for line, _ in rows]
-        self._columns = dict(zip(self.names, zip(*(cells for _, cells in rows), strict=True), strict=True))
+        self._columns: dict[str, tuple[str, ...]] = dict(zip(self.names, zip(*(cells for _, cells in rows), strict=True), strict=True))
 
     def _read(self) -> tuple[list[str], list[tuple[int, list[str]]]]:
         """Give the header, and rows with their lines; blank lines are passed over."""

@@ -8,8 +8,8 @@ A call is known by its name, be it a function of torch, a method of a tensor or 
 from __future__ import annotations
 
 import difflib
-from itertools import count
 from collections.abc import Callable
+from itertools import count
 from typing import Any, NamedTuple, TypeAlias
 
 from torch import fx

@@ -29,7 +29,7 @@ def digest_of_equations(model: ProcessModel) -> str:
 
 
 def _content_of(tape: Tape) -> list[tuple[Any, ...]]:
-    """What operations do, without the lines they stand at."""
+    """Say what operations do, without the lines they stand at."""
     return [
         (each.name, each.kind, each.operands, *([each.equation.results, _content_of(each.equation)] if each.equation else []))
         for each in tape.operations

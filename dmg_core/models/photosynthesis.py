@@ -139,7 +139,7 @@ class Photosynthesis(ProcessModel):
         psi_saturated = saturated_potential(given.pop("sand"), given.pop("organic_matter"))
         return {**given, "psi_saturated": psi_saturated}
 
-    def step(self, s: Quantity, p: Quantity, x: Quantity, dt: float) -> tuple[Mapping[str, Quantity], Mapping[str, Quantity]]:  # noqa: ARG002
+    def step(self, s: Quantity, p: Quantity, x: Quantity, dt: float) -> tuple[Mapping[str, Quantity], Mapping[str, Quantity]]:
         """Give what a leaf does at one moment; see the class for the equations."""
         is_c4 = x.c4 > 0.5
         T = x.leaf_temperature + FREEZING

@@ -29,7 +29,7 @@ VARIANT_TITLES: Final = {"Hbv": "1.0", "Hbv_1_1p": "1.1p", "Hbv_2": "2.0", "Hbv_
 MEMBERS: Final[dict[str, type[ProcessModel]]] = {name: PROCESS_MODELS[name] for name in VARIANT_TITLES}
 
 #: Models of the equations page, and their titles.
-MODELS: Final = {**{name: f"HBV {title}" for name, title in VARIANT_TITLES.items()}, "Gr4": "GR4", "Hymod": "HyMOD"}
+MODELS: Final = {**{name: f"HBV {title}" for name, title in VARIANT_TITLES.items()}, "Gr4": "GR4", "Hymod": "HyMOD", "Photosynthesis": "Leaf photosynthesis"}
 
 #: Lengths of steps by their number in a day.
 STEPS: Final = {1: "a day", 24: "an hour"}
@@ -176,13 +176,15 @@ def _model_text(kind: type[ProcessModel], title: str) -> str:
     stores = [(_code(one.name), one.unit, one.meaning, published[one.output]) for one in kind.stores]
     fluxes = [(_code(one.name), one.unit, one.meaning, BALANCE[one.balance], _variables_of(one, published)) for one in kind.fluxes]
     forcings = ", ".join(f"{_code(one.name)} ({one.unit})" for one in kind.forcings)
+    step = f"Its step is {STEPS[kind.steps_per_day]}" if stores else "It has no stores, so that every moment stands on its own"
+    read = ", ".join(f"{_code(one.name)} ({one.unit}, {one.meaning})" for one in kind.attributes)
     return "\n\n".join(
         [
             f"## {title}",
             _text(kind),
-            f"Its step is {STEPS[kind.steps_per_day]}; its forcings are {forcings}.",
+            f"{step}; its forcings are {forcings}.{f' Of a place it reads {read}.' if read else ''}",
             _table(("parameter", "range", "units", "meaning"), map(_parameter_cells, kind.parameters)),
-            _table(("store", "units", "meaning", "BMI variable"), stores),
+            *([_table(("store", "units", "meaning", "BMI variable"), stores)] if stores else []),
             _table(("flux", "units", "meaning", "in the balance", "BMI variable"), fluxes),
         ]
     )

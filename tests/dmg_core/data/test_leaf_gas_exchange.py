@@ -13,7 +13,9 @@ from dmg_core.data.leaf_gas_exchange import read_leaf_gas_exchange
 from dmg_core.data.unit_tables import UnitTable, plain
 from dmg_core.errors import AttributeTableError, ConfigError, DmgError, ForcingError
 
-HEADER = "PFT,Pathway,Tleaf (degC),Tair (K),Patm [kPa],PARin (µmol m⁻² s⁻¹),CO2S (ppm),VPD (hPa),BLCond (mmol/m2/s),g1 (kPa^0.5),A (umol/m^2/s)"
+HEADER = (
+    "PFT,Pathway,Tleaf (degC),Tair (K),Patm [kPa],PARin (µmol m⁻² s⁻¹),CO2S (ppm),VPD (hPa),BLCond (mmol/m2/s),g1 (kPa^0.5),A (umol/m^2/s)"
+)
 ROWS = ("oak,C3,25.5,298.15,101.3,1000,390,12,2000,4.0,12.5", "maize,C4,30,303.15,99,1500,400,15,3000,1.6,38")
 
 
@@ -161,7 +163,9 @@ def test_ids_are_those_of_the_table(tmp_path: Path) -> None:
         read_leaf_gas_exchange(written(tmp_path, header, ROWS[0] + ",a", ROWS[1] + ",a"), attributes=())
 
 
-@pytest.mark.parametrize("unit", ["umol m-2 s-1", "µmol m⁻² s⁻¹", "umol/m2/s", "μmol/m^2/s", "umol m**-2 s**-1", "µmol·m-2·s-1", "umol m^-2 s^-1"])
+@pytest.mark.parametrize(
+    "unit", ["umol m-2 s-1", "µmol m⁻² s⁻¹", "umol/m2/s", "μmol/m^2/s", "umol m**-2 s**-1", "µmol·m-2·s-1", "umol m^-2 s^-1"]
+)
 def test_units_are_spelled_in_many_ways(unit: str) -> None:
     """All are one."""
     assert plain(unit) == "umol m-2 s-1"

@@ -104,7 +104,9 @@ def test_many_roots_are_found_at_once_in_torch() -> None:
 def test_what_cannot_be_solved_is_told() -> None:
     """A function that does not contain its unknown, and what is carried out of it, are refused with the line of the model."""
     with pytest.raises(ConfigError, match=r"test_solve\.py, line \d+ .*does not depend on what it is solved for"):
-        jacobian(model_of({"no": lambda a, b, c: solve(lambda x: a - b, 0.0, 1.0)}), *[np.zeros((1, 1, n)) for n in (0, 3)], np.zeros((1, 0)))
+        jacobian(
+            model_of({"no": lambda a, b, c: solve(lambda x: a - b, 0.0, 1.0)}), *[np.zeros((1, 1, n)) for n in (0, 3)], np.zeros((1, 0))
+        )
 
     def leaking(a: Any, b: Any, c: Any) -> Any:
         kept = []

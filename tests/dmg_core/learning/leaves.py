@@ -22,8 +22,10 @@ CAPACITY = np.array([22.0, 31.0, 42.0, 48.0, 55.0, 62.0, 74.0, 88.0, 104.0, 135.
 IS_C4 = np.array([False, False, True, False, False, False, True, False, False, False])
 #: Clay, sand and organic matter of the soils, %.
 SOILS = np.array(
-    [(3, 92, 1), (6, 82, 2), (10, 65, 4), (18, 40, 6), (14, 20, 3), (6, 8, 2), (27, 58, 5), (34, 32, 8), (34, 10, 6), (42, 52, 3)]
-    + [(47, 7, 9), (58, 22, 4)],
+    [
+        *((3, 92, 1), (6, 82, 2), (10, 65, 4), (18, 40, 6), (14, 20, 3), (6, 8, 2), (27, 58, 5), (34, 32, 8), (34, 10, 6), (42, 52, 3)),
+        *((47, 7, 9), (58, 22, 4)),
+    ],
     np.float64,
 )
 NAMES = ("clay", "sand", "organic_matter", "c4", "g1", "psi_open", "psi_closed", *(f"roots_{n}" for n in range(1, LAYERS + 1)))

@@ -90,8 +90,8 @@ def test_experiments_on_samples_are_checked() -> None:
     """A split in time needs periods; a batch has at least one sample; parts name what there is."""
     with pytest.raises(ConfigError, match="split: key 'train' is missing: a split in time needs"):
         make_experiment(split={"name": "time"})
+    material, experiment = make_small(sampler={"name": "samples", "size": 0})
     with pytest.raises(ConfigError, match="sampler: size is 0"):
-        material, experiment = make_small(sampler={"name": "samples", "size": 0})
         make_parts(experiment, material)  # type: ignore[arg-type]
     material, experiment = make_small()
     settings = model_settings(experiment)  # type: ignore[arg-type]

@@ -67,7 +67,15 @@ def test_what_varies_in_time_is_refused(changes: dict[str, Any]) -> None:
     """There is nothing to step, and no parameters of a unit hydrograph."""
     sizes = {"nmul": 1, "nearzero": 1e-5, "attributes": ATTRIBUTES, "log_norm": (), "hidden_size": 4, "mlp_hidden_size": None}
     settings = ModelSettings(
-        **{"physics": "Hbv_1_1p", "network": "ParameterMlps", "routing": False, "dynamic": (), "forcings": ("P", "T", "PET"), **sizes, **changes}
+        **{
+            "physics": "Hbv_1_1p",
+            "network": "ParameterMlps",
+            "routing": False,
+            "dynamic": (),
+            "forcings": ("P", "T", "PET"),
+            **sizes,
+            **changes,
+        }
     )
     physics = Physics("Hbv_1_1p", 1, settings.dynamic, settings.routing)
     with pytest.raises(ConfigError, match="no parameters that vary in time and none of the routing"):
