@@ -6,6 +6,7 @@ Ten plant types on twelve soils, 2000 samples: ``python benchmarks/leaf_recovery
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -35,10 +36,11 @@ def main() -> None:
         soils = make_leaves(len(found.basins.ids)).attributes[:, [len(ONE_HOT) + NAMES.index(name) for name in NAMES[:3]]]
         errors = np.abs(np.stack([found.parameters[f"parB{n}"] for n in range(1, 6)], axis=-1) / exponents(soils) - 1.0)
         off = np.abs(capacities / CAPACITY - 1.0)
-        print(
-            f"noise {arguments.noise:g}, seed {seed}: Vcmax25 off by {100 * np.median(off):.2f} % in the median of types, {100 * off.max():.2f} % at most; "
-            f"B by layer, median {', '.join(f'{100 * each:.1f}' for each in np.median(errors, axis=0))} %, at most "
-            f"{', '.join(f'{100 * each:.1f}' for each in errors.max(axis=0))} %; {time.process_time() - started:.0f} s of CPU"
+        layers = [", ".join(f"{100 * each:.1f}" for each in values) for values in (np.median(errors, axis=0), errors.max(axis=0))]
+        sys.stdout.write(
+            f"noise {arguments.noise:g}, seed {seed}: Vcmax25 off by {100 * np.median(off):.2f} % in the median of types, "
+            f"{100 * off.max():.2f} % at most; B by layer, median {layers[0]} %, at most {layers[1]} %; "
+            f"{time.process_time() - started:.0f} s of CPU\n"
         )
 
 

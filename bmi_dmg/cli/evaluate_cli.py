@@ -86,6 +86,6 @@ def evaluate_command(
             evaluation = evaluate_folders(models, data, attributes, days, ids=ids, warm_up=warm_up, reader=reader, options=options)
         title = " + ".join(model.resolve().name for model in models)
         logs = {model.resolve().name: log for model in models if (log := log_of(model)) is not None}
-        held_out = held_out_of(models[0], evaluation.basins.ids) if len(models) == 1 else None
+        held_out = held_out_of(models[0], data, evaluation.basins.ids) if len(models) == 1 else None
         write_evaluation(out, evaluation, title, others, logs, held_out)
     typer.echo(summary(evaluation, others))

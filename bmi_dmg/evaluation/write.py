@@ -48,6 +48,8 @@ def write_evaluation(
     """
     folder.mkdir(parents=True, exist_ok=True)
     if isinstance(evaluation.basins, SampleData):
+        if published:
+            raise ConfigError("scores of other models (--published) go by gauge; samples have none")
         write_samples(folder, evaluation, title, held_out)
         if logs:
             draw_learning(folder / "learning.png", logs)

@@ -273,7 +273,8 @@ class _Leaves:
         if leaf is None or air is None:
             return None
         inside, outside = (saturation_pressure(torch.from_numpy(each)).numpy() for each in (leaf, air))
-        return np.maximum(inside - humidity * outside, 0.0)
+        deficit: FloatArray = np.maximum(inside - humidity * outside, 0.0)
+        return deficit
 
     def _pathway(self) -> FloatArray:
         place = self._find("pathway", _PATHWAY)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from dmg_core.equations.tape import StepTape, Tape, trace
+from dmg_core.equations.lowering import Tape
+from dmg_core.equations.tape import StepTape, trace
 from dmg_core.models.process_model import ProcessModel
 
 #: Where a model keeps its tape, and the options it was traced with.

@@ -35,7 +35,7 @@ def find_root(lower: float, upper: float, *given: Any) -> float:
     a, b = upper, lower
     fa, fb = residual(a, *given), residual(b, *given)  # type: ignore[name-defined]  # noqa: F821
     best = a if abs(fa) < abs(fb) else b
-    if not (fa * fb < 0.0):
+    if not ((fa < 0.0 and fb > 0.0) or (fa > 0.0 and fb < 0.0)):
         return best if fa == fa and fb == fb else np.nan
     share = 0.5
     for _ in range(ITERATIONS):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from dmg_core.equations.lowering import Operand
 
@@ -127,7 +127,7 @@ class Writer:
 
     def __init__(self, declared: Mapping[str, tuple[float, float]] | None = None) -> None:
         self.origin = ""
-        self.functions: dict[str, Callable[..., object]] = {}
+        self.functions: dict[str, Any] = {}
         self._sure: dict[str, tuple[float, float]] = {}
         self._declared: dict[str, tuple[float, float]] = dict(declared or {})
         self._lines: list[Line] = []

@@ -192,21 +192,35 @@ def respond(models: Sequence[DeltaModel], conditions: FloatArray, attributes: Ma
     return {name: np.mean([run[name][0].double().numpy() for run in runs], axis=0) for name in runs[0]}
 
 
-def held_out_of(folder: Path, ids: Sequence[str]) -> NDArray[np.bool_] | None:
-    """Say which samples a training has not learned from, by its ``split.json``; None where there is none, or it is of others.
+def held_out_of(folder: Path, file: Path, ids: Sequence[str]) -> NDArray[np.bool_] | None:
+    """Say which samples of a file a training has not learned from, by its record.
+
+    Parameters
+    ----------
+    folder : Path
+        Of a training, or of the model in it.
+    file : Path
+        Where the samples were read from.
+    ids : sequence of str
+        The samples.
+
+    Returns
+    -------
+    ndarray of bool, shape (N,), or None
+        None where there is no record, or it is of another file: samples of two files may go by the same names.
 
     Raises
     ------
     ConfigError
-        If the file is damaged.
+        If the record is damaged.
     """
-    file = next((place / SPLIT_NAME for place in (folder, folder.parent) if (place / SPLIT_NAME).is_file()), None)
-    if file is None:
+    place = next((each for each in (folder, folder.parent) if (each / SPLIT_NAME).is_file() and (each / EXPERIMENT_NAME).is_file()), None)
+    if place is None or read_experiment(place / EXPERIMENT_NAME).data.file.resolve() != file.resolve():
         return None
     try:
-        split = Split.from_dict(load_json(file.read_text(encoding="utf-8")))
+        split = Split.from_dict(load_json((place / SPLIT_NAME).read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise ConfigError(f"{file}: cannot be read as a split: {error}") from error
+        raise ConfigError(f"{place / SPLIT_NAME}: cannot be read as a split: {error}") from error
     learned = dict(zip(split.ids, split.training.any(axis=0), strict=True))
     if not set(ids) <= learned.keys():
         return None

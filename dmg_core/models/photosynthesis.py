@@ -101,6 +101,8 @@ class Photosynthesis(ProcessModel):
         btran = Σ r clamp((ψc - ψ) / (ψc - ψo), 0, 1),   ψ = max(ψs s^-B, ψc)
     """
 
+    steps_per_day = 24  # where it is stepped through time: no leaf lives on the mean light of a day
+
     forcings = (
         Forcing("leaf_temperature", "degC", meaning="temperature of the leaf", least=-60.0, largest=70.0),
         Forcing("air_temperature", "degC", meaning="temperature of the air", least=-90.0, largest=60.0),

@@ -74,7 +74,8 @@ def _implicit(function: Callable[[Tensor], Quantity], root: Tensor, inside: Tens
     slope: Any = torch.autograd.grad(torch.as_tensor(function(at)).sum(), at, allow_unused=True)[0]
     slope = torch.where(inside, torch.zeros_like(root) if slope is None else slope, 1.0)
     residual = torch.as_tensor(function(root))
-    return (residual.detach() - residual) / slope
+    zero: Tensor = (residual.detach() - residual) / slope
+    return zero
 
 
 def _bracketed(function: Callable[[Tensor], Quantity], lower: Tensor, upper: Tensor) -> Tensor:
@@ -82,7 +83,7 @@ def _bracketed(function: Callable[[Tensor], Quantity], lower: Tensor, upper: Ten
     a, b, fa, fb = torch.broadcast_tensors(upper, lower, torch.as_tensor(function(upper)), torch.as_tensor(function(lower)))
     root = torch.where(fa.abs() < fb.abs(), a, b)
     root = torch.where(torch.isnan(fa) | torch.isnan(fb), torch.nan, root)
-    done = ~(fa * fb < 0.0)
+    done = ~(((fa < 0.0) & (fb > 0.0)) | ((fa > 0.0) & (fb < 0.0)))
     precision, share = torch.finfo(a.dtype).eps, torch.full_like(a, 0.5)
     for _ in range(ITERATIONS):
         if bool(done.all()):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol, TypeAlias
 
 from dmg_core.errors import ConfigError
 from dmg_core.models import Parameter
@@ -52,12 +52,8 @@ class Asked(Protocol):
     routing: Routing
 
 
-class Maker(Protocol):
-    """Makes a network of settings for a process model."""
-
-    def __call__(self, settings: Sizes, physics: Asked, dropout: float, /, **options: Any) -> ParameterNetwork:
-        """Make it."""
-
+#: Makes a network of settings (:class:`Sizes`) for a process model (:class:`Asked`), with a share of dropout and options.
+Maker: TypeAlias = Callable[..., ParameterNetwork]
 
 #: Networks: ``make(settings, physics, dropout, **options)``; options stand in the settings.
 NETWORKS: Final[Registry[Maker]] = Registry("network")

@@ -29,7 +29,12 @@ VARIANT_TITLES: Final = {"Hbv": "1.0", "Hbv_1_1p": "1.1p", "Hbv_2": "2.0", "Hbv_
 MEMBERS: Final[dict[str, type[ProcessModel]]] = {name: PROCESS_MODELS[name] for name in VARIANT_TITLES}
 
 #: Models of the equations page, and their titles.
-MODELS: Final = {**{name: f"HBV {title}" for name, title in VARIANT_TITLES.items()}, "Gr4": "GR4", "Hymod": "HyMOD", "Photosynthesis": "Leaf photosynthesis"}
+MODELS: Final = {
+    **{name: f"HBV {title}" for name, title in VARIANT_TITLES.items()},
+    "Gr4": "GR4",
+    "Hymod": "HyMOD",
+    "Photosynthesis": "Leaf photosynthesis",
+}
 
 #: Lengths of steps by their number in a day.
 STEPS: Final = {1: "a day", 24: "an hour"}

@@ -101,6 +101,13 @@ def test_many_roots_are_found_at_once_in_torch() -> None:
     np.testing.assert_allclose(root.numpy(), [np.sqrt(2.0), 100.0, 0.0, np.nan], rtol=1e-15)
 
 
+def test_a_change_of_sign_is_seen_however_small_the_function_is() -> None:
+    """Where the product of both ends would be no number but zero."""
+    model = model_of({"small": lambda a, b, c: solve(lambda x: 1e-200 * (x - a), 0.0, 1.0)})
+    assert compiled(model, [[0.25, 0.0, 0.0]])[0][0, 0] == 0.25
+    assert float(solve(lambda x: 1e-200 * (x - 0.25), 0.0, 1.0)) == 0.25
+
+
 def test_what_cannot_be_solved_is_told() -> None:
     """A function that does not contain its unknown, and what is carried out of it, are refused with the line of the model."""
     with pytest.raises(ConfigError, match=r"test_solve\.py, line \d+ .*does not depend on what it is solved for"):

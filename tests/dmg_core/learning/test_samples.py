@@ -17,6 +17,9 @@ from dmg_core.learning.settings.model import model_settings
 from dmg_core.metrics import nse
 from tests.dmg_core.learning.leaves import CAPACITY, NAMES, ONE_HOT, TYPES, exponents, make_experiment, make_leaves
 
+#: What the reader is told to read.
+MADE = Path("made")
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -29,7 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def evaluation(folder: Path) -> Evaluation:
     """The same leaves, by the model that was read back from its folder."""
-    return evaluate_folders([folder], Path("made"), None)
+    return evaluate_folders([folder], MADE, None)
 
 
 def test_the_truth_is_recovered(evaluation: Evaluation) -> None:
@@ -55,20 +58,21 @@ def test_groups_are_scored_and_told(evaluation: Evaluation, tmp_path: Path) -> N
 
 def test_what_was_held_out_is_known_from_the_folder(folder: Path, evaluation: Evaluation) -> None:
     """A tenth of each type; nothing is said of other samples, or without a record."""
-    held_out = held_out_of(folder, evaluation.basins.ids)
+    held_out = held_out_of(folder, MADE, evaluation.basins.ids)
     assert held_out is not None
     assert held_out.sum() == pytest.approx(200, abs=10)
-    assert held_out_of(folder, ["another"]) is None
-    assert held_out_of(folder.parent / "none", ["leaf-1"]) is None
+    assert held_out_of(folder, MADE, ["another"]) is None
+    assert held_out_of(folder, Path("others.csv"), evaluation.basins.ids) is None
+    assert held_out_of(folder.parent / "none", MADE, ["leaf-1"]) is None
 
 
 def test_validation_is_of_the_groups_that_were_held_out(folder: Path) -> None:
     """The median over plant types that the log has last is that of an evaluation of these samples."""
     data = make_leaves()
-    held_out = held_out_of(folder, data.ids)
+    held_out = held_out_of(folder, MADE, data.ids)
     assert held_out is not None
     last = float((folder / "log.csv").read_text().splitlines()[-1].split(",")[6])
-    found = evaluate_folders([folder], Path("made"), None, ids=[each for each, one in zip(data.ids, held_out, strict=True) if one])
+    found = evaluate_folders([folder], MADE, None, ids=[each for each, one in zip(data.ids, held_out, strict=True) if one])
     assert found.median("nse") == pytest.approx(last, abs=1e-5)
 
 
@@ -92,6 +96,9 @@ def test_experiments_on_samples_are_checked() -> None:
         make_experiment(split={"name": "time"})
     material, experiment = make_small(sampler={"name": "samples", "size": 0})
     with pytest.raises(ConfigError, match="sampler: size is 0"):
+        make_parts(experiment, material)  # type: ignore[arg-type]
+    material, experiment = make_small(sampler={"name": "windows"})
+    with pytest.raises(ConfigError, match="samples without a time axis have the sampler 'samples'"):
         make_parts(experiment, material)  # type: ignore[arg-type]
     material, experiment = make_small()
     settings = model_settings(experiment)  # type: ignore[arg-type]

@@ -28,11 +28,23 @@ FLUXES = [flux.name for flux in Photosynthesis.fluxes]
 
 #: A leaf in the light, on wet soil; B has no part in it.
 LEAF = {
-    "leaf_temperature": 25.0, "air_temperature": 25.0, "pressure": 101325.0, "par": 1000.0, "co2": 390.0, "vpd": 1.2,
-    "boundary_conductance": 2.0, "lai": 1.0, **{f"wetness_{n}": 1.0 for n in range(1, 6)},
-    "c4": 0.0, "g1": 4.45, "psi_open": -74000.0, "psi_closed": -275000.0, "psi_saturated": -200.0,
+    "leaf_temperature": 25.0,
+    "air_temperature": 25.0,
+    "pressure": 101325.0,
+    "par": 1000.0,
+    "co2": 390.0,
+    "vpd": 1.2,
+    "boundary_conductance": 2.0,
+    "lai": 1.0,
+    **{f"wetness_{n}": 1.0 for n in range(1, 6)},
+    "c4": 0.0,
+    "g1": 4.45,
+    "psi_open": -74000.0,
+    "psi_closed": -275000.0,
+    "psi_saturated": -200.0,
     **{f"roots_{n}": 0.2 for n in range(1, 6)},
-    "Vcmax25": 60.0, **{f"B{n}": 6.0 for n in range(1, 6)},
+    "Vcmax25": 60.0,
+    **{f"B{n}": 6.0 for n in range(1, 6)},
 }
 
 
@@ -167,8 +179,15 @@ def test_supply_meets_demand_whatever_the_weather() -> None:
 def random_leaf(rng: np.random.Generator) -> dict[str, float]:
     """A leaf in weather, of a kind and on a soil of its own."""
     ranges = {
-        "leaf_temperature": (2.0, 42.0), "air_temperature": (2.0, 40.0), "pressure": (7e4, 1.03e5), "par": (0.0, 2000.0),
-        "co2": (100.0, 1500.0), "vpd": (0.1, 4.0), "boundary_conductance": (0.3, 5.0), "g1": (1.0, 8.0), "Vcmax25": (10.0, 150.0),
+        "leaf_temperature": (2.0, 42.0),
+        "air_temperature": (2.0, 40.0),
+        "pressure": (7e4, 1.03e5),
+        "par": (0.0, 2000.0),
+        "co2": (100.0, 1500.0),
+        "vpd": (0.1, 4.0),
+        "boundary_conductance": (0.3, 5.0),
+        "g1": (1.0, 8.0),
+        "Vcmax25": (10.0, 150.0),
         **{f"wetness_{n}": (0.2, 1.0) for n in range(1, 6)},
         **{f"B{n}": (3.0, 10.0) for n in range(1, 6)},
     }
