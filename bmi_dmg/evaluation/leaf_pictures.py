@@ -75,11 +75,13 @@ def _draw(path: Path, evaluation: Evaluation, response: Response, title: str) ->
         mine = columns[group]
         shade = {"cmap": "viridis", "vmin": 0.0, "vmax": float(np.percentile(colour, 98))}
         points = axis.scatter(place[mine], samples.flow[0, mine], c=colour[mine], s=7, alpha=0.75, linewidths=0, **shade)
-        axis.plot(*_curve(evaluation, response, mine), color=SIMULATED, linewidth=1.6)
+        _draw_curve(axis, evaluation, response, mine)
+        axis.set_ylim(*_limits(samples.flow[0]))
         axis.tick_params(labelbottom=True)
         axis.axhline(0.0, color=GRID, linewidth=0.8)
         axis.set_title(group, fontsize=8, loc="left", color=TEXT)
         tidy(axis)
+    axes.flat[0].legend(title="limited by", title_fontsize=6.5, fontsize=6.5, frameon=False, labelcolor=QUIET_TEXT, loc="upper right")
     figure.supxlabel(response.label, fontsize=8, color=QUIET_TEXT)
     figure.supylabel(f"net assimilation, {pretty('umol m-2 s-1')}", fontsize=8, color=QUIET_TEXT)
     bar = figure.colorbar(points, ax=axes, shrink=0.7, aspect=30, pad=0.01)
@@ -94,8 +96,14 @@ def _attributes(evaluation: Evaluation) -> dict[str, FloatArray]:
     return dict(zip(samples.attribute_names, samples.attributes.T, strict=True))
 
 
-def _curve(evaluation: Evaluation, response: Response, mine: NDArray[np.intp]) -> tuple[FloatArray, FloatArray]:
-    """Give the curve of a group: its horizontal axis, and assimilation."""
+def _limits(observed: FloatArray) -> tuple[float, float]:
+    """Give the ends of the vertical axis: what was observed, with a little room."""
+    low, high = min(float(observed.min()), 0.0), float(observed.max())
+    return low - 0.05 * (high - low), high + 0.1 * (high - low)
+
+
+def _draw_curve(axis: Any, evaluation: Evaluation, response: Response, mine: NDArray[np.intp]) -> None:
+    """Draw the curve of a group, and what carboxylation and light alone would let it assimilate."""
     samples, count = evaluation.basins, len(response.values)
     names = list(samples.forcing_names)
     typical = [np.quantile(samples.forcing[0, mine, place], response.fixed.get(name, 0.5)) for place, name in enumerate(names)]
@@ -103,4 +111,7 @@ def _curve(evaluation: Evaluation, response: Response, mine: NDArray[np.intp]) -
     conditions[:, names.index(response.varied)] = response.values
     attributes = {name: np.full(count, float(np.median(values[mine]))) for name, values in _attributes(evaluation).items()}
     outputs = respond(evaluation.models, conditions, attributes)
-    return outputs.get(response.over, response.values), outputs["net_assimilation"]
+    over = outputs.get(response.over, response.values)
+    axis.plot(over, outputs["carboxylation_limited"], color=TEXT, linewidth=0.8, linestyle="--", label="carboxylation")
+    axis.plot(over, outputs["light_limited"], color=TEXT, linewidth=0.8, linestyle=":", label="light")
+    axis.plot(over, outputs["net_assimilation"], color=SIMULATED, linewidth=1.6)

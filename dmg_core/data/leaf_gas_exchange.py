@@ -132,6 +132,9 @@ def read_leaf_gas_exchange(
         raise ConfigError(f"the reader 'leaf_gas_exchange' takes attributes from columns of {file}, not from a table ({attributes_file})")
     if observed not in {"net_assimilation", "stomatal_conductance"}:
         raise ConfigError(f"data.observed is {observed!r}, expected net_assimilation or stomatal_conductance")
+    for what, given in (("columns", columns), ("units", units)):
+        if given is not None and not (isinstance(given, Mapping) and all(isinstance(each, str) for each in given.values())):
+            raise ConfigError(f"data.{what} is {given!r}, expected names and texts such as {{Tleaf: degC}}")
     leaves = _Leaves(UnitTable(Path(file), units or {}), dict(columns or {}))
     values = leaves.observed(observed)
     names = tuple(each.name for each in Photosynthesis.attributes) if attributes is None else tuple(attributes)

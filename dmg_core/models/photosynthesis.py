@@ -131,6 +131,8 @@ class Photosynthesis(ProcessModel):
         Flux("net_assimilation", "umol m-2 s-1", "CO2 assimilated less respired"),
         Flux("stomatal_conductance", "mol m-2 s-1", "conductance of the stomata to water vapour"),
         Flux("internal_co2", "Pa", "CO2 in the leaf"),
+        Flux("carboxylation_limited", "umol m-2 s-1", "net assimilation if carboxylation alone limited it"),
+        Flux("light_limited", "umol m-2 s-1", "net assimilation if light alone limited it"),
         Flux("respiration", "umol m-2 s-1", "CO2 respired by the leaf"),
         Flux("water_stress", "1", "share of the capacity that a dry soil leaves"),
     )
@@ -170,10 +172,13 @@ class Photosynthesis(ProcessModel):
         respires = assimilation(start) < 0.0
         Ci = torch.where(respires, start, solve(surplus, LEAST_CI, LARGEST_CI))
         A, leafy = assimilation(Ci), x.lai > 0.0
+        by_carboxylation, by_light = limits_c3(Ci, Vc, Je, enzyme, x.pressure)
         return {}, {
             "net_assimilation": torch.where(leafy, A, 0.0),
             "stomatal_conductance": 1e-6 * torch.where(leafy, conductance(A), g0),
             "internal_co2": Ci,
+            "carboxylation_limited": torch.where(leafy, torch.where(is_c4, Vc, by_carboxylation) - capacities.Rd, 0.0),
+            "light_limited": torch.where(leafy, torch.where(is_c4, light_limit_c4(x.par), by_light) - capacities.Rd, 0.0),
             "respiration": torch.where(leafy, capacities.Rd, 0.0),
             "water_stress": btran,
         }
@@ -236,17 +241,28 @@ def electron_transport(par: Quantity, Jmax: Quantity) -> Quantity:
     return smaller_root(LIGHT_CURVATURE, light + Jmax, light * Jmax)
 
 
-def gross_c3(Ci: Quantity, Vc: Quantity, Je: Quantity, enzyme: Enzyme, P: Quantity) -> Quantity:
-    """Gross assimilation of a C3 leaf (Farquhar et al. 1980)."""
+def limits_c3(Ci: Quantity, Vc: Quantity, Je: Quantity, enzyme: Enzyme, P: Quantity) -> tuple[Quantity, Quantity]:
+    """Gross assimilation of a C3 leaf as carboxylation, and as light would have it (Farquhar et al. 1980)."""
     above = torch.clamp(Ci - enzyme.compensation, min=0.0)
     Ac = Vc * above / (Ci + enzyme.Kc * (1.0 + OXYGEN * P / enzyme.Ko))
     Aj = Je * above / (4.0 * Ci + 8.0 * enzyme.compensation)
+    return Ac, Aj
+
+
+def gross_c3(Ci: Quantity, Vc: Quantity, Je: Quantity, enzyme: Enzyme, P: Quantity) -> Quantity:
+    """Gross assimilation of a C3 leaf."""
+    Ac, Aj = limits_c3(Ci, Vc, Je, enzyme, P)
     return smaller_root(CURVATURE, Ac + Aj, Ac * Aj)
+
+
+def light_limit_c4(par: Quantity) -> Quantity:
+    """Gross assimilation of a C4 leaf as light would have it: a twentieth of the photons."""
+    return 0.05 * torch.clamp(par, min=0.0)
 
 
 def gross_c4(Ci: Quantity, Vc: Quantity, par: Quantity, kp: Quantity, P: Quantity) -> Quantity:
     """Gross assimilation of a C4 leaf (Collatz et al. 1992)."""
-    Aj, Ap = 0.05 * torch.clamp(par, min=0.0), kp * torch.clamp(Ci, min=0.0) / P
+    Aj, Ap = light_limit_c4(par), kp * torch.clamp(Ci, min=0.0) / P
     Ai = smaller_root(CURVATURE, Vc + Aj, Vc * Aj)
     return smaller_root(CURVATURE, Ai + Ap, Ai * Ap)
 

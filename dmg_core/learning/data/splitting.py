@@ -40,7 +40,7 @@ def split_experiment(data: BasinData, experiment: Experiment) -> Split:
         If the name is unknown, options are, or the data do not have the periods.
     """
     settings = experiment.split
-    split: Split = SPLITS.call(settings.name, data, experiment.data.attributes, options=settings.options)
+    split: Split = SPLITS.make(settings.name, data, experiment.data.attributes, options=settings.options)
     learned = split.training & _within(data, settings.train)
     judged = (split.validation if split.validation.any() else split.training) & _within(data, settings.validation) & ~learned
     given = {"train": settings.train, "validation": settings.validation}

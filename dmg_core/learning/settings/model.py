@@ -54,7 +54,7 @@ def model_settings(experiment: Experiment) -> ModelSettings:
         options=options.options,
         network_options=options.network_options,
         delay_bound=options.delay_bound,
-        target=options.target or _target(process),
+        target=target_of(experiment),
         plugins=_plugins_of(experiment, process, NETWORKS[network]) if own else (),
         tape=digest_of_equations(made) if own and made.compiled else None,
     )
@@ -66,8 +66,11 @@ def _plugins_of(experiment: Experiment, *parts: object) -> tuple[str, ...]:
     return tuple(name for name in experiment.plugins if any(module == name or module.startswith(f"{name}.") for module in modules))
 
 
-def _target(process: type[ProcessModel]) -> str:
-    """Output that is learned from unless another is named: the streamflow, or else the first flux or store."""
+def target_of(experiment: Experiment) -> str:
+    """Name the output that is learned from: the one that is named, or else the streamflow, or else the first flux or store."""
+    if experiment.model.target:
+        return experiment.model.target
+    process = PROCESS_MODELS[experiment.model.physics]
     outputs = (*(flux.name for flux in process.fluxes), *(store.output for store in process.stores))
     return TOTAL if any(flux.routed for flux in process.fluxes) else outputs[0]
 

@@ -145,6 +145,9 @@ def test_unknown_types_names_and_files_are_told(tmp_path: Path) -> None:
         read_leaf_gas_exchange(file, units={"Tleaf": "K"})
     with pytest.raises(ConfigError, match=r"data\.observed is 'gs'"):
         read_leaf_gas_exchange(file, observed="gs")
+    for given in ("degC", {"Tleaf": 3}, ["Tleaf"]):
+        with pytest.raises(ConfigError, match=r"data\.units is .*, expected names and texts"):
+            read_leaf_gas_exchange(file, units=given)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="takes attributes from columns"):
         read_leaf_gas_exchange(file, tmp_path / "attributes.csv")
     with pytest.raises(ForcingError, match=r"none\.csv: cannot be read as CSV"):

@@ -94,6 +94,11 @@ def test_experiments_on_samples_are_checked() -> None:
     """A split in time needs periods; a batch has at least one sample; parts name what there is."""
     with pytest.raises(ConfigError, match="split: key 'train' is missing: a split in time needs"):
         make_experiment(split={"name": "time"})
+    with pytest.raises(ConfigError, match="split: samples cannot be made of"):
+        make_small(split={"name": "samples", "held_out": "half"})
+    model = {"physics": "Photosynthesis", "network": "ParameterMlps", "hidden_size": 4, "target": "stomatal_conductance"}
+    with pytest.raises(ConfigError, match=r"net_assimilation was observed, but model\.target is stomatal_conductance"):
+        make_small(model=model)
     material, experiment = make_small(sampler={"name": "samples", "size": 0})
     with pytest.raises(ConfigError, match="sampler: size is 0"):
         make_parts(experiment, material)  # type: ignore[arg-type]

@@ -176,6 +176,17 @@ def test_supply_meets_demand_whatever_the_weather() -> None:
     assert (found["internal_co2"] < LARGEST_CI).all()
 
 
+def test_the_lower_limit_is_followed() -> None:
+    """In thin air carboxylation limits, in rich air light; the corner between them is rounded by a little."""
+    found = compiled({"co2": 150.0}, {"co2": 1500.0})
+    carboxylation, light, A = (found[name] for name in ("carboxylation_limited", "light_limited", "net_assimilation"))
+    assert carboxylation[0] < light[0]
+    assert light[1] < carboxylation[1]
+    lower = np.minimum(carboxylation, light)
+    assert (A < lower).all()
+    np.testing.assert_allclose(A, lower, rtol=0.01)
+
+
 def random_leaf(rng: np.random.Generator) -> dict[str, float]:
     """A leaf in weather, of a kind and on a soil of its own."""
     ranges = {
