@@ -10,7 +10,7 @@ from dmg_core.checkpoint.spellings import forcing_index
 from dmg_core.equations.models import digest_of_equations
 from dmg_core.errors import ConfigError
 from dmg_core.learning.settings.experiment import Experiment
-from dmg_core.models import PROCESS_MODELS, ProcessModel
+from dmg_core.models import PROCESS_MODELS
 from dmg_core.models.layout import TOTAL
 from dmg_core.networks import NETWORKS
 from dmg_core.physics.making import make_process

@@ -183,7 +183,7 @@ def test_the_lower_limit_is_followed() -> None:
     assert carboxylation[0] < light[0]
     assert light[1] < carboxylation[1]
     lower = np.minimum(carboxylation, light)
-    assert (A < lower).all()
+    assert (lower > A).all()
     np.testing.assert_allclose(A, lower, rtol=0.01)
 
 
