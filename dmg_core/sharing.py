@@ -6,8 +6,9 @@ from pathlib import Path
 from threading import Lock
 from weakref import WeakValueDictionary
 
-from dmg_core.checkpoint import is_multi_timescale_folder
+from dmg_core.checkpoint import is_ensemble_folder, is_multi_timescale_folder
 from dmg_core.engine.engine import Engine
+from dmg_core.ensembles import EnsembleEngine
 from dmg_core.multi_timescale import Coupling, MultiTimescaleEngine
 
 #: Engines in use, by what makes them differ; one goes when its last catchment is let go.
@@ -34,6 +35,8 @@ def open_engine(
     coupling : Coupling, optional
         How the two models of a multi-timescale folder are coupled; as published by default. Other folders have no use for it.
     """
+    if is_ensemble_folder(folder):
+        return EnsembleEngine.of_folder(folder, dtype, device, backend, threads)
     if is_multi_timescale_folder(folder):
         return MultiTimescaleEngine.of_folder(folder, coupling or Coupling(), dtype, device, backend, threads)
     return Engine.from_folder(folder, dtype, device, backend, threads)

@@ -19,6 +19,7 @@ from bmi_dmg import logs
 from bmi_dmg.cli.assimilate_cli import ASSIMILATE_HELP, assimilate_command
 from bmi_dmg.cli.bench_cli import BENCH_HELP, bench_command
 from bmi_dmg.cli.cli_errors import clean_errors
+from bmi_dmg.cli.ensemble_cli import ENSEMBLE_HELP, ensemble_command
 from bmi_dmg.cli.evaluate_cli import EVALUATE_HELP, evaluate_command
 from bmi_dmg.cli.gauges_cli import GAUGES_HELP, gauges_command
 from bmi_dmg.cli.state_cli import SPINUP_HELP, spinup_command, state_app
@@ -376,6 +377,7 @@ app.add_typer(state_app, name="state")
 app.command("train", help=TRAIN_HELP)(train_command)
 app.command("tune", help=TUNE_HELP)(tune_command)
 app.command("evaluate", help=EVALUATE_HELP)(evaluate_command)
+app.command("ensemble", help=ENSEMBLE_HELP)(ensemble_command)
 app.command("assimilate", help=ASSIMILATE_HELP)(assimilate_command)
 app.command("bench", help=BENCH_HELP)(bench_command)
 

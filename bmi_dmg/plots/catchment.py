@@ -183,7 +183,7 @@ def _figures(shown: _Catchment) -> list[tuple[str, str]]:
         lines += [("Nash–Sutcliffe efficiency", f"{nse(*pair):.2f}"), ("Kling–Gupta efficiency", f"{kge(*pair):.2f}")]
         lines += [("Bias", f"{pbias(*pair):+.1f} %"), ("", "")]
     budget = shown.budget
-    lines.append(("Water budget", "mm"))
+    lines.append(("Water budget", "mm" if budget.terms else "not counted"))
     for term in budget.terms:
         lines.append((f"{'+' if term.gain else '−'} {'Δ ' if term.stored else ''}{term.label}", _plain(term.values[0])))
     if budget.residual is not None:

@@ -161,6 +161,14 @@ def without_impossible(flow: FloatArray, area: FloatArray, ids: Sequence[str], d
     return np.where(faults, np.nan, flow)
 
 
+def on_days(flow: DailyFlow, days: Dates) -> FloatArray:
+    """Give the values of some days, shape (D,), NaN on those that there are none for."""
+    values = np.full(len(days), np.nan)
+    _, places, rows = np.intersect1d(days, flow.days, return_indices=True)
+    values[places] = flow.values[rows]
+    return values
+
+
 def tell(flow: DailyFlow, where: str, first: np.datetime64, last: np.datetime64) -> None:
     """Log which days from a first to a last one do not count, and why."""
     within = (flow.days >= first) & (flow.days <= last)

@@ -75,7 +75,8 @@ def read_flow(path: Path, wanted: Collection[str]) -> dict[str, FlowSeries]:
         raise ConfigError(f"{path}: observed flow is read from {' or '.join(FLOW_READERS)}, by the ending of the name")
     ids, series = FLOW_READERS[path.suffix.lower()](path, wanted)
     if not series:
-        raise ConfigError(f"{path}: none of its catchments ({', '.join(ids[:5])} …) is one of the run")
+        looked_for = f"the {len(wanted)} looked for, such as {min(wanted)}" if wanted else "those looked for"
+        raise ConfigError(f"{path}: none of its catchments ({', '.join(ids[:5])} …) is one of {looked_for}")
     return series
 
 

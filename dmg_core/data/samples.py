@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dmg_core.data.basins import BasinData
+from dmg_core.data.basins import BasinData, Observed
 from dmg_core.data.splits import Split
 from dmg_core.errors import ConfigError, ForcingError
 
@@ -116,13 +116,13 @@ def side_by_side(values: FloatArray, columns: Sequence[NDArray[np.intp]]) -> Flo
     return found
 
 
-def split_samples(data: BasinData, *, held_out: float = 0.2, tested: float = 0.0, seed: int = 0) -> Split:
+def split_samples(data: Observed, *, held_out: float = 0.2, tested: float = 0.0, seed: int = 0) -> Split:
     """Hold out random shares of the samples of each group.
 
     Parameters
     ----------
-    data : BasinData
-        Samples, or other columns with groups.
+    data : Observed
+        Samples, or others with groups.
     held_out, tested : float
         Shares that are validated on, and that are kept for tests.
     seed : int
@@ -145,7 +145,7 @@ def split_samples(data: BasinData, *, held_out: float = 0.2, tested: float = 0.0
     return _of_columns("samples", {"held_out": held_out, "tested": tested, "seed": seed}, data, part)
 
 
-def hold_out_group(data: BasinData, group: str) -> Split:
+def hold_out_group(data: Observed, group: str) -> Split:
     """Validate on one group, learn from the others.
 
     Raises
@@ -161,7 +161,7 @@ def hold_out_group(data: BasinData, group: str) -> Split:
     return _of_columns("group", {"held_out": group}, data, part)
 
 
-def _of_columns(kind: str, settings: dict[str, Any], data: BasinData, part: NDArray[np.int64]) -> Split:
+def _of_columns(kind: str, settings: dict[str, Any], data: Observed, part: NDArray[np.int64]) -> Split:
     """Make a split in which a column is wholly in a part: 0 to learn from, 1 to validate on, 2 for tests."""
     everywhere = np.ones((len(data.dates), 1), np.bool_)
     return Split(kind, settings, data.ids, data.dates, *(everywhere & (part == which) for which in range(3)))

@@ -175,16 +175,25 @@ class Catchments(ABC):
             If arrays are missing, misshapen, of another type or not finite, stores are below 0, or the catchment had other attributes;
             nothing is changed then.
         """
-        row, arrays = checked_row(row, len(self)), self.state_arrays()
-        for name, array in arrays.items():
+        row = checked_row(row, len(self))
+        self.require_restorable(row, state, where, accept_changes=accept_changes)
+        self._take_over(row, state, where)
+
+    def require_restorable(self, row: int, state: Mapping[str, npt.NDArray[Any]], where: str, *, accept_changes: bool) -> None:
+        """Refuse a state that a catchment cannot go on from; see :meth:`restore`."""
+        for name, array in self.state_arrays().items():
             require_like(name, state, array[row], where)
         require_stores(self.model.physics.process, state, where, self._ids[row])
+        described(state, CALIBRATION, (len(self.calibration.parameters), 3), where)
         attributes = described(state, ATTRIBUTES, (len(self.attribute_names),), where)
-        calibration = described(state, CALIBRATION, (len(self.calibration.parameters), 3), where)
         if attributes is not None:
             now = self._described[row]
             require_unchanged(self.attribute_names, attributes, now, where, self._ids[row], accept=accept_changes)
-        for name, array in arrays.items():
+
+    def _take_over(self, row: int, state: Mapping[str, npt.NDArray[Any]], where: str) -> None:
+        """Let a catchment go on from a state that has been looked at."""
+        calibration = state.get(CALIBRATION)
+        for name, array in self.state_arrays().items():
             array[row] = state[name]
         if self.model.static_from_series:
             self.arrays.settled[row] = True

@@ -3,6 +3,7 @@
 from dmg_core.models import gr4 as gr4  # these register their models
 from dmg_core.models import hbv as hbv
 from dmg_core.models import hymod as hymod
+from dmg_core.models import no_physics as no_physics
 from dmg_core.models import photosynthesis as photosynthesis
 from dmg_core.models.layout import Layout
 from dmg_core.models.process_model import (

@@ -15,7 +15,7 @@ CASCADE: Final = 11
 #: Share of the cascade's outflow that passes the routing store.
 ROUTED_SHARE: Final = 0.9
 
-#: Least filling of the routing store in a power, which wants a positive number.
+#: Least filling of the routing store in a root, which wants a positive number.
 LEAST_FILLING: Final = 1e-6
 
 _CASCADE_STORES: Final = tuple(f"H{k}" for k in range(1, CASCADE + 1))
@@ -122,8 +122,7 @@ def production(S: Quantity, rain: Quantity, thirst: Quantity, X1: Quantity, part
     infiltration = X1 * (1.0 - filling * filling) * wetting / (1.0 + filling * wetting)
     evaporation = S * (2.0 - filling) * drying / (1.0 + (1.0 - filling) * drying)
     S = S + infiltration - evaporation
-    share = 4.0 / 9.0 * S / X1
-    percolation = S * (1.0 - torch.pow(1.0 + part * (share * share) * (share * share), -0.25))
+    percolation = S * _emptied(4.0 / 9.0 * S / X1, part)
     return infiltration, evaporation, S - percolation, percolation
 
 
@@ -146,15 +145,27 @@ def routing(R: Quantity, flow: Quantity, X2: Quantity, X3: Quantity, part: float
     R, exchange, outflow, direct : Quantity
         Content; what store and direct flow gained from groundwater; outflow; flow beside the store; mm.
     """
-    potential = X2 * torch.pow(torch.clamp(R / X3, min=LEAST_FILLING), 3.5) * part
+    filling = torch.clamp(R / X3, min=LEAST_FILLING)
+    potential = X2 * (filling * filling * filling * torch.sqrt(filling)) * part  # the power of 3.5
     filled = R + ROUTED_SHARE * flow
     into_store = torch.maximum(potential, -filled)
     R = filled + into_store
-    filling = R / X3
-    outflow = R * (1.0 - torch.pow(1.0 + part * (filling * filling) * (filling * filling), -0.25))
+    outflow = R * _emptied(R / X3, part)
     beside = flow - ROUTED_SHARE * flow
     into_direct = torch.maximum(potential, -beside)
     return R - outflow, into_store + into_direct, outflow, beside + into_direct
+
+
+def _emptied(filling: Quantity, part: float) -> Quantity:
+    """Share of its content that a store of the fifth power loses: ``1 - (1 + part filling⁴)^(-1/4)``.
+
+    Written without the difference, which would round by the whole content, not by what leaves: with ``r = (1 + part filling⁴)^(1/4)`` it is
+    ``(r - 1) / r``, and ``r⁴ - 1 = (r - 1) (r + 1) (r² + 1)``.
+    """
+    fourth = part * (filling * filling) * (filling * filling)
+    squared = torch.sqrt(1.0 + fourth)
+    root = torch.sqrt(squared)
+    return fourth / (root * (root + 1.0) * (squared + 1.0))
 
 
 def _tanh(x: Quantity) -> Quantity:

@@ -18,7 +18,7 @@ from dmg_core.engine.arrays import CatchmentArrays
 from dmg_core.engine.backends.base import Array
 from dmg_core.engine.calibration import FACTOR, OFFSET
 from dmg_core.equations import stepping
-from dmg_core.equations.compilation import compile_kernel, compiled, digest_of
+from dmg_core.equations.compilation import compile_kernel, compiled, digest_of, direct_call
 from dmg_core.equations.groups import LANES, step_dtype
 from dmg_core.equations.models import tape_of
 from dmg_core.equations.stepping import (
@@ -223,6 +223,11 @@ class CompiledBackend:
         share = -(-(last - first) // self._threads)
         with ThreadPoolExecutor(self._threads) as pool:
             list(pool.map(advance_share, range(first, last, share)))
+
+    def one_step(self, forcing: Array, selection: Array, results: Array) -> Callable[[int], None]:
+        """Give what advances one row by one step; see :class:`Backend`."""
+        kernel = direct_call(self._kernel, self._bound, 0, 1, 0, forcing, selection, results)
+        return lambda row: kernel(self._bound, row, row + 1, row, forcing, selection, results)
 
     def _make_room(self) -> _Room:
         physics, precision = self._model.physics, self._weights.out.dtype

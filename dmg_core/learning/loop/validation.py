@@ -10,15 +10,13 @@ import torch
 from numpy.typing import NDArray
 
 from dmg_core.data.samples import columns_of, side_by_side
-from dmg_core.learning.data.material import Material
+from dmg_core.learning.data.lessons import Lessons
 from dmg_core.learning.data.sampler import Batch
 from dmg_core.learning.loop.faults import require_finite_flow
 from dmg_core.learning.loop.ranks import Ranks
 from dmg_core.metrics import kge, nse
 from dmg_core.model import DeltaModel
-
-#: Basins, or groups of samples, run together; bounds the memory.
-BLOCK = 128
+from dmg_core.multi_scale import GaugeModel
 
 
 @dataclass(frozen=True)
@@ -38,14 +36,14 @@ class Validation:
     median_kge: float
 
 
-def validate(model: DeltaModel, material: Material, warm_up: int, ranks: Ranks) -> Validation:
+def validate(model: DeltaModel | GaugeModel, material: Lessons, warm_up: int, ranks: Ranks) -> Validation:
     """Run the validation period in one go, with days before it, and score it.
 
     Parameters
     ----------
-    model : DeltaModel
+    model : DeltaModel or GaugeModel
         As it is; it is put into the state for use and back.
-    material : Material
+    material : Lessons
         The data.
     warm_up : int
         Days before the first one that is scored, as far as the data have them.
@@ -62,10 +60,9 @@ def validate(model: DeltaModel, material: Material, warm_up: int, ranks: Ranks) 
     scores = np.full((2, len(groups)), 0.0)
     training = model.training
     model.eval()
-    for start in range(0, len(groups), BLOCK):
-        mine = ranks.share(np.arange(start, min(start + BLOCK, len(groups))))
-        if len(mine):
-            scores[:, mine] = _score(model, material, [groups[each] for each in mine], warm_up)
+    mine = ranks.share(np.arange(len(groups)))
+    if len(mine):
+        scores[:, mine] = _score(model, material, [groups[each] for each in mine], warm_up)
     model.train(training)
     nses, kges = ranks.total(torch.from_numpy(scores)).numpy()
     if not np.isfinite(nses).any():
@@ -73,15 +70,22 @@ def validate(model: DeltaModel, material: Material, warm_up: int, ranks: Ranks) 
     return Validation(float(np.nanmedian(nses)), float(np.nanpercentile(nses, 10)), float(np.nanmedian(kges)))
 
 
-def _score(model: DeltaModel, material: Material, groups: Sequence[NDArray[np.intp]], warm_up: int) -> NDArray[np.float64]:
-    """Give NSE and KGE of groups of columns, shape (2, G)."""
-    basins = np.concatenate(groups)
+def _score(model: DeltaModel | GaugeModel, material: Lessons, groups: Sequence[NDArray[np.intp]], warm_up: int) -> NDArray[np.float64]:
+    """Give NSE and KGE of groups of basins, shape (2, G)."""
+    first, last = material.validation_days
+    simulated = np.full((last + 1 - first, len(material.ids)), np.nan)
+    for block in material.blocks(np.concatenate(groups)):
+        simulated[:, block] = _simulate(model, material, block, warm_up)
+    observed = material.judged[first : last + 1]
+    pair = side_by_side(simulated, groups), side_by_side(observed, groups)
+    return np.stack([np.atleast_1d(nse(*pair)), np.atleast_1d(kge(*pair))])
+
+
+def _simulate(model: DeltaModel | GaugeModel, material: Lessons, basins: NDArray[np.intp], warm_up: int) -> NDArray[np.float64]:
+    """Run basins through the validation period, shape (D, b)."""
     first, last = material.validation_days
     before = min(warm_up, first)
     with torch.no_grad():
         simulated = material.run(model, model.settings.target, slice(first - before, last + 1), basins, warm_up=before)
     require_finite_flow(simulated, material, Batch(basins, np.full(len(basins), first - before)), before)
-    places = np.split(np.arange(len(basins)), np.cumsum([len(group) for group in groups])[:-1])
-    flow = side_by_side(simulated.double().numpy(), places)
-    observed = side_by_side(material.judged[first : last + 1, basins], places)
-    return np.stack([np.atleast_1d(nse(flow, observed)), np.atleast_1d(kge(flow, observed))])
+    return np.asarray(simulated.double().numpy())
