@@ -158,7 +158,5 @@ def _classes(above: Array, errors: Array, levels: Sequence[float]) -> tuple[Arra
     parts = np.array_split(order, count)
     centres, places = np.unique([float(np.median(above[part])) for part in parts], return_inverse=True)
     # Classes of one flow, such as that of days without, are one.
-    together = [
-        np.concatenate([part for part, place in zip(parts, places, strict=True) if place == wanted]) for wanted in range(len(centres))
-    ]
+    together = [np.concatenate([part for part, place in zip(parts, places, strict=True) if place == wanted]) for wanted in range(len(centres))]
     return centres, np.stack([np.quantile(errors[part], levels, method="weibull") for part in together])

@@ -87,9 +87,7 @@ def test_a_reliable_distribution_has_index_1_and_a_narrow_one_less() -> None:
     """Transforms of draws from the distribution itself are uniform; those of one that is too narrow pile up at the ends."""
     rng = np.random.default_rng(1)
     observed = rng.normal(size=(20_000, 1))
-    right, narrow = (
-        pit_of_quantiles(np.quantile(rng.normal(0, s, 50_000), LEVELS) + 0 * observed[..., None], LEVELS, observed, rng) for s in (1.0, 0.4)
-    )
+    right, narrow = (pit_of_quantiles(np.quantile(rng.normal(0, s, 50_000), LEVELS) + 0 * observed[..., None], LEVELS, observed, rng) for s in (1.0, 0.4))
     assert reliability_index(right)[0] > 0.985
     assert reliability_index(narrow)[0] < 0.75
     members = rng.normal(size=(20_000, 7))
