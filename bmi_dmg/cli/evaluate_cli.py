@@ -74,6 +74,7 @@ def evaluate_command(
     """Evaluate and print a summary."""
     with clean_errors(leaves=f"Files in {out} are whole, but some may be of an earlier evaluation; evaluate again."):
         from bmi_dmg.evaluation.write import read_published, summary, write_evaluation
+        from dmg_core.data.samples import SampleData
         from dmg_core.learning.evaluation import evaluate_folders, held_out_of
         from dmg_core.learning.loop.run_folder import log_of
         from dmg_core.learning.settings.experiment import basins_of, read_basins
@@ -86,6 +87,7 @@ def evaluate_command(
             evaluation = evaluate_folders(models, data, attributes, days, ids=ids, warm_up=warm_up, reader=reader, options=options)
         title = " + ".join(model.resolve().name for model in models)
         logs = {model.resolve().name: log for model in models if (log := log_of(model)) is not None}
-        held_out = held_out_of(models[0], data, evaluation.basins.ids) if len(models) == 1 else None
+        of_samples = isinstance(evaluation.basins, SampleData) and len(models) == 1
+        held_out = held_out_of(models[0], data, evaluation.basins.ids) if of_samples else None
         write_evaluation(out, evaluation, title, others, logs, held_out)
     typer.echo(summary(evaluation, others))
