@@ -26,11 +26,11 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="trainings, each with another seed")
     arguments = parser.parse_args()
     for seed in range(arguments.seeds):
-        data = {"reader": "made_leaves", "file": "made", "noise": arguments.noise}
+        data = {"reader": "made_leaves", "file": "/made", "noise": arguments.noise}
         started = time.process_time()
         with tempfile.TemporaryDirectory() as folder:
             train(make_experiment(data=data, seed=seed, validation={"every": 5}), Path(folder) / "training")
-            found = evaluate_folders([Path(folder) / "training"], Path("made"), None)
+            found = evaluate_folders([Path(folder) / "training"], Path("/made"), None)
         columns = columns_of(found.basins.groups)
         capacities = np.array([found.parameters["parVcmax25"][columns[name]].mean() for name in TYPES])
         soils = make_leaves(len(found.basins.ids)).attributes[:, [len(ONE_HOT) + NAMES.index(name) for name in NAMES[:3]]]

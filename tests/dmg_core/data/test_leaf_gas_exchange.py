@@ -92,6 +92,14 @@ def test_rows_without_an_observation_are_passed_over_and_told(tmp_path: Path, ca
     assert "1 of 2 rows have no net_assimilation" in caplog.text
 
 
+def test_conductance_can_be_what_was_observed(tmp_path: Path) -> None:
+    """In mol, whatever the table has."""
+    file = written(tmp_path, HEADER + ",gs (mmol m-2 s-1)", ROWS[0] + ",250")
+    data = read_leaf_gas_exchange(file, attributes=(), observed="stomatal_conductance")
+    assert data.observed_name == "stomatal_conductance"
+    np.testing.assert_allclose(data.flow, [[0.25]], rtol=1e-12)
+
+
 def test_one_wetness_stands_for_all_layers(tmp_path: Path) -> None:
     """In percent, too."""
     data = read_leaf_gas_exchange(written(tmp_path, HEADER + ",SMC (%)", ROWS[0] + ",35"), attributes=())

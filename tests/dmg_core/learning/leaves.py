@@ -104,7 +104,7 @@ def make_experiment(**changes: Any) -> Experiment:
     """Experiment that learns capacity by plant type and exponents by soil; ``changes`` replace whole sections."""
     document = {
         "plugins": ["tests.dmg_core.learning.leaves"],
-        "data": {"reader": "made_leaves", "file": "made"},
+        "data": {"reader": "made_leaves", "file": "/made"},
         "attributes": [*ONE_HOT, *NAMES],
         "split": {"name": "samples", "held_out": 0.1},
         "model": {

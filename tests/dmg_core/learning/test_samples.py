@@ -17,8 +17,8 @@ from dmg_core.learning.settings.model import model_settings
 from dmg_core.metrics import nse
 from tests.dmg_core.learning.leaves import CAPACITY, NAMES, ONE_HOT, TYPES, exponents, make_experiment, make_leaves
 
-#: What the reader is told to read.
-MADE = Path("made")
+#: What the reader is told to read; the record of a training has it whole.
+MADE = Path("/made")
 
 
 @pytest.fixture(scope="module")
