@@ -3,9 +3,9 @@
     python benchmarks/gauge_training.py [--gauges 1000] [--units 20] [--cap 400] [--threads 1]
 
 Weather of all units is written to a file once and read from there in windows, as a training does. An iteration has as many gauges as the
-cap allows, each with units and a window of its own: a year of warm-up and a year of loss, a network of 64, 4 components, and a
-lagged unit hydrograph for each pair. Memory is what a process holds at most beyond what it held before its first iteration, measured in processes of
-their own, for half and twice the cap.
+cap allows, each with units and a window of its own: a year of warm-up and a year of loss, a network of 64, 4 components, and a lagged unit
+hydrograph for each pair. Memory is what a process holds at most beyond what it held before its first iteration, measured in processes of
+their own, for half, all and twice the cap.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def iterate(material: GaugeMaterial, parts: Parts, clock: Clock) -> None:
     units, before = model.units, model.memory
     with denormals_as_zero():
         with clock.part("reading"):
-            weather = material._windows(days, batch)
+            weather = material.windows(days, batch)
         with clock.part("network"):
             site = {"upstream_area": material.upstream_area[batch.units], "elevation": material.elevation[batch.units]}
             (dynamic, static, routing), constants = units._fractions_and_site(weather, material.attributes[batch.units], site)

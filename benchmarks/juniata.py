@@ -26,12 +26,9 @@ import yaml
 from bmi_dmg.results.network import read_network
 from bmi_dmg.run_folder.hydrofabric import read_divides
 from dmg_core.data.hargreaves import temperature_and_pet
-from dmg_core.learning.data.gauge_material import load_gauge_material
-from dmg_core.learning.loop.run_folder import load_trained
+from dmg_core.learning.gauge_evaluation import evaluate_at_gauges
 from dmg_core.learning.loop.train import train
 from dmg_core.learning.settings.experiment_file import read_experiment
-from dmg_core.metrics import kge, nse
-from dmg_core.multi_scale import GaugeModel, read_channels
 from dmg_core.physics import Hbv20
 from dmg_core.routing import GaugeRouting, LaggedUnitHydrograph, Membership, UnitNetwork, aggregate
 
@@ -210,15 +207,9 @@ def write_experiment(folder: Path, options: argparse.Namespace) -> Path:
 
 def score(folder: Path) -> pd.DataFrame:
     """Score a trained model at all gauges."""
-    periods = {"split": {"name": "time", **PERIODS}}
-    material = load_gauge_material(read_experiment(folder / "experiment.yaml", periods))
-    model = GaugeModel(load_trained(folder / "training"), read_channels(folder / "training" / "model")).eval()
-    first, last = (int(np.searchsorted(material.dates, np.datetime64(day))) for day in SCORED)
-    with torch.no_grad():
-        flow = material.run(model, "streamflow", slice(0, last + 1), np.arange(len(material.ids)), warm_up=first).double().numpy()
-    observed = np.where(np.isfinite(material.learned), material.learned, material.judged)[first : last + 1]
-    gauges = pd.read_csv(folder / "gauges.csv").set_index("gauge_id").loc[list(material.ids)]
-    return gauges[["area_km2", "role"]].assign(nse=nse(flow, observed), kge=kge(flow, observed))
+    found = evaluate_at_gauges(folder / "training", SCORED)
+    gauges = pd.read_csv(folder / "gauges.csv").set_index("gauge_id").loc[list(found.ids)]
+    return gauges[["area_km2", "role"]].assign(nse=found.scores["nse"], kge=found.scores["kge"])
 
 
 def told(tables: Mapping[str, pd.DataFrame]) -> str:

@@ -18,15 +18,17 @@ evaluated. Data are read as in the training, if its experiment.yaml is in the mo
 (camels, camels_nextgen, camels_text, series, leaf_gas_exchange), and --data-option its arguments. The reader series takes any NetCDF or
 Zarr file and must be told what its variables are called, also those of attributes that have other names there than in the model.
 All basins of the data are run, with or without observed flow, unless --basins names some.
+The folder of a training at gauges below units is scored at all gauges of its data, without --data: in scores.csv alone.
 
 \b
   OUT/
     simulation.nc      streamflow and streamflow_observed(gauge_id, time), mm/d over the area that the data give
-    scores.csv         all scores of each basin
+    scores.csv         all scores of each basin; those of a calibrated spread too
     scores.png         distribution of NSE over basins, beside those of --published
     map.png            NSE of each basin
     hydrographs.png    best, median and worst basin
     parameters.png     parameters of each basin
+    reliability.png    how reliable calibrated quantiles are, where the model has a spread (see 'bmi-dmg spread')
     learning.png       loss and validation over the epochs, where a training's log.csv is there
 
 Samples, which have no time axis, leave these files instead; observations that were not learned from are marked:
@@ -42,6 +44,7 @@ Samples, which have no time axis, leave these files instead; observations that w
 \b
 Examples:
   bmi-dmg evaluate ./training --data camels.nc --attributes attributes.csv --period 2008-10-01 2014-09-30 --out ./evaluation
+  bmi-dmg evaluate ./training-at-gauges --period 2008-10-01 2014-09-30 --out ./evaluation
   bmi-dmg evaluate ./seed-0 ./seed-1 ./seed-2 --data camels.nc --attributes attributes.csv --period 2008-10-01 2014-09-30 --out ./ensemble
   bmi-dmg evaluate ./training --data caravan.nc --reader series --period 2001-10-01 2002-09-30 --out ./caravan \\
     --data-option precipitation=total_precipitation_sum --data-option flow=streamflow --data-option area=area \\
@@ -53,8 +56,8 @@ Examples:
 
 def evaluate_command(
     models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Trained models.", exists=True, file_okay=False)],
-    data: Annotated[Path, typer.Option(help="The file of series.", exists=True, show_default=False)],
     out: Annotated[Path, typer.Option(help="The folder for results.", file_okay=False, show_default=False)],
+    data: Annotated[Path | None, typer.Option(help="The file of series.", exists=True, show_default=False)] = None,
     period: Annotated[
         tuple[datetime, datetime] | None,
         typer.Option(help="First and last day that count; by default all of the data.", formats=["%Y-%m-%d"], show_default=False),
@@ -79,6 +82,9 @@ def evaluate_command(
         from dmg_core.learning.loop.run_folder import log_of
         from dmg_core.learning.settings.experiment import basins_of, read_basins
 
+        if data is None:
+            typer.echo(_evaluate_at_gauges(models, period, out, warm_up))
+            return
         others = {} if published is None else read_published(published)
         days = None if period is None else (period[0].date().isoformat(), period[1].date().isoformat())
         ids = None if basins is None else read_basins(basins)
@@ -91,3 +97,22 @@ def evaluate_command(
         held_out = held_out_of(models[0], data, evaluation.basins.ids) if of_samples else None
         write_evaluation(out, evaluation, title, others, logs, held_out)
     typer.echo(summary(evaluation, others))
+
+
+def _evaluate_at_gauges(models: list[Path], period: tuple[datetime, datetime] | None, out: Path, warm_up: int) -> str:
+    """Score the training at gauges that is given; returns a summary."""
+    from dmg_core.errors import ConfigError
+    from dmg_core.learning.evaluation import SCORES_NAME, write_scores
+    from dmg_core.learning.gauge_evaluation import evaluate_at_gauges
+
+    if len(models) > 1:
+        raise ConfigError("without --data one folder of a training at gauges is evaluated; give one")
+    if period is None:
+        raise ConfigError("without --data, --period must say which days are evaluated at gauges")
+    first, last = (moment.date().isoformat() for moment in period)
+    found = evaluate_at_gauges(models[0], (first, last), warm_up=warm_up)
+    out.mkdir(parents=True, exist_ok=True)
+    write_scores(out / SCORES_NAME, found.ids, found.scores)
+    return (
+        f"{found.scored} of {len(found.ids)} gauges have flow: median NSE {found.median('nse'):.3f}, median KGE {found.median('kge'):.3f}"
+    )

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bmi_dmg.bmi.model import BmiDeltaModel
+from bmi_dmg.bmi.quantiles import outputs_with_quantiles
 from bmi_dmg.checking.preflight import check_run, is_own
 from bmi_dmg.driver.cf import balance_attributes
 from bmi_dmg.driver.outputs import OutputSettings, RunOutputs
@@ -135,7 +136,7 @@ def _of_ours(plan: RunPlan) -> dict[str, Any]:
         return {}
     stepper = plan.first_model.stepper
     steps = stepper.catchment.engine.model.physics.process.steps_per_day
-    return {"steps_per_day": steps, "known": stepper.layout.outputs, "with_rain": plan.exchange.place_of_precipitation is not None}
+    return {"steps_per_day": steps, "known": outputs_with_quantiles(stepper), "with_rain": plan.exchange.place_of_precipitation is not None}
 
 
 def _balance_of_ours(plan: RunPlan) -> dict[str, str]:

@@ -33,7 +33,7 @@ def write_samples(folder: Path, evaluation: Evaluation, title: str, held_out: ND
         Which have not been learned from, if that is known.
     """
     write_table(folder / SAMPLES_NAME, evaluation, held_out)
-    write_scores(folder / SCORES_NAME, evaluation)
+    write_scores(folder / SCORES_NAME, evaluation.groups, evaluation.scores, "group")
     draw_observed(folder / "observed.png", evaluation, title, held_out)
     draw_parameters_by_group(folder / "parameters.png", evaluation, title)
     if all(isinstance(model.physics.process, Photosynthesis) for model in evaluation.models):

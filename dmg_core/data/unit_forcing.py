@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dmg_core.data.calendars import consecutive_days
 from dmg_core.data.flow_files import ID_VARIABLES
 from dmg_core.data.gauges import gauge_ids
-from dmg_core.data.plausibility import FORCING_LIMITS
+from dmg_core.data.plausibility import FORCING_LIMITS, require_plausible_forcing
 from dmg_core.data.series import open_lazily
 from dmg_core.data.units import require_unit
 from dmg_core.errors import ConfigError, ForcingError
@@ -111,6 +111,21 @@ class UnitForcing:
         except (OSError, RuntimeError, ValueError, KeyError) as error:
             raise ForcingError(f"{self.file}: cannot be read from {self.dates[days][0]} to {self.dates[days][-1]}: {error}") from error
         weather: FloatArray = np.stack(parts, axis=-1).astype(np.float64)
+        return weather
+
+    def read_checked(self, days: slice, units: IntArray) -> FloatArray:
+        """Read as :meth:`read` does, and look at the values.
+
+        Raises
+        ------
+        ForcingError
+            If there are gaps, or values in another unit; file, unit, day and value are named.
+        """
+        weather = self.read(days, units)
+        try:
+            require_plausible_forcing(weather, self.symbols, [self.ids[unit] for unit in units], self.dates[days])
+        except ForcingError as error:
+            raise ForcingError(f"{self.file}: {error}") from error
         return weather
 
 

@@ -385,6 +385,12 @@ class Catchment:
         self.require_present()
         return self.engine._ids[self.row]  # ``ids`` copies them all
 
+    @property
+    def attributes(self) -> dict[str, float]:
+        """Its attributes by name."""
+        self.require_present()
+        return dict(zip(self.engine.attribute_names, self._described.tolist(), strict=True))
+
     def step(self, *weather: float, **by_name: float) -> dict[str, float]:
         """Advance by one step.
 

@@ -38,8 +38,30 @@ LOGGER = logging.getLogger(__name__)
 FloatArray = NDArray[np.float64]
 
 
+class Scored:
+    """Something with scores of several basins or gauges.
+
+    Attributes
+    ----------
+    scores : dict of str to ndarray (B,)
+        By the names of :data:`dmg_core.metrics.METRICS`; NaN where there is no observed flow.
+    """
+
+    scores: Mapping[str, FloatArray]
+
+    def median(self, metric: str) -> float:
+        """Median of a score over the basins that have one; NaN if none has."""
+        values = self.scores[metric][np.isfinite(self.scores[metric])]
+        return float(np.median(values)) if len(values) else float("nan")
+
+    @property
+    def scored(self) -> int:
+        """Number of basins, or groups of samples, with a score."""
+        return int(np.isfinite(self.scores["nse"]).sum())
+
+
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class Evaluation(Scored):
     """What models, or the mean of several, do in a period of D days, in B basins.
 
     Attributes
@@ -73,16 +95,6 @@ class Evaluation:
     levels: tuple[float, ...] = ()
     quantiles: FloatArray | None = None
     models: tuple[DeltaModel, ...] = ()
-
-    def median(self, metric: str) -> float:
-        """Median of a score over the basins that have one; NaN if none has."""
-        values = self.scores[metric][np.isfinite(self.scores[metric])]
-        return float(np.median(values)) if len(values) else float("nan")
-
-    @property
-    def scored(self) -> int:
-        """Number of basins, or groups of samples, with a score."""
-        return int(np.isfinite(self.scores["nse"]).sum())
 
 
 def evaluate_folders(
@@ -198,7 +210,7 @@ def predictors_of(evaluation: Evaluation) -> dict[str, FloatArray]:
 
 
 def _deviation(flows: Sequence[FloatArray], mean: FloatArray, weights: Sequence[float] | None) -> FloatArray:
-    """Standard deviation (D, B) of the flows of several models, as an ensemble gives it: that of a sample, weighted as the mean is."""
+    """Give the standard deviation (D, B) of the flows of several models as an ensemble does: of a sample, weighted as the mean is."""
     shares = np.full(len(flows), 1.0 / len(flows)) if weights is None else np.asarray(weights, np.float64)
     of_sample = 1.0 / (1.0 - float(np.sum(shares**2)))
     return np.asarray(np.sqrt(of_sample * np.average([(flow - mean) ** 2 for flow in flows], axis=0, weights=shares)))
@@ -337,12 +349,11 @@ def data_settings_of(
     return DataSettings(file=file, attributes=attributes, reader=reader or "camels", options=dict(options or {}))
 
 
-def write_scores(path: Path, evaluation: Evaluation) -> None:
-    """Write a table with a row for each basin and a column for each score, whole or not at all; what is not known is empty."""
-    names = list(evaluation.scores)
+def write_scores(path: Path, ids: Sequence[str], scores: Mapping[str, FloatArray], head: str = "gauge_id") -> None:
+    """Write a table with a row for each gauge, or what else ``head`` says, and a column for each score, whole or not at all; what is not known is empty."""
     with written_whole(path) as stream:
-        lines = [["gauge_id" if evaluation.groups == evaluation.basins.ids else "group", *names]]
-        for row, group in enumerate(evaluation.groups):
-            values = [float(evaluation.scores[name][row]) for name in names]
-            lines.append([group, *("" if np.isnan(value) else f"{value:.6g}" for value in values)])
+        lines = [[head, *scores]]
+        for place, name in enumerate(ids):
+            values = [float(of_all[place]) for of_all in scores.values()]
+            lines.append([name, *("" if np.isnan(value) else f"{value:.6g}" for value in values)])
         stream.write("".join(",".join(line) + "\n" for line in lines).encode())

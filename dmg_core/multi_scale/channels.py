@@ -117,10 +117,9 @@ def read_ways(settings: ChannelSettings, membership: Membership, gauges: Path | 
     """Read the attributes of ways (W, A); see :meth:`Channels.read_ways`."""
     by_pair = settings.per == "pair"
     table, key = (pairs, ("gauge_id", "unit_id")) if by_pair else (gauges, ("gauge_id",))
+    rows: list[tuple[str, ...]] = [(gauge,) for gauge in membership.gauges]
     if by_pair:
         rows = [(membership.gauges[g], membership.units[u]) for g, u in zip(membership.pair_gauges, membership.members, strict=True)]
-    else:
-        rows = [(gauge,) for gauge in membership.gauges]
     if table is None and settings.attributes:
         wanted = "pairs (gauge_id, unit_id)" if by_pair else "gauges (gauge_id)"
         raise ConfigError(f"channels read {', '.join(settings.attributes)} of a table of {wanted}, and none is named")

@@ -11,7 +11,8 @@ from dmg_core.networks.base import ParameterNetwork
 from dmg_core.networks.lstm import LstmModel
 from dmg_core.networks.lstm_mlp import LstmMlpModel
 from dmg_core.networks.mlp import AnnModel
-from dmg_core.networks.side_by_side import ParameterMlps, parts_of
+from dmg_core.networks.side_by_side import ParameterMlps, SideBySide, parts_of
+from dmg_core.networks.static_mlp import StaticMlpModel
 from dmg_core.registry import Registry
 from dmg_core.routing import Routing
 
@@ -83,6 +84,24 @@ def lstm_mlp_model(settings: Sizes, physics: Asked, dropout: float) -> LstmMlpMo
     return LstmMlpModel(lstm, AnnModel(attributes, outputs, settings.mlp_hidden_size, dropout))
 
 
+@NETWORKS.register("StaticMlpModel")
+def static_mlp_model(settings: Sizes, physics: Asked, dropout: float) -> StaticMlpModel:
+    """Make the network that gives static parameters alone; its width is ``mlp_hidden_size`` or else ``hidden_size``.
+
+    Raises
+    ------
+    ConfigError
+        If there are dynamic parameters, or no attributes to tell catchments by.
+    """
+    if physics.dynamic_parameters:
+        names = ", ".join(parameter.name for parameter in physics.dynamic_parameters)
+        raise ConfigError(f"model: a StaticMlpModel gives no parameters that vary in time, found dynamic: {names}")
+    if not settings.attributes:
+        raise ConfigError("model: a StaticMlpModel needs attributes")
+    outputs = len(physics.static_parameters) * settings.nmul + len(physics.routing.parameters)
+    return StaticMlpModel(AnnModel(len(settings.attributes), outputs, settings.mlp_hidden_size or settings.hidden_size, dropout))
+
+
 @NETWORKS.register("ParameterMlps")
 def parameter_mlps(settings: Sizes, physics: Asked, dropout: float, *, parts: Any) -> ParameterMlps:
     """Make networks that each give some of the parameters from some of the attributes.
@@ -96,4 +115,4 @@ def parameter_mlps(settings: Sizes, physics: Asked, dropout: float, *, parts: An
         raise ConfigError("model: ParameterMlps give no parameters that vary in time and none of the routing: dynamic: [], routing: false")
     names = [parameter.name for parameter in physics.static_parameters]
     found = parts_of(parts, settings.attributes, names)
-    return ParameterMlps(found, settings.attributes, names, settings.nmul, settings.hidden_size, dropout)
+    return ParameterMlps(SideBySide(found, settings.attributes, names, settings.nmul, settings.hidden_size, dropout))

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from dmg_core.errors import ConfigError
-from dmg_core.networks.base import Columns, Network, NetworkState, ParameterNetwork
 from dmg_core.networks.mlp import MlpModel
+from dmg_core.networks.static_mlp import StaticMlpModel
 
 _KEYS = ("parameters", "attributes")
 
@@ -25,10 +25,8 @@ class Part(NamedTuple):
     """Names of its inputs."""
 
 
-class ParameterMlps(Network, ParameterNetwork):
-    """Networks that each read some of the attributes and give some of the parameters; none of these varies in time.
-
-    So a soil can be kept from having a say in what belongs to the leaf. There is nothing to step.
+class SideBySide(nn.Module):
+    """Networks that each read some of the attributes and give some of the parameters.
 
     Parameters
     ----------
@@ -46,8 +44,6 @@ class ParameterMlps(Network, ParameterNetwork):
         Share of hidden units dropped in training.
     """
 
-    static_from_series = False
-
     def __init__(
         self, parts: Sequence[Part], attributes: Sequence[str], parameters: Sequence[str], nmul: int, hidden: int, dropout: float = 0.0
     ) -> None:
@@ -57,34 +53,36 @@ class ParameterMlps(Network, ParameterNetwork):
         given = [name for part in parts for name in part.parameters]
         self._order = [given.index(name) * nmul + k for name in parameters for k in range(nmul)]
 
-    @property
-    def stepped(self) -> Network:
-        """The network itself, which has no state."""
-        return self
-
-    @property
-    def state_sizes(self) -> Mapping[str, int]:
-        """None."""
-        return {}
-
-    def advance(self, x: Tensor, state: NetworkState) -> tuple[Tensor, NetworkState]:
-        """Give no outputs."""
-        return x.new_empty((*x.shape[:-1], 0)), state
-
-    def dynamic_columns(self, columns: Columns) -> list[int]:  # noqa: ARG002  # there are none
-        """None."""
-        return []
-
-    def static(self, attributes: Tensor, x: Tensor | None, columns: Columns) -> Tensor:  # noqa: ARG002  # needs no series
-        """Ask each network for its parameters."""
+    def forward(self, attributes: Tensor) -> Tensor:
+        """Turn normalised attributes (B, A) into parameters (B, outputs) in [0, 1]."""
         given = [part(attributes[:, inputs]) for part, inputs in zip(self.parts, self._inputs, strict=True)]
         return torch.cat(given, dim=-1)[:, self._order]
 
     @torch.no_grad()
-    def take_no_notice(self, forcings: Tensor, attributes: Tensor) -> None:  # noqa: ARG002  # no network reads forcings
-        """Set weights of attributes that never vary in training to 0."""
+    def ignore(self, attributes: Tensor) -> None:
+        """Set the weights of attributes that are marked (A,) to 0."""
         for part, inputs in zip(self.parts, self._inputs, strict=True):
             part[0].weight[:, attributes[inputs]] = 0.0  # type: ignore[index]  # an MlpModel is a sequence
+
+
+class ParameterMlps(StaticMlpModel):
+    """Parameters from networks side by side, none of which varies in time.
+
+    So a soil can be kept from having a say in what belongs to the leaf.
+
+    Parameters
+    ----------
+    networks : SideBySide
+        The networks.
+    """
+
+    def __init__(self, networks: SideBySide) -> None:
+        super().__init__(networks)
+
+    def take_no_notice(self, forcings: Tensor, attributes: Tensor) -> None:  # noqa: ARG002  # they read no forcings
+        """Set weights of attributes that never vary in training to 0."""
+        if isinstance(self.ann, SideBySide):
+            self.ann.ignore(attributes)
 
 
 def parts_of(given: Any, attributes: Sequence[str], parameters: Sequence[str]) -> list[Part]:

@@ -33,6 +33,7 @@ MODELS: Final = {
     **{name: f"HBV {title}" for name, title in VARIANT_TITLES.items()},
     "Gr4": "GR4",
     "Hymod": "HyMOD",
+    "none": "No process equations",
     "Photosynthesis": "Leaf photosynthesis",
 }
 

@@ -117,7 +117,9 @@ function drawBudget(row) {
   })));
   const rest = facts.budget.missing.length ? ` The rest holds what the run does not tell: ${facts.budget.missing.join(", ").toLowerCase()}.` : "";
   element("budget-heading").textContent = `Water budget: ${nameOf(row)}`;
-  element("budget-note").textContent = `mm, ${date(facts.period.budgetStart)} to ${lastDay(facts.period.budgetEnd)}.${rest}`;
+  element("budget-note").textContent = lines.length
+    ? `mm, ${date(facts.period.budgetStart)} to ${lastDay(facts.period.budgetEnd)}.${rest}`
+    : "The model gives flow without a water balance; of an ensemble, budget.csv has those of its members.";
 }
 
 function drawFacts(row) {

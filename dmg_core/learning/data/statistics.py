@@ -60,7 +60,7 @@ class Gathered:
             values = np.log10(np.sqrt(np.maximum(values, 0.0)) + LOG_OFFSET)
         self._count += len(values)
         share, apart = len(values) / self._count, float(values.mean()) - self._mean
-        self._variance = self._variance * (1.0 - share) + float(values.var()) * share + apart**2 * share * (1.0 - share)
+        self._variance = self._variance * (1.0 - share) + float(values.var()) * share + apart * apart * share * (1.0 - share)
         self._mean += apart * share
         self._least, self._largest = min(self._least, float(values.min())), max(self._largest, float(values.max()))
         self._sampled.append(values[:: max(self.total // SAMPLED, 1)].copy())

@@ -8,9 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dmg_core.data.plausibility import require_plausible_forcing
 from dmg_core.data.unit_forcing import UnitForcing
-from dmg_core.errors import ForcingError
 from dmg_core.learning.data.statistics import Gathered, Row
 from dmg_core.learning.settings.model import statistic_of
 from dmg_core.routing import Membership
@@ -53,31 +51,24 @@ def survey_units(
     ForcingError
         If the weather of a unit has gaps or is in another unit.
     """
-    learned = _days_of_units(membership, training)
-    symbols = forcing.symbols
-    gathered = {symbol: Gathered(int(learned.sum()), statistic_of(symbol) in log_names) for symbol in symbols}
+    symbols, needed = forcing.symbols, np.unique(membership.members)
+    most = int(training.any(axis=1).sum()) * len(needed)
+    gathered = {symbol: Gathered(most, statistic_of(symbol) in log_names) for symbol in symbols}
     precipitation = np.zeros(training.shape) if "P" in symbols else None
-    offsets, pairs = membership.by_unit
-    needed = np.unique(membership.members)
     for block in np.split(needed, range(BLOCK, len(needed), BLOCK)):
-        weather = forcing.read(slice(None), places[block])
-        ids = [membership.units[unit] for unit in block]
-        try:
-            require_plausible_forcing(weather, symbols, ids, forcing.dates)
-        except ForcingError as error:
-            raise ForcingError(f"{forcing.file}: {error}") from error
+        weather = forcing.read_checked(slice(None), places[block])
+        below = [_gauges_below(membership, unit) for unit in block]
+        learned = np.stack([training[:, gauges].any(axis=1) for gauges, _ in below], axis=1)
         for column, symbol in enumerate(symbols):
-            gathered[symbol].add(weather[..., column][learned[:, block]])
+            gathered[symbol].add(weather[..., column][learned])
         if precipitation is not None:
-            for row, unit in enumerate(block):
-                for pair in pairs[offsets[unit] : offsets[unit + 1]]:
-                    precipitation[:, membership.pair_gauges[pair]] += membership.shares[pair] * weather[:, row, symbols.index("P")]
+            for row, (gauges, shares) in enumerate(below):
+                precipitation[:, gauges] += weather[:, [row], symbols.index("P")] * shares
     return {statistic_of(symbol): one.row for symbol, one in gathered.items()}, precipitation
 
 
-def _days_of_units(membership: Membership, training: BoolArray) -> BoolArray:
-    """Days of each unit (T, U) on which a gauge below it is learned from."""
-    days = np.zeros((len(training), len(membership.units)), np.bool_)
-    for gauge in np.flatnonzero(training.any(axis=0)):
-        days[:, membership.members[membership.offsets[gauge] : membership.offsets[gauge + 1]]] |= training[:, [gauge]]
-    return days
+def _gauges_below(membership: Membership, unit: int) -> tuple[IntArray, FloatArray]:
+    """Places of the gauges below a unit, and its share in the area of each."""
+    offsets, pairs = membership.by_unit
+    of_unit = pairs[offsets[unit] : offsets[unit + 1]]
+    return membership.pair_gauges[of_unit], membership.shares[of_unit]

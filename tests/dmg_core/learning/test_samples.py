@@ -52,7 +52,7 @@ def test_groups_are_scored_and_told(evaluation: Evaluation, tmp_path: Path) -> N
     expected = nse(evaluation.simulated[0, mine], evaluation.basins.flow[0, mine])
     np.testing.assert_allclose(evaluation.scores["nse"][evaluation.groups.index("type_4")], expected, rtol=1e-12)
     assert evaluation.median("nse") > 0.999
-    write_scores(tmp_path / "scores.csv", evaluation)
+    write_scores(tmp_path / "scores.csv", evaluation.groups, evaluation.scores, "group")
     assert (tmp_path / "scores.csv").read_text().splitlines()[0].startswith("group,bias")
 
 

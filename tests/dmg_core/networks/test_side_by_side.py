@@ -10,7 +10,7 @@ import torch
 from dmg_core.checkpoint import ModelSettings
 from dmg_core.errors import ConfigError
 from dmg_core.networks import NETWORKS
-from dmg_core.networks.side_by_side import ParameterMlps, parts_of
+from dmg_core.networks.side_by_side import ParameterMlps, SideBySide, parts_of
 from dmg_core.physics import Physics
 
 ATTRIBUTES = ("type.a", "type.b", "clay", "unused")
@@ -21,7 +21,7 @@ PARAMETERS = ("parFC", "parK0", "parBETA", "parK1")
 def network() -> ParameterMlps:
     """Two networks for four parameters of two components."""
     torch.manual_seed(0)
-    return ParameterMlps(parts_of(PARTS, ATTRIBUTES, PARAMETERS), ATTRIBUTES, PARAMETERS, nmul=2, hidden=16)
+    return ParameterMlps(SideBySide(parts_of(PARTS, ATTRIBUTES, PARAMETERS), ATTRIBUTES, PARAMETERS, nmul=2, hidden=16))
 
 
 def test_each_parameter_follows_from_its_own_attributes_alone() -> None:

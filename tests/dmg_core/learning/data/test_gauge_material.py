@@ -75,7 +75,7 @@ def test_weather_is_read_in_windows_alone(tmp_path: Path, monkeypatch: pytest.Mo
 
         monkeypatch.setattr(material.forcing, "read", read)
         days = np.array([10, 200, 10]) + np.arange(30)[:, None]
-        found.append(material._windows(days, material.membership.batch([3, 0, 2])))
+        found.append(material.windows(days, material.membership.batch([3, 0, 2])))
         assert asked == [(slice(10, 40), [0, 1, 2, 3]), (slice(200, 230), [0]), (slice(10, 40), [0, 2])]
     expected = make_basins(4).forcing
     for one in found:
@@ -236,7 +236,7 @@ CASES: list[tuple[Change, dict[str, Any], str]] = [
     (set_value("gauges", 2, "area_km2", 9000.0), {}, "gauges.csv: gauge 03 drains 9000 km², but its units have"),
     (rename_flow("03[furlong]"), {}, "flow.csv: 03 has the unit 'furlong', which is no flow"),
     (rename_flow("03"), {}, "flow.csv: the header '03' must name a catchment and the unit"),
-    (scale_flow(40.0), {}, "basin 03: more than 5 times the precipitation runs off"),
+    (scale_flow(40.0), {}, "flow.csv: basin 03: more than 5 times the precipitation runs off"),
     (scale_flow(1e5), {}, "flow.csv: 03: flow is"),
     (lambda f: f.flow.update({f"x{name}": f.flow.pop(name) for name in list(f.flow)}), {}, "flow.csv: none of its catchments"),
     (with_attrs("prcp", units="m/s"), {}, "forcing.nc: variable prcp is in 'm/s', expected 'mm/d'"),
@@ -267,6 +267,7 @@ CASES: list[tuple[Change, dict[str, Any], str]] = [
         {"channels": {"attributes": ["size"]}},
         "catchment 02 ({folder}/gauges.csv): attribute size is nan",
     ),
+    (lambda f: None, {"model": {**make_document()["model"], "physics": "Hbv_2_hourly"}}, "model.physics: Hbv_2_hourly steps by the hour"),
     (lambda f: None, {"data": {"forcing": "outside"}}, "outside: cannot be read as NetCDF or Zarr"),
 ]
 

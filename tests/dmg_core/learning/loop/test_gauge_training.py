@@ -12,10 +12,12 @@ import torch
 from torch import Tensor
 
 from dmg_core import Engine
+from dmg_core.errors import ConfigError
 from dmg_core.learning.data.gauge_material import GaugeMaterial, load_gauge_material
 from dmg_core.learning.data.lessons import Lessons
 from dmg_core.learning.data.material import make_material
 from dmg_core.learning.data.sampler import Batch
+from dmg_core.learning.gauge_evaluation import evaluate_at_gauges
 from dmg_core.learning.loop.ranks import Ranks
 from dmg_core.learning.loop.train import make_parts, train
 from dmg_core.learning.loop.trainer import Parts
@@ -252,6 +254,30 @@ def test_the_engine_steps_the_units_that_were_scored(tmp_path: Path) -> None:
     flow, _ = channels.routing(material.membership).advance(torch.from_numpy(runoff), channels.weights(material.ways).double())
     expected = float(log_of(tmp_path / "run")[-1]["validation_median_nse"])
     assert np.median(nse(flow.detach().numpy()[50:], material.judged[3 * YEAR :])) == pytest.approx(expected, abs=1e-3)
+
+
+def test_gauges_that_were_kept_away_are_evaluated(tmp_path: Path) -> None:
+    """Evaluated in a period, all gauges of the data are scored: those validated on as the validation did, one that was kept away too."""
+    make_files().write(tmp_path)
+    days = make_document()["split"]
+    split = {**days, "name": "region", "column": "role", "held_out": "test"}
+    train(unit_experiment(tmp_path, **EXACT, channels=PER_PAIR, epochs=1, split=split), tmp_path / "run")
+    found = evaluate_at_gauges(tmp_path / "run", tuple(days["validation"]), warm_up=50)
+    assert found.ids == ("01", "02", "03", "04")
+    assert np.isfinite(found.scores["nse"]).all()
+    told = float(log_of(tmp_path / "run")[-1]["validation_median_nse"])
+    assert np.median(found.scores["nse"][:3]) == pytest.approx(told, abs=1e-6)
+
+
+def test_other_trainings_are_not_evaluated_at_gauges(tmp_path: Path) -> None:
+    """A folder without an experiment, and a training on basins, are told from trainings at gauges."""
+    with pytest.raises(
+        ConfigError, match=r"no experiment.yaml of a training at gauges; to evaluate on basins, say where they are \(--data\)"
+    ):
+        evaluate_at_gauges(tmp_path, ("2003-01-01", "2003-12-01"))
+    train(make_experiment(epochs=1), tmp_path / "run")
+    with pytest.raises(ConfigError, match="the model was trained on basins, not at gauges"):
+        evaluate_at_gauges(tmp_path / "run", ("2003-01-01", "2003-12-01"))
 
 
 def test_lags_are_learned(tmp_path: Path) -> None:
