@@ -350,7 +350,7 @@ def data_settings_of(
 
 
 def write_scores(path: Path, ids: Sequence[str], scores: Mapping[str, FloatArray], head: str = "gauge_id") -> None:
-    """Write a table with a row for each gauge, or what else ``head`` says, and a column for each score, whole or not at all; what is not known is empty."""
+    """Write a table with a row for each gauge, or what ``head`` says, whole or not at all; scores that are not known are empty."""
     with written_whole(path) as stream:
         lines = [[head, *scores]]
         for place, name in enumerate(ids):
