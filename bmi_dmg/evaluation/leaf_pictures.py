@@ -49,12 +49,12 @@ _LIGHT_RESPONSE: Final = Response("par", LIGHT, "par", "co2", {}, "light, µmol 
 
 def draw_co2_response(path: Path, evaluation: Evaluation, title: str) -> None:
     """Draw A–Ci curves: the model at median conditions of a plant type, in bright light, with what was observed of it."""
-    _draw(path, evaluation, _CO2_RESPONSE, f"{title}: A–Ci curves at median conditions and bright light (line), observations")
+    _draw(path, evaluation, _CO2_RESPONSE, f"{title}: A–Ci curves at median conditions in bright light")
 
 
 def draw_light_response(path: Path, evaluation: Evaluation, title: str) -> None:
     """Draw responses to light: the model at median conditions of a plant type, with what was observed of it."""
-    _draw(path, evaluation, _LIGHT_RESPONSE, f"{title}: light responses at median conditions (line), observations")
+    _draw(path, evaluation, _LIGHT_RESPONSE, f"{title}: light responses at median conditions")
 
 
 def _draw(path: Path, evaluation: Evaluation, response: Response, title: str) -> None:
@@ -81,7 +81,8 @@ def _draw(path: Path, evaluation: Evaluation, response: Response, title: str) ->
         axis.axhline(0.0, color=GRID, linewidth=0.8)
         axis.set_title(group, fontsize=8, loc="left", color=TEXT)
         tidy(axis)
-    axes.flat[0].legend(title="limited by", title_fontsize=6.5, fontsize=6.5, frameon=False, labelcolor=QUIET_TEXT, loc="upper right")
+    lines, labels = axes.flat[0].get_legend_handles_labels()
+    figure.legend(lines, labels, loc="outside lower right", ncols=2, fontsize=7, frameon=False, labelcolor=QUIET_TEXT)
     figure.supxlabel(response.label, fontsize=8, color=QUIET_TEXT)
     figure.supylabel(f"net assimilation, {pretty('umol m-2 s-1')}", fontsize=8, color=QUIET_TEXT)
     bar = figure.colorbar(points, ax=axes, shrink=0.7, aspect=30, pad=0.01)
@@ -112,6 +113,6 @@ def _draw_curve(axis: Any, evaluation: Evaluation, response: Response, mine: NDA
     attributes = {name: np.full(count, float(np.median(values[mine]))) for name, values in _attributes(evaluation).items()}
     outputs = respond(evaluation.models, conditions, attributes)
     over = outputs.get(response.over, response.values)
-    axis.plot(over, outputs["carboxylation_limited"], color=TEXT, linewidth=0.8, linestyle="--", label="carboxylation")
-    axis.plot(over, outputs["light_limited"], color=TEXT, linewidth=0.8, linestyle=":", label="light")
+    axis.plot(over, outputs["carboxylation_limited"], color=TEXT, linewidth=0.8, linestyle="--", label="limited by carboxylation")
+    axis.plot(over, outputs["light_limited"], color=TEXT, linewidth=0.8, linestyle=":", label="limited by light")
     axis.plot(over, outputs["net_assimilation"], color=SIMULATED, linewidth=1.6)
