@@ -25,7 +25,7 @@ def tape_of(model: ProcessModel) -> StepTape:
 def digest_of_equations(model: ProcessModel) -> str:
     """Short digest of what a model's step does: the same for the same operations, whatever the source looks like."""
     step = tape_of(model)
-    content = repr((step.tape.inputs, _content_of(step.tape), step.tape.results, step.fluxes, model.dt))
+    content = repr((step.tape.inputs, _content_of(step.tape), step.tape.results, step.fluxes, model.dt, *(step.scheme or ())))
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
