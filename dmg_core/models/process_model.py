@@ -46,8 +46,8 @@ class Forcing:
         How the hours of a longer step become one value.
     meaning : str
         What it is, in a few words.
-    balance : {"in", "out", None}, optional
-        Whether it enters the balance; by default precipitation ``P`` does and nothing else.
+    balance : {"in", None}, optional
+        Whether it enters the balance; by default precipitation ``P`` does and nothing else. What leaves is a :class:`Flux`.
     bmi_name : str, optional
         Name of the BMI variable it comes from; by default that of a known forcing, else ``name``. Several forcings may come from one
         variable, such as the lowest and the highest temperature of a day.
@@ -59,7 +59,7 @@ class Forcing:
     unit: str
     aggregate: Aggregate = "mean"
     meaning: str = ""
-    balance: Literal["in", "out", None] = None
+    balance: Literal["in", None] = None
     bmi_name: str = ""
     least: float | None = None
     largest: float | None = None
@@ -328,7 +328,7 @@ class ProcessModel(ABC):
     def site(self, a: Quantity) -> Mapping[str, Tensor]:
         """Compute once per catchment what the equations need of its attributes: tensors (B,) by name, read as ``x.name``.
 
-        By default the attributes themselves.
+        By default the attributes themselves. It is tried with 1 for each of them.
         """
         return {attribute.name: getattr(a, attribute.name) for attribute in self.attributes}
 
