@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from functools import cache
 from typing import Final
@@ -149,13 +149,14 @@ class DailyStepper(Stepper):
         self._note_flow(outputs)
         return outputs
 
-    def _day_forcing(self) -> Iterable[float]:
+    def _day_forcing(self) -> list[float]:
         """Give the forcing of the complete day; see :func:`finish_day`."""
         if self.latitude is None:
             return [value / hours for value, hours in zip(self._day.tolist(), self.layout.hours_of_mean, strict=False)]
         forcing = np.empty(len(self.layout.forcings))
         compiled_finish_directly()(self._day, self._plan, self.latitude, float(self.time.timetuple().tm_yday), forcing)
-        return forcing
+        values: list[float] = forcing.tolist()
+        return values
 
     def held(self) -> Held:
         """Give what the engine's balance does not show; see :meth:`bmi_dmg.stepping.stepper.Stepper.held`."""

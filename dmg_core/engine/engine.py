@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 
 from dmg_core.engine.arrays import INCREMENTS
-from dmg_core.engine.backends import make_backend
+from dmg_core.engine.backends import Backend, CompiledBackend, make_backend
 from dmg_core.engine.catchments import Catchments
 from dmg_core.engine.forcing import require_series, require_step
 from dmg_core.engine.rows import checked_row, checked_rows
@@ -81,7 +81,7 @@ class Engine(Catchments):
         reload: Callable[[], DeltaModel] | None = None,
     ) -> None:
         super().__init__(model.eval(), reload)
-        self._backend = make_backend(model, device, backend, threads)
+        self._backend = self._make_backend(device, backend, threads)
         self._bind()
         self.outputs = model.physics.layout.outputs
         self._all_outputs = np.arange(len(self.outputs))
@@ -91,8 +91,21 @@ class Engine(Catchments):
         self._one_result = np.empty((len(self.outputs), 1, 1))
         self._one_outputs = self._one_result.reshape(-1)
 
+    def _make_backend(self, device: str, backend: str, threads: int) -> Backend:
+        return make_backend(self.model, device, backend, threads)
+
     def _bind(self) -> None:
         self._backend.bind(self.arrays)
+
+    @property
+    def members(self) -> Mapping[str, Engine]:
+        """Engines of the members of an ensemble by name, with the same catchments in the same rows; any other model has none."""
+        return {}
+
+    @property
+    def last_of_members(self) -> Mapping[str, FloatArray]:
+        """What each member of an ensemble gave in its last step: outputs (N, O) in the order of its engine's."""
+        return {}
 
     @classmethod
     def from_folder(
@@ -148,6 +161,11 @@ class Engine(Catchments):
             If two catchments would have one name.
         """
         return [Catchment(self, row) for row in self._place(attributes, ids, repeated=repeated)]
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether compiled code steps the catchments."""
+        return isinstance(self._backend, CompiledBackend)
 
     @in_turn
     def withdraw(self, catchment: Catchment) -> None:
@@ -371,6 +389,12 @@ class Catchment:
         """Its name."""
         self.require_present()
         return self.engine._ids[self.row]  # ``ids`` copies them all
+
+    @property
+    def attributes(self) -> dict[str, float]:
+        """Its attributes by name."""
+        self.require_present()
+        return dict(zip(self.engine.attribute_names, self._described.tolist(), strict=True))
 
     def step(self, *weather: float, **by_name: float) -> dict[str, float]:
         """Advance by one step.

@@ -124,6 +124,6 @@ def _site_names(model: ProcessModel) -> tuple[str, ...]:
         raise
     except Exception as error:
         raise ConfigError(
-            f"process model {type(model).__name__}: site fails ({type(error).__name__}: {error}); it reads attributes as a.name, of which there are "
-            f"{', '.join(one) or 'none'}, and returns tensors by name"
+            f"process model {type(model).__name__}: site fails ({type(error).__name__}: {error}); "
+            f"it reads attributes as a.name, of which there are {', '.join(one) or 'none'}, and returns tensors by name"
         ) from error

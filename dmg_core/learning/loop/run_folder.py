@@ -18,11 +18,13 @@ from dmg_core.checkpoint import write_checkpoint
 from dmg_core.data import Split
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
-from dmg_core.learning.data.material import Row
+from dmg_core.learning.data.statistics import Row
 from dmg_core.learning.settings.experiment import Experiment
-from dmg_core.learning.settings.experiment_file import EXPERIMENT_NAME, document_of, read_experiment, write_experiment
+from dmg_core.learning.settings.experiment_file import EXPERIMENT_NAME, PATHS, document_of, read_experiment, write_experiment
 from dmg_core.loading import load_model
 from dmg_core.model import DeltaModel
+from dmg_core.multi_scale import GaugeModel, write_channels
+from dmg_core.multi_scale.files import PATTERN
 
 LOG_NAME: Final = "log.csv"
 LAST_NAME: Final = "last.pt"
@@ -31,8 +33,10 @@ VERSIONS_NAME: Final = "versions.json"
 SPLIT_NAME: Final = "split.json"
 #: What results depend on, besides the interpreter.
 _PACKAGES: Final = ("bmi-dmg", "torch", "numpy", "numba")
+#: Files of weights in a model folder, by their epoch.
+_WEIGHTS: Final = ("*_ep*.pt", "*_ep*.safetensors", PATTERN)
 #: What may differ when a training goes on: where data and modules lie and how often it is saved.
-_FREE: Final = ("data.file", "data.attributes", "data.basins", "plugin_folder", "checkpoint_minutes")
+_FREE: Final = (*(f"data.{key}" for key in PATHS), "plugin_folder", "checkpoint_minutes")
 
 
 @dataclass(frozen=True)
@@ -112,12 +116,19 @@ class RunFolder:
         """
         return _load(self.last) if self.last.exists() else None
 
-    def save_model(self, model: DeltaModel, statistics: dict[str, Row], epoch: int) -> None:
-        """Write the best weights as a model folder, from which those that were best before go."""
-        before = {file for pattern in ("*_ep*.pt", "*_ep*.safetensors") for file in self.model.glob(pattern)}
-        write_checkpoint(self.model, model.settings, statistics, model.network.state_dict(), epoch=epoch)
+    def save_model(self, model: DeltaModel | GaugeModel, statistics: dict[str, Row], epoch: int) -> None:
+        """Write the best weights as a model folder, from which those that were best before go.
+
+        Of a model with gauges the folder is that of the units; channels to gauges lie in it as a file more
+        (:mod:`dmg_core.multi_scale.files`).
+        """
+        before = {file for pattern in _WEIGHTS for file in self.model.glob(pattern)}
+        units, channels = (model.units, model.channels) if isinstance(model, GaugeModel) else (model, None)
+        if channels is not None:
+            write_channels(self.model, channels, epoch)
+        write_checkpoint(self.model, units.settings, statistics, units.network.state_dict(), epoch=epoch)
         for file in before:
-            if file.stem != f"{model.settings.physics.lower()}_ep{epoch}":
+            if not file.stem.endswith(f"_ep{epoch}"):
                 file.unlink()
 
 
@@ -134,7 +145,12 @@ def load_trained(folder: Path) -> DeltaModel:
     DmgError
         If there is no model yet, or its files are damaged.
     """
-    return load_model(folder / MODEL_NAME if (folder / MODEL_NAME).is_dir() else folder)
+    return load_model(model_folder_of(folder))
+
+
+def model_folder_of(folder: Path) -> Path:
+    """Give the model folder in the folder of a training, or the folder itself where it is one."""
+    return folder / MODEL_NAME if (folder / MODEL_NAME).is_dir() else folder
 
 
 def log_of(folder: Path) -> Path | None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dmg_core.errors import ConfigError
-from dmg_core.learning.data.material import Material
+from dmg_core.learning.data.lessons import Lessons
 from dmg_core.learning.data.sampler import Batch, Sampler
 from dmg_core.learning.loop.faults import require_finite_gradient, require_finite_loss
 from dmg_core.learning.loop.optimization import MovingAverage, borrowed_weights, denormals_as_zero
@@ -23,6 +23,7 @@ from dmg_core.learning.loop.run_folder import Log, RunFolder
 from dmg_core.learning.loop.validation import Validation, validate
 from dmg_core.learning.settings.experiment import Experiment
 from dmg_core.model import DeltaModel
+from dmg_core.multi_scale import GaugeModel
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -88,7 +89,7 @@ class Parts:
 
     Attributes
     ----------
-    model : DeltaModel
+    model : DeltaModel or GaugeModel
         What learns.
     loss : callable
         ``loss(simulated (T, b), observed (T, b), basins (b,))``.
@@ -100,7 +101,7 @@ class Parts:
         Sets the learning rate, after each iteration.
     """
 
-    model: DeltaModel
+    model: DeltaModel | GaugeModel
     loss: Loss
     sampler: Sampler
     optimizer: torch.optim.Optimizer
@@ -114,7 +115,7 @@ class Trainer:
     ----------
     experiment : Experiment
         How.
-    material : Material
+    material : Lessons
         On what.
     parts : Parts
         Model, loss, sampler and optimiser.
@@ -129,7 +130,7 @@ class Trainer:
     def __init__(
         self,
         experiment: Experiment,
-        material: Material,
+        material: Lessons,
         parts: Parts,
         folder: RunFolder,
         ranks: Ranks,
@@ -141,7 +142,7 @@ class Trainer:
         self._watchers = watchers
         self._average = MovingAverage(parts.model.network, experiment.average) if experiment.average else None
         self._iterations = experiment.iterations_per_epoch or parts.sampler.iterations
-        self._observed = torch.from_numpy(material.learned).to(material.forcing.dtype)
+        self._observed = torch.from_numpy(material.learned).to(material.dtype)
         self._log: Log | None = None
         self._saved = time.monotonic()
 
@@ -212,14 +213,14 @@ class Trainer:
 
     def _step(self, batch: Batch) -> tuple[float, float]:
         """Take one step; returns the loss, of all processes, and the norm of the gradient."""
-        mine = Batch(self._ranks.share(batch.basins), self._ranks.share(batch.starts))
+        mine, counts = self._share(batch)
         simulated, observed = self._simulate(mine)
         loss = self._parts.loss(simulated, observed, torch.from_numpy(mine.basins))
         require_finite_loss(loss, simulated, self._material, mine, self._parts.sampler.warm_up)
         self._parts.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         parameters = list(self._model.parameters())
-        weight = float(torch.isfinite(observed).sum())
+        weight = float(torch.isfinite(observed).sum()) if counts else 0.0
         self._ranks.average_gradients(parameters, weight)
         clip = self._experiment.gradient_clip
         norm = float(torch.nn.utils.clip_grad_norm_(parameters, math.inf if clip is None else clip))
@@ -231,6 +232,12 @@ class Trainer:
             self._average.update(self._model.network)
         total = self._ranks.total(torch.tensor([loss.item() * weight, weight], dtype=torch.float64))
         return float(total[0] / total[1]), norm
+
+    def _share(self, batch: Batch) -> tuple[Batch, bool]:
+        """Give the part of this process, and whether it counts: one for which none is left runs the first window, which does not."""
+        rows = self._ranks.share(np.arange(len(batch.basins)))
+        mine = rows if len(rows) else np.zeros(1, np.int64)
+        return Batch(batch.basins[mine], batch.starts[mine]), len(rows) > 0
 
     def _simulate(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Run the windows of a batch; returns simulated and observed flow on the days of the loss (days, b)."""

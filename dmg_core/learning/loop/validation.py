@@ -8,15 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from dmg_core.learning.data.material import Material
+from dmg_core.learning.data.lessons import Lessons
 from dmg_core.learning.data.sampler import Batch
 from dmg_core.learning.loop.faults import require_finite_flow
 from dmg_core.learning.loop.ranks import Ranks
 from dmg_core.metrics import kge, nse
 from dmg_core.model import DeltaModel
-
-#: Basins run together; bounds the memory.
-BLOCK = 128
+from dmg_core.multi_scale import GaugeModel
 
 
 @dataclass(frozen=True)
@@ -36,14 +34,14 @@ class Validation:
     median_kge: float
 
 
-def validate(model: DeltaModel, material: Material, warm_up: int, ranks: Ranks) -> Validation:
+def validate(model: DeltaModel | GaugeModel, material: Lessons, warm_up: int, ranks: Ranks) -> Validation:
     """Run the validation period in one go, with days before it, and score it.
 
     Parameters
     ----------
-    model : DeltaModel
+    model : DeltaModel or GaugeModel
         As it is; it is put into the state for use and back.
-    material : Material
+    material : Lessons
         The data.
     warm_up : int
         Days before the first one that is scored, as far as the data have them.
@@ -59,10 +57,8 @@ def validate(model: DeltaModel, material: Material, warm_up: int, ranks: Ranks) 
     scores = np.full((2, len(material.ids)), 0.0)
     training = model.training
     model.eval()
-    for start in range(0, len(basins), BLOCK):
-        mine = ranks.share(np.arange(start, min(start + BLOCK, len(basins))))
-        if len(mine):
-            scores[:, basins[mine]] = _score(model, material, basins[mine], warm_up)
+    for block in material.blocks(ranks.share(basins)):
+        scores[:, block] = _score(model, material, block, warm_up)
     model.train(training)
     nses, kges = ranks.total(torch.from_numpy(scores)).numpy()[:, basins]
     if not np.isfinite(nses).any():
@@ -70,7 +66,7 @@ def validate(model: DeltaModel, material: Material, warm_up: int, ranks: Ranks) 
     return Validation(float(np.nanmedian(nses)), float(np.nanpercentile(nses, 10)), float(np.nanmedian(kges)))
 
 
-def _score(model: DeltaModel, material: Material, basins: NDArray[np.intp], warm_up: int) -> NDArray[np.float64]:
+def _score(model: DeltaModel | GaugeModel, material: Lessons, basins: NDArray[np.intp], warm_up: int) -> NDArray[np.float64]:
     first, last = material.validation_days
     before = min(warm_up, first)
     with torch.no_grad():

@@ -16,7 +16,7 @@ from cattrs.gen import make_dict_structure_fn
 
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
-from dmg_core.learning.settings.experiment import Component, DataSettings, Experiment, SplitSettings
+from dmg_core.learning.settings.experiment import Component, DataSettings, Experiment, SplitSettings, UnitDataSettings
 from dmg_core.validation import (
     Node,
     WrongValueError,
@@ -31,8 +31,10 @@ from dmg_core.validation import (
 )
 
 EXPERIMENT_NAME: Final = "experiment.yaml"
-#: Keys that name files, by the section they stand in.
-_PATHS: Final = ("file", "attributes", "basins")
+#: Keys of the data that stand for units and gauges, and with each other.
+_OF_UNITS: Final = ("units", "gauges", "membership", "forcing", "flow")
+#: Keys of the data that name files.
+PATHS: Final = ("file", "attributes", "basins", *_OF_UNITS)
 #: Stands in a message for the key path, which is known last.
 _HERE: Final = "…"
 _EXPONENT: Final = re.compile(r"[-+]?\d+\.?\d*[eE][-+]?\d+")
@@ -66,7 +68,7 @@ def read_document(file: str | Path, changes: Mapping[str, Any] | None = None) ->
         If the file cannot be read or has no keys and values.
     """
     file = Path(file)
-    folder, paths = file.parent.absolute(), {f"data.{key}" for key in _PATHS}
+    folder, paths = file.parent.absolute(), {f"data.{key}" for key in PATHS}
     absolute = {
         key: Path(value).absolute() if key in paths and isinstance(value, str | Path) else value for key, value in (changes or {}).items()
     }
@@ -118,7 +120,7 @@ def _with_paths(document: dict[str, Any], folder: Path) -> dict[str, Any]:
     data = document.get("data")
     if not isinstance(data, dict):
         return document
-    resolved = {key: folder / value if key in _PATHS and isinstance(value, str) else value for key, value in data.items()}
+    resolved = {key: folder / value if key in PATHS and isinstance(value, str) else value for key, value in data.items()}
     return {**document, "data": resolved}
 
 
@@ -213,6 +215,16 @@ def _spread_options(converter: cattrs.Converter) -> Callable[[Any], dict[str, An
     return unstructure
 
 
+def _data(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+    """Tell data of units and gauges from data of basins by the keys."""
+
+    def structure(value: Any, _: Any) -> Any:
+        of_units = "file" not in mapping(value) and "reader" not in value and any(key in value for key in _OF_UNITS)
+        return converter.structure(value, UnitDataSettings if of_units else DataSettings)
+
+    return structure
+
+
 def _checked_mapping(converter: cattrs.Converter, cls: type) -> Callable[[Any, Any], Any]:
     plain: Callable[[Any, Any], Any] = make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True)
     return lambda value, kind: plain(mapping(value), kind)
@@ -226,6 +238,7 @@ def _make_converter() -> cattrs.Converter:
     converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _hook(names))
     converter.register_structure_hook_func(lambda kind: kind == Path | tuple[str, ...] | None, _hook(_basins))
     converter.register_structure_hook_func(lambda kind: kind == tuple[np.datetime64, np.datetime64], _hook(_period))
+    converter.register_structure_hook_func(lambda kind: kind == DataSettings | UnitDataSettings, _data(converter))
     converter.register_structure_hook_factory(lambda kind: attrs.has(kind), lambda cls: _checked_mapping(converter, cls))
     converter.register_unstructure_hook(Path, str)
     converter.register_unstructure_hook(np.datetime64, str)
