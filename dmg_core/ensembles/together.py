@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,6 +76,10 @@ class MembersTogether:
             results[place] = np.sqrt(self._of_sample * self._mean([(values[of] - mean[of]) ** 2 for values in given]))
         for place, column in plan.forcings:
             results[place] = forcing[..., column]
+
+    def one_step(self, forcing: Array, selection: Array, results: Array) -> Callable[[int], None]:
+        """Give what advances one row of all members by one step; see :class:`dmg_core.engine.backends.Backend`."""
+        return lambda row: self.advance(row, row + 1, forcing, selection, results)
 
     def _plan(self, selection: Sequence[int]) -> _Plan:
         wanted = [self._layout.outputs[place] for place in selection]

@@ -196,9 +196,7 @@ def _bound(template: Callable[..., Any], step: StepTape, **functions: Any) -> Ca
         order = [f"s_{step.stores[place]}" for block in blocks for place in block]
         functions["start_group"] = lane_function("start", step, writer_of(step), rows_of("unknown", order))
         functions["solve_group"] = solver_function(step, blocks)
-    function: Callable[..., Any] = compiled(
-        rebind(template, PARTS=scheme.parts, STORES=len(step.stores), **functions)
-    )
+    function: Callable[..., Any] = compiled(rebind(template, PARTS=scheme.parts, STORES=len(step.stores), **functions))
     return function
 
 
@@ -219,7 +217,9 @@ def _update_function(step: StepTape, results: Sequence[Result], field: str) -> C
 def _enter_function(step: StepTape, results: Sequence[Result], asked: Asked) -> Callable[..., Any]:
     """Compile the beginning of the reverse: sensitivities to results that are stores, and room for those to the forcing."""
     writer = writer_of(step)
-    owed = [sum_of(writer, [f"r_{place}" for place, result in enumerate(results) for each in result if each == name]) for name in step.stores]
+    owed = [
+        sum_of(writer, [f"r_{place}" for place, result in enumerate(results) for each in result if each == name]) for name in step.stores
+    ]
     cleared = rows_of("dforcing", [0.0] * len(step.forcings)) if asked.forcing else {}
     return lane_function("enter", step, writer, {**rows_of("dstores", owed, "+="), **cleared}, results=len(results))
 
@@ -228,7 +228,9 @@ def _adjoint_function(step: StepTape, results: Sequence[Result], asked: Asked) -
     """Compile the reverse of a part of a step; see the module for the equations."""
     writer, values = writer_of(step), inputs_of(step)
     write_forward(step.tape, writer, values)
-    owed = [sum_of(writer, [f"r_{place}" for place, result in enumerate(results) for each in result if each == flux]) for flux in step.fluxes]
+    owed = [
+        sum_of(writer, [f"r_{place}" for place, result in enumerate(results) for each in result if each == flux]) for flux in step.fluxes
+    ]
     through = _solve_adjoint(step, writer, values, owed)
     wanted = {f"s_{name}": f"group.dstores[{place}, lane] =" for place, name in enumerate(step.stores)}
     for place, symbol in enumerate(step.parameters):
@@ -248,7 +250,10 @@ def _solve_adjoint(step: StepTape, writer: Writer, values: dict[str, Operand], o
     count, unknowns = len(step.stores), [f"u_{name}" for name in step.stores]
     from_fluxes = write_reverse(step.tape, writer, values, [*[0.0] * count, *owed], unknowns)
     right = [writer.add(f"d_{name}", each) for name, each in zip(step.stores, from_fluxes, strict=True)]
-    slopes = [write_reverse(step.tape, writer, values, [float(each == row) for each in range(len(step.tape.results))], unknowns) for row in range(count)]
+    slopes = [
+        write_reverse(step.tape, writer, values, [float(each == row) for each in range(len(step.tape.results))], unknowns)
+        for row in range(count)
+    ]
     found: dict[int, Operand] = {}
     for block in reversed(blocks_of(dependence(step))):
         for place in block:

@@ -101,7 +101,7 @@ class HbvImplicit(RateModel):
 class HbvImplicitCapillary(HbvImplicit):
     """HBV in rates with capillary rise, as published (Song et al. 2024)::
 
-        rise = C SLZ (1 - min(SM / (NDC FC), 1))
+    rise = C SLZ (1 - min(SM / (NDC FC), 1))
     """
 
     parameters = parameters.HBV_RATES_CAPILLARY
@@ -183,7 +183,7 @@ class HbvImplicitEmptied(RateModel):
 class HbvImplicitEmptiedCapillary(HbvImplicitEmptied):
     """HBV in rates whose stores are emptied within a step, with capillary rise::
 
-        rise = C SLZ (1 - min(SM / (NDC FC), 1))
+    rise = C SLZ (1 - min(SM / (NDC FC), 1))
     """
 
     parameters = parameters.HBV_RATES_CAPILLARY
