@@ -100,9 +100,8 @@ def _read(file: Path) -> tuple[np.datetime64, list[str], NDArray[np.float64], ND
             if unit.replace("^", "").replace(" ", "").replace("s-1", "/s").replace("//", "/") != "m3/s":
                 raise ConfigError(f"{file}: discharge is in '{unit}', expected m3/s, as time slices are")
             names = netCDF4.chartostring(dataset["stationId"][:])
-            gauges = [str(name).replace("\0", "").strip() for name in np.ma.filled(names, "").reshape(-1)]
-            flows = np.ma.filled(dataset["discharge"][:].astype(np.float64), np.nan)
-            quality = np.ma.filled(dataset["discharge_quality"][:].astype(np.float64), -1.0)
+            gauges = [str(name).replace("\0", "").strip() for name in np.asarray(names).reshape(-1)]
+            flows, quality = (np.ma.asarray(dataset[name][:]).astype(np.float64).filled(np.nan) for name in VARIABLES[1:])
             said = str(getattr(dataset, "sliceCenterTimeUTC", file.name))
     except (OSError, RuntimeError, IndexError, TypeError) as error:
         raise ConfigError(f"{file}: not readable as a time slice: {error}") from error
