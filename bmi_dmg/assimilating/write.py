@@ -128,7 +128,7 @@ def write_increments(path: Path, parts: Sequence[tuple[Hindcast, Raw]], stores: 
 
 def reference_times(made: Hindcast) -> NDArray[np.datetime64]:
     """Give the ends of the last steps that forecasts know, to the hour."""
-    ends: NDArray[np.datetime64] = made.reference.astype("datetime64[h]") + np.timedelta64(24 // made.steps_per_day, "h")
+    ends: NDArray[np.datetime64] = np.add(made.reference.astype("datetime64[h]"), np.timedelta64(24 // made.steps_per_day, "h"))
     return ends
 
 
