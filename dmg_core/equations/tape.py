@@ -321,7 +321,13 @@ def trace(model: ProcessModel) -> StepTape:
         returned = run_equations(title, lambda: model.step(s, p, x, model.dt))
     _refuse_memory(model, before, drawn)
     results = declared_results(model, returned, stores, fluxes)
-    inputs = (*(f"s_{name}" for name in stores), *(f"p_{name}" for name in symbols), *(f"x_{name}" for name in (*forcings, *site)), *unknowns, *(("h",) if solved else ()))
+    inputs = (
+        *(f"s_{name}" for name in stores),
+        *(f"p_{name}" for name in symbols),
+        *(f"x_{name}" for name in (*forcings, *site)),
+        *unknowns,
+        *(("h",) if solved else ()),
+    )
     tape = _tape(title, tracer, inputs, results)
     scheme = Implicit(model.substeps, model.dt / model.substeps, model.tolerance) if solved else None
     ranges = tuple((parameter.low, parameter.high) for parameter in model.parameters)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any
 
@@ -86,7 +87,7 @@ def test_any_step_is_solved_with_all_its_water(model: RateModel) -> None:
             (names, stores),
             (names, after),
             ([each.symbol for each in model.parameters], parameters),
-            ("P T PET".split(), weather[:, None]),
+            (["P", "T", "PET"], weather[:, None]),
         )
     )
     again, _ = model.update(s, u, p, x, 1.0)
@@ -125,7 +126,7 @@ def test_explicit_and_implicit_steps_come_to_one_limit() -> None:
     limit = simulated(HbvImplicit("crank_nicolson", 32), forcing, parameters_of(HbvImplicit()))
     for scheme, found in ends.items():
         errors = [np.abs(end - limit).max() for end in found]
-        for longer, shorter in zip(errors, errors[1:], strict=False):
+        for longer, shorter in pairwise(errors):
             assert 1.6 < longer / shorter < 2.6, (scheme, errors)
     middle = 0.5 * (ends["implicit"][-1] + ends["explicit"][-1])
     assert np.abs(middle - limit).max() < 0.1 * np.abs(ends["implicit"][-1] - limit).max()
