@@ -39,6 +39,11 @@ class EnsembleModel(DeltaModel):
     ----------
     members : mapping of str to DeltaModel
         By name.
+
+    Attributes
+    ----------
+    declaration : Ensemble
+        What it reads and gives.
     """
 
     def __init__(self, members: Mapping[str, DeltaModel]) -> None:
@@ -62,6 +67,7 @@ class EnsembleModel(DeltaModel):
         )
         nothing = Normalizer((), np.zeros(0), np.zeros(0), np.zeros(0, np.bool_))
         super().__init__(settings, MembersOwn(first.dtype), Physics(process, routing=False), nothing, nothing)
+        self.declaration = process
         self._from_series = any(member.static_from_series for member in members.values())
 
     @property
