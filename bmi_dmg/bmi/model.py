@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 from typing import Any, Final, NoReturn
 
 import numpy as np
@@ -19,7 +20,8 @@ import numpy.typing as npt
 
 from bmi_dmg.bmi.hidden_variables import STATE, member_variables, no_such, parameter_variable, state_variables
 from bmi_dmg.bmi.mass_balance import MassBalance, budget_terms
-from bmi_dmg.bmi.protocols import HiddenVariable, Serialization
+from bmi_dmg.bmi.protocols import Computed, HiddenVariable, Serialization
+from bmi_dmg.bmi.quantiles import CatchmentQuantiles, QuantileOutputs, quantile_outputs
 from bmi_dmg.bmi.restart import Checkpoints, shared_checkpoints, state_of, states_of
 from bmi_dmg.bmi.scalar_grid import GRID, ScalarGrid
 from bmi_dmg.bmi.startup import start
@@ -59,6 +61,7 @@ class BmiDeltaModel(ScalarGrid):
         "_outputs",
         "_places",
         "_protocols",
+        "_quantiles",
         "_start",
         "_stepper",
         "_units",
@@ -72,6 +75,7 @@ class BmiDeltaModel(ScalarGrid):
         self._numbers, self._start = _NO_NUMBERS, 0
         self._inputs, self._places = _NO_PLACES, _NO_PLACES
         self._units, self._outputs = default_layout()
+        self._quantiles: QuantileOutputs | None = None
         self._views: dict[str, npt.NDArray[np.float64]] = {}
         self._mass_balance = MassBalance()
         serialization = Serialization(self._capture, self._restore)
@@ -108,7 +112,8 @@ class BmiDeltaModel(ScalarGrid):
         _, self._start, self._numbers = weather.row
         layout = weather.layout
         self._inputs, self._places = layout.input_places, layout.places
-        self._units, self._outputs = layout.units, layout.output_names
+        quantiles = self._quantiles = quantile_outputs(stepper)
+        self._units, self._outputs = (quantiles or layout).units, (quantiles or layout).output_names
         self._views = {}
         self._mass_balance.watch(stepper)
         self._unpublished = {
@@ -358,8 +363,18 @@ class BmiDeltaModel(ScalarGrid):
         return self._refuse(what) if self._stepper is None else self._stepper
 
     def _special(self, name: str) -> HiddenVariable:
-        variable = self._unpublished.get(name) or self._parameter(name)
+        variable = self._unpublished.get(name) or self._quantile(name) or self._parameter(name)
         return self._unknown(name) if variable is None else variable
+
+    def _quantile(self, name: str) -> HiddenVariable | None:
+        """Quantile of the main output of that name: made when asked for, all of a catchment at once."""
+        outputs, stepper = self._quantiles, self._stepper
+        if outputs is None or stepper is None or name not in outputs.places:
+            return None
+        quantiles = CatchmentQuantiles(stepper, outputs)
+        made = {one.name: Computed(one.units, partial(quantiles.value, place)) for place, one in enumerate(outputs.variables)}
+        self._unpublished.update(made)
+        return made[name]
 
     def _parameter(self, name: str) -> HiddenVariable | None:
         """Parameter of that name, or its multiplier: made when asked for, because few are."""

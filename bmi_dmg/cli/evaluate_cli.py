@@ -23,11 +23,12 @@ The folder of a training at gauges below units is scored at all gauges of its da
 \b
   OUT/
     simulation.nc      streamflow and streamflow_observed(gauge_id, time), mm/d over the area that the data give
-    scores.csv         all scores of each basin
+    scores.csv         all scores of each basin; those of a calibrated spread too
     scores.png         distribution of NSE over basins, beside those of --published
     map.png            NSE of each basin
     hydrographs.png    best, median and worst basin
     parameters.png     parameters of each basin
+    reliability.png    how reliable calibrated quantiles are, where the model has a spread (see 'bmi-dmg spread')
     learning.png       loss and validation over the epochs, where a training's log.csv is there
 
 \b

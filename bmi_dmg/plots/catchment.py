@@ -119,7 +119,10 @@ def _draw_panel(axis: Any, shown: _Catchment, panel: Panel) -> None:
     for curve in panel.curves:
         if rain:
             draw_steps(axis, edges, shown.series[curve.role], curve.light)
-        else:
+        elif curve.lower:
+            band, label = (shown.series[curve.lower], shown.series[curve.role]), curve.name.removesuffix(" up to")
+            axis.fill_between(edges[:-1], *band, color=curve.light, linewidth=0, label=label)
+        elif not curve.edge:
             _draw_curve(axis, edges[:-1], shown.series[curve.role], curve)
     axis.set_xlim(edges[0], edges[-1])
     axis.set_ylim(bottom=0.0)

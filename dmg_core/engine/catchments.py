@@ -26,8 +26,10 @@ from dmg_core.engine.rows import checked_row, checked_rows
 from dmg_core.engine.state import require_like
 from dmg_core.engine.static_parameters import StaticParameters
 from dmg_core.engine.turns import in_turn
-from dmg_core.errors import AttributeTableError, CatchmentError
+from dmg_core.errors import AttributeTableError, CatchmentError, CheckpointError
 from dmg_core.model import DeltaModel
+from dmg_core.models.layout import TOTAL
+from dmg_core.spread import Spread
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -48,7 +50,11 @@ class Catchments(ABC):
     ----------
     attribute_names, arrays, calibration, lock
         See :class:`dmg_core.Engine`.
+    spread : Spread or None
+        Calibrated quantiles of the flow, where the model folder has them; they have no state, and take no part in a step.
     """
+
+    spread: Spread | None = None
 
     def __init__(self, model: DeltaModel, reload: Callable[[], DeltaModel] | None) -> None:
         self.lock = RLock()
@@ -126,6 +132,32 @@ class Catchments(ABC):
         """What model the states of this engine belong to."""
         with self.lock:
             return identity_of(self._static_parameters.whole_model())
+
+    def give_spread(self, spread: Spread, where: str) -> None:
+        """Add calibrated quantiles to the model; states of this engine are of the model with them from then on.
+
+        Parameters
+        ----------
+        spread : Spread
+            Of the flow of this model.
+        where : str
+            Where it comes from, for messages.
+
+        Raises
+        ------
+        CheckpointError
+            If the model steps otherwise than by the day, or does not have the flow, outputs or attributes that it needs.
+        """
+        process, outputs = self.model.physics.process, self.model.physics.layout.outputs
+        if process.steps_per_day != 1:
+            steps = f"{process.name} has {process.steps_per_day} steps a day"
+            raise CheckpointError(f"{where}: the spread is one of daily flow, and {steps}; remove it")
+        missing = [name for name in (TOTAL, *spread.predictors) if name not in outputs]
+        missing += [name for name in spread.attributes if name not in self.attribute_names]
+        if missing:
+            raise CheckpointError(f"{where}: the spread needs {', '.join(missing)}, which the model does not have; calibrate it anew")
+        self.identity = self.identity.with_part("spread", spread.digest)
+        self.spread = spread
 
     @in_turn
     def capture(self, rows: slice) -> dict[str, npt.NDArray[Any]]:

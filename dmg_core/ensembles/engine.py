@@ -56,7 +56,9 @@ class EnsembleEngine(Engine):
 
     def __init__(self, members: Mapping[str, Engine], weights: Sequence[float]) -> None:
         self._members, self.weights = dict(members), tuple(weights)
-        super().__init__(EnsembleModel({name: member.model for name, member in members.items()}))
+        model = EnsembleModel({name: member.model for name, member in members.items()})
+        self._declaration = model.declaration
+        super().__init__(model)
 
     @classmethod
     def of_folder(
@@ -77,7 +79,7 @@ class EnsembleEngine(Engine):
         return self._members
 
     def _make_backend(self, device: str, backend: str, threads: int) -> Backend:  # noqa: ARG002  # each member has its own
-        self._together = MembersTogether(self._members, self.weights, self.model.physics.process)
+        self._together = MembersTogether(self._members, self.weights, self._declaration)
         return self._together
 
     @property

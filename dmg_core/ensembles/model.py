@@ -7,12 +7,11 @@ from typing import Final
 
 import numpy as np
 import torch
-from torch import Tensor, nn
 
 from dmg_core.checkpoint import ModelSettings
 from dmg_core.ensembles.declaration import Ensemble
 from dmg_core.model import DeltaModel
-from dmg_core.networks import NetworkState, SeriesNetwork
+from dmg_core.networks import NoNetwork, SplitNetwork
 from dmg_core.normalization import Normalizer
 from dmg_core.physics import Physics
 
@@ -20,21 +19,17 @@ from dmg_core.physics import Physics
 NETWORK: Final = "those of the members"
 
 
-class NoNetwork(SeriesNetwork):
-    """A network without inputs, weights and state."""
+class MembersOwn(SplitNetwork):
+    """The network of an ensemble: none, because members have their own."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()
-        self.nothing = nn.Parameter(torch.empty(0, dtype=dtype))
+        self.unstepped = NoNetwork(dtype)
 
     @property
-    def state_sizes(self) -> Mapping[str, int]:
-        """Nothing."""
-        return {}
-
-    def advance(self, x: Tensor, state: NetworkState) -> tuple[Tensor, NetworkState]:
-        """Give no outputs."""
-        return x.new_empty((*x.shape[:2], 0)), state
+    def stepped(self) -> NoNetwork:
+        """Nothing is."""
+        return self.unstepped
 
 
 class EnsembleModel(DeltaModel):
@@ -44,6 +39,11 @@ class EnsembleModel(DeltaModel):
     ----------
     members : mapping of str to DeltaModel
         By name.
+
+    Attributes
+    ----------
+    declaration : Ensemble
+        What it reads and gives.
     """
 
     def __init__(self, members: Mapping[str, DeltaModel]) -> None:
@@ -66,7 +66,8 @@ class EnsembleModel(DeltaModel):
             target=process.main,
         )
         nothing = Normalizer((), np.zeros(0), np.zeros(0), np.zeros(0, np.bool_))
-        super().__init__(settings, NoNetwork(first.dtype), Physics(process, routing=False), nothing, nothing)
+        super().__init__(settings, MembersOwn(first.dtype), Physics(process, routing=False), nothing, nothing)
+        self.declaration = process
         self._from_series = any(member.static_from_series for member in members.values())
 
     @property

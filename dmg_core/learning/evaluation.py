@@ -200,7 +200,7 @@ def predictors_of(evaluation: Evaluation) -> dict[str, FloatArray]:
 
 
 def _deviation(flows: Sequence[FloatArray], mean: FloatArray, weights: Sequence[float] | None) -> FloatArray:
-    """Standard deviation (D, B) of the flows of several models, as an ensemble gives it: that of a sample, weighted as the mean is."""
+    """Give the standard deviation (D, B) of the flows of several models as an ensemble does: of a sample, weighted as the mean is."""
     shares = np.full(len(flows), 1.0 / len(flows)) if weights is None else np.asarray(weights, np.float64)
     of_sample = 1.0 / (1.0 - float(np.sum(shares**2)))
     return np.asarray(np.sqrt(of_sample * np.average([(flow - mean) ** 2 for flow in flows], axis=0, weights=shares)))

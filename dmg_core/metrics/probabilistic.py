@@ -98,8 +98,8 @@ def pit_of_members(members: ArrayLike, observed: ArrayLike, rng: np.random.Gener
 def pit_of_quantiles(quantiles: ArrayLike, levels: ArrayLike, observed: ArrayLike, rng: np.random.Generator) -> Array:
     """Probability integral transform of each observation under quantiles, shape (...); uniform where they are reliable.
 
-    Between two quantiles the distribution is taken for uniform; outside all of them, and where several are equal to the observation, as with
-    zero flow, the transform is drawn at random from the levels that are possible. NaN where nothing was observed.
+    Between two quantiles the distribution is taken for uniform; outside all of them, and where several are equal to the observation, as
+    with zero flow, the transform is drawn at random from the levels that are possible. NaN where nothing was observed.
     """
     flows, observation = _with_known(quantiles, observed)
     ladder = np.concatenate([[0.0], _checked_levels(levels, flows.shape[-1]), [1.0]])

@@ -94,7 +94,7 @@ class _LstmSeries(torch.autograd.Function):
         dw_ih, dw_hh, dbias = torch.zeros_like(w_ih), torch.zeros_like(w_hh), w_ih.new_zeros(len(w_ih))
         for start in range((steps - 1) // CHUNK * CHUNK, -1, -CHUNK):
             end = min(start + CHUNK, steps)
-            _share_rows(catchments, lambda *rows, chunk=(start, end): kernel(*rows, *chunk, *given, weights, *out))  # type: ignore[misc]
+            _share_rows(catchments, lambda *rows, chunk=(start, end): kernel(*rows, *chunk, *given, weights, *out))
             flat = dgates[: end - start].flatten(0, 1)
             before = torch.cat([h[None] if start == 0 else series[start - 1 : start], series[start : end - 1]])
             dw_ih.addmm_(flat.T, x[start:end].flatten(0, 1))

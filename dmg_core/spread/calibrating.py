@@ -1,7 +1,7 @@
 """Calibrate a spread from simulated and observed flow: split conformal quantiles by class of flow.
 
-Errors are those of log(flow + offset). Their usual size in a basin is predicted from its attributes by a ridge regression, each basin's from
-the others (cross-fitting), and divided out; quantiles of what is left are taken in classes of equally many days, at the ranks of conformal
+Errors are those of log(flow + offset). Their usual size in a basin is predicted from its attributes by a ridge regression, each basin's
+from the others (cross-fitting), and divided out; quantiles of what is left are taken in classes of equally many days, at the ranks of conformal
 prediction (Vovk et al. 2005; Romano et al. 2019, arXiv:1905.03222): of n errors, level p has rank (n + 1) p. So calibrated bands hold the
 share of new days that they say, as far as these are like those of the calibration, in basins that were not among them too.
 """
@@ -31,6 +31,8 @@ DAYS_OF_A_CLASS: Final = 500
 #: Basins from which on something is learned from attributes, and folds in which it is.
 LEAST_BASINS: Final = 20
 FOLDS: Final = 5
+#: Errors below count as this one where logarithms of their sizes are taken.
+LEAST_ERROR: Final = 1e-3
 #: Strengths of the ridge that are tried, in basins.
 RIDGES: Final = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
@@ -97,7 +99,7 @@ def calibrate(sample: Sample, *, model: str = "", levels: Sequence[float] = LEVE
     names, ranges, table = _varying(sample.attributes, known.shape[1])
     regime, usual = _learn(table, flow.mean(axis=0))
     weights, left = _predicting(sample.predictors, flow, errors)
-    scale, size = _learn(table, np.log(np.maximum(np.nanmean(np.abs(errors) / np.exp(left), axis=0), 1e-3)))
+    scale, size = _learn(table, np.log(np.maximum(np.nanmean(np.abs(errors) / np.exp(left), axis=0), LEAST_ERROR)))
     classes = _classes((flow - usual)[known], (errors / np.exp(size + left))[known], levels)
     return Spread(tuple(map(float, levels)), OFFSET, names, ranges, regime, scale, weights, *classes, model, dict(about or {}))
 
@@ -145,7 +147,7 @@ def _predicting(predictors: Mapping[str, Array], flow: Array, errors: Array) -> 
     known = np.isfinite(errors)
     columns = [np.log(np.maximum(values, 0.0) + OFFSET) - flow for values in predictors.values()]
     design = np.stack([np.ones(known.sum()), *(column[known] for column in columns)], axis=-1)
-    weights = _ridge(design, np.log(np.abs(errors[known]) + 0.01), 1.0)[1:]
+    weights = _ridge(design, np.log(np.abs(errors[known]) + LEAST_ERROR), 1.0)[1:]
     for weight, column in zip(weights, columns, strict=True):
         added += weight * column
     return dict(zip(predictors, weights.tolist(), strict=True)), added
@@ -158,5 +160,6 @@ def _classes(above: Array, errors: Array, levels: Sequence[float]) -> tuple[Arra
     parts = np.array_split(order, count)
     centres, places = np.unique([float(np.median(above[part])) for part in parts], return_inverse=True)
     # Classes of one flow, such as that of days without, are one.
-    together = [np.concatenate([part for part, place in zip(parts, places, strict=True) if place == wanted]) for wanted in range(len(centres))]
+    pairs = list(zip(parts, places.tolist(), strict=True))
+    together = [np.concatenate([part for part, place in pairs if place == wanted]) for wanted in range(len(centres))]
     return centres, np.stack([np.quantile(errors[part], levels, method="weibull") for part in together])

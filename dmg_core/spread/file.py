@@ -95,8 +95,9 @@ def _check(spread: Spread) -> None:
     level_weights(spread.levels)
     if not (math.isfinite(spread.offset) and spread.offset > 0.0):
         raise ValueError(f"offset is {spread.offset}, expected a number above 0")
-    if spread.quantiles.shape != (len(spread.centres), len(spread.levels)) or not len(spread.centres):
-        raise ValueError(f"quantiles have shape {spread.quantiles.shape}, expected ({len(spread.centres)}, {len(spread.levels)}): classes, levels")
+    expected = (len(spread.centres), len(spread.levels))
+    if spread.quantiles.shape != expected or not len(spread.centres):
+        raise ValueError(f"quantiles have shape {spread.quantiles.shape}, expected {expected}: classes, levels")
     numbers = (spread.ranges, spread.regime, spread.scale, spread.centres, spread.quantiles, np.array(list(spread.predictors.values())))
     if not all(np.isfinite(array).all() for array in numbers):
         raise ValueError("numbers in it are not finite")

@@ -1,14 +1,14 @@
 """From a simulated flow to quantiles of what may really flow.
 
 Errors of a model are alike where flows are alike: relative errors of low flow are larger than those of floods, and those of dry basins
-larger than those of wet ones. So quantiles are looked up by the class of the flow, as it stands to what is usual in its basin, and stretched
-by a scale of the basin. Both come from attributes, so that basins without a gauge have them too.
+larger than those of wet ones. So quantiles are looked up by the class of the flow, as it stands to what is usual in its basin, and
+stretched by a scale of the basin. Both come from attributes, so that basins without a gauge have them too.
 
 With the flow q of a step, in mm/d, and x = log(q + offset):
 
     class        c = x - regime                         regime: linear in the attributes, the usual x
     quantiles    log(Q + offset) = x + scale z(c)       z: by level, linear between the centres of the classes
-    scale        log(scale) = linear in the attributes, and in x' = log((s + offset) / (q + offset)) of predictors s such as the members' std
+    scale        log(scale) = linear in the attributes, and in log((s + offset) / (q + offset)) of predictors s, as the members' std
 
 and Q is 0 where it would be below. Quantiles of one step never cross, because those of no class do.
 """

@@ -151,7 +151,7 @@ def test_two_outputs_of_one_name_are_refused() -> None:
         Layout.of(Doubled())
 
 
-@pytest.mark.parametrize("physics", ["DegreeDays", "OneForcing"])
+@pytest.mark.parametrize("physics", ["DegreeDays", "OneForcing", "none"])
 def test_models_of_any_shape_train_and_are_evaluated(physics: str, tmp_path: Path) -> None:
     """What was observed may be another quantity than flow; training lowers the error of a model without stores and time, too."""
     data = make_basins()

@@ -20,6 +20,7 @@ LEVELS = (np.arange(99) + 0.5) / 99
 
 
 def normal_cdf(x: float) -> float:
+    """Distribution of the standard normal."""
     return 0.5 * (1.0 + math.erf(x / math.sqrt(2.0)))
 
 
@@ -83,11 +84,17 @@ def test_bands() -> None:
     assert central_bands((0.025, 0.05, 0.25, 0.5, 0.75, 0.95, 0.975)) == {50: (2, 4), 90: (1, 5), 95: (0, 6)}
 
 
+def quantiles_of_normal(deviation: float, rng: np.random.Generator) -> np.ndarray:
+    """Quantiles of many draws, shape (1, L)."""
+    return np.quantile(rng.normal(0.0, deviation, 50_000), LEVELS)[None]
+
+
 def test_a_reliable_distribution_has_index_1_and_a_narrow_one_less() -> None:
     """Transforms of draws from the distribution itself are uniform; those of one that is too narrow pile up at the ends."""
     rng = np.random.default_rng(1)
     observed = rng.normal(size=(20_000, 1))
-    right, narrow = (pit_of_quantiles(np.quantile(rng.normal(0, s, 50_000), LEVELS) + 0 * observed[..., None], LEVELS, observed, rng) for s in (1.0, 0.4))
+    same = np.zeros((20_000, 1, 1))
+    right, narrow = (pit_of_quantiles(quantiles_of_normal(one, rng) + same, LEVELS, observed, rng) for one in (1.0, 0.4))
     assert reliability_index(right)[0] > 0.985
     assert reliability_index(narrow)[0] < 0.75
     members = rng.normal(size=(20_000, 7))

@@ -109,7 +109,8 @@ def test_outputs_are_mean_and_deviation_of_the_members(folder: Path, tmp_path: P
     members = model.get_value_ptr(f"members::{RUNOFF_DEPTH}")
     np.testing.assert_allclose(members, flows[:, -1] / 24e3, rtol=1e-12)
     swe = model.get_value_ptr("members::snowpack__liquid-equivalent_depth")
-    assert np.isfinite(swe[0]) and np.isnan(swe[1])
+    assert np.isfinite(swe[0])
+    assert np.isnan(swe[1])
     assert model.get_var_units("members::snowpack__liquid-equivalent_depth") == "m"
 
 

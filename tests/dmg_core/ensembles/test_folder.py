@@ -47,7 +47,8 @@ def test_members_need_attributes_of_all(tmp_path: Path) -> None:
     facts = read_model_facts(write_small_ensemble(tmp_path))
     assert facts.attributes == ("aridity", "uparea", "meanslope", "meanelevation", "forest")
     assert [forcing.name for forcing in facts.process.forcings] == ["P", "T", "PET"]
-    assert facts.needs_series and not facts.own
+    assert facts.needs_series
+    assert not facts.own
     assert facts.routes
 
 
@@ -115,9 +116,7 @@ def test_members_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     daily = write_model(tmp_path / "daily", "Hbv_2")
     hourly = write_model(tmp_path / "hourly", "Hbv_2_hourly")
     assert "one and the same steps a day; found 1 in daily, 24 in hourly" in refused(tmp_path, daily, hourly)
-    ours, theirs = (
-        write_any(tmp_path / method, "none", pet_method=method, seed=3) for method in ("hargreaves", "penman_monteith")
-    )
+    ours, theirs = (write_any(tmp_path / method, "none", pet_method=method, seed=3) for method in ("hargreaves", "penman_monteith"))
     assert "hargreaves (hargreaves), penman_monteith (penman_monteith)" in refused(tmp_path, ours, theirs)
     kelvin = write_any(tmp_path / "kelvin", "none", seed=4)
     file = kelvin / "normalization_statistics.json"
@@ -131,9 +130,7 @@ def test_members_of_other_units_and_forcings(tmp_path: Path) -> None:
     from tests.dmg_core.test_any_model import DegreeDays, FourForcings
 
     class Fahrenheit(FourForcings):
-        forcings = tuple(
-            type(one)(one.name, "degF" if one.name == "T" else one.unit, one.aggregate) for one in FourForcings.forcings
-        )
+        forcings = tuple(type(one)(one.name, "degF" if one.name == "T" else one.unit, one.aggregate) for one in FourForcings.forcings)
 
     kinds = {"FourForcings": FourForcings, "Fahrenheit": Fahrenheit, "DegreeDays": DegreeDays}
     for name, kind in kinds.items():
