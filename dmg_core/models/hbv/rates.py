@@ -101,11 +101,8 @@ class HbvImplicit(RateModel):
 class HbvImplicitCapillary(HbvImplicit):
     """HBV in rates with capillary rise, as published (Song et al. 2024).
 
-<<<<<<< HEAD
-=======
     The soil gains from the lower zone::
 
->>>>>>> implicit
     rise = C SLZ (1 - min(SM / (NDC FC), 1))
     """
 
@@ -188,11 +185,8 @@ class HbvImplicitEmptied(RateModel):
 class HbvImplicitEmptiedCapillary(HbvImplicitEmptied):
     """HBV in rates whose stores are emptied within a step, with capillary rise (after Song et al. 2024).
 
-<<<<<<< HEAD
-=======
     The soil gains from the lower zone::
 
->>>>>>> implicit
     rise = C SLZ (1 - min(SM / (NDC FC), 1))
     """
 
