@@ -29,6 +29,8 @@ from dmg_core.validation import Node, name_or_names, names, positive_number, tex
 
 #: Key of ``config.yaml`` that makes a folder an ensemble.
 MEMBERS: Final = "members"
+#: Least weight of a member, as a share of the largest.
+LEAST_WEIGHT: Final = 1e-6
 _KEYS: Final = (MEMBERS, "weights", "digests")
 #: What names of members are made of: they stand in names of variables.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
@@ -216,4 +218,8 @@ def _weights(node: Node | None, members: int) -> tuple[float, ...]:
     if not isinstance(given, list) or len(given) != members:
         raise node.wrong(f"{members} positive numbers, one for each member")
     values = [Node(node.file, f"{node.path}[{place}]", one, node.kind).to(positive_number) for place, one in enumerate(given)]
-    return tuple(value / sum(values) for value in values)
+    largest = max(values)
+    if min(values) < LEAST_WEIGHT * largest:
+        raise node.error(f"{given} has weights of next to nothing beside the largest; leave those members out")
+    shares = [value / largest for value in values]
+    return tuple(share / sum(shares) for share in shares)

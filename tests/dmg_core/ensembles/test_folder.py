@@ -63,6 +63,7 @@ def test_members_need_attributes_of_all(tmp_path: Path) -> None:
         ({"weights": [1.0, 2.0]}, "weights is .* expected 3 positive numbers"),
         ({"weights": [1.0, 2.0, 0.0]}, r"weights\[2\] is 0.0, expected a positive number"),
         ({"weights": [1.0, 2.0, float("nan")]}, r"weights\[2\] is nan, expected a positive number"),
+        ({"weights": [1.0, 2.0, 1e-9]}, "weights of next to nothing"),
         ({"wieghts": [1.0, 2.0, 3.0]}, "unknown key 'wieghts'; did you mean 'weights'"),
         ({"digests": {}}, "key 'digests.hbv-2' is missing"),
     ],
