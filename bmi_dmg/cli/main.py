@@ -112,7 +112,8 @@ RUN_LEAVES = (
 
 OBSERVED_HELP = (
     "Observed flow: CSV with a column 'time' and columns headed cat-7[mm d-1], cat-7[m3 s-1] or any other unit of flow, or NetCDF with one "
-    "variable over time and catchment_id. It must be the flow that a catchment itself yields. In a report, columns may also be headed by a "
+    "variable over time and catchment_id; USGS's instantaneous or daily values (.rdb, .txt, .json), or a folder of t-route's time slices. "
+    "It must be the flow that a catchment itself yields. In a report, columns may also be headed by a "
     "gauge that the hydrofabric names, 01563500[m3 s-1]: flow of all that drains to it."
 )
 
@@ -179,7 +180,7 @@ def run_command(
     typer.echo(result.dataset)
 
 
-Observed = Annotated[Path | None, typer.Option(help=OBSERVED_HELP, exists=True, dir_okay=False, show_default=False)]
+Observed = Annotated[Path | None, typer.Option(help=OBSERVED_HELP, exists=True, show_default=False)]
 
 
 @app.command("plot", help=PLOT_HELP)

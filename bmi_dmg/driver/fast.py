@@ -39,6 +39,9 @@ class FastRun:
     def __init__(self, models: Sequence[tuple[str, Bmi]], outputs: Sequence[str]) -> None:
         self._models = [_own(model) for _, model in models]
         self._steppers = [model.stepper for model in self._models]
+        corrected = [stepper.catchment_id for stepper in self._steppers if stepper.assimilates]
+        if corrected:
+            raise ConfigError(f"{corrected[0]} has 'assimilation' in its BMI config, which a fast run leaves out; run without --fast")
         self._engine, self._rows = _rows_of(self._steppers)
         self._hours_to_steps = HoursToSteps(self._steppers)
         by_name = {variable.name: place for place, variable in enumerate(self._steppers[0].layout.outputs)}

@@ -122,7 +122,7 @@ def run(
             tables=realization.tables,
             **_of_ours(plan),
         )
-        advance_bar = opened.enter_context(_progress_bar(progress, realization.n_steps))
+        advance_bar = opened.enter_context(progress_bar(progress, realization.n_steps))
         passage = Passage(fast, chunk_of(len(plan.catchments.ids)), advance_bar)
         failures = _run(plan, settings, resumption, passage, min(workers, len(plan.catchments.ids)))
     if failures:
@@ -170,7 +170,7 @@ def _run(plan: RunPlan, settings: OutputSettings, resumption: Resumption | None,
 
 
 @contextmanager
-def _progress_bar(shown: bool, n_steps: int) -> Iterator[Callable[[int], None]]:
+def progress_bar(shown: bool, n_steps: int) -> Iterator[Callable[[int], None]]:
     """Give what is to be called with the hours that have passed."""
     if not shown:
         yield lambda _hours: None

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from bmi_dmg.checking.check import check_folder
 from bmi_dmg.report.divides import draw_divides
+from bmi_dmg.report.forecasts import assimilation_facts
 from bmi_dmg.report.outlets import GAUGED, LABELS, LIKE, OUTLET, TITLE, Gauged, Outlets, find_outlets, held_against
 from bmi_dmg.report.packing import figures, packed
 from bmi_dmg.report.settings import cold_starts, run_settings, versions
@@ -94,6 +95,7 @@ def gather(run_folder: Path, observed: Path | None) -> Content:
         "measures": _measures(results.hours, summaries, budget, skill, whole, outlets),
         "budget": _budget(budget, whole),
         "skill": None if skill is None else {name: [*figures(values), None] for name, values in skill.items()},
+        "assimilation": assimilation_facts(run_folder),
         "findings": _findings(run_folder.resolve()),
         "settings": settings,
         "versions": versions(),

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from dmg_core import Catchment
 from dmg_core.engine.remembered import described, require_unchanged
 from dmg_core.engine.state import require_like
 from dmg_core.equations.compilation import compile_kernel, digest_of, direct_call
+
+if TYPE_CHECKING:
+    from dmg_core.assimilation.cycle import Cycle
 
 Array = npt.NDArray[Any]
 
@@ -71,6 +74,7 @@ class Stepper(ABC):
     # An hour touches no object of a catchment's own besides this one and the BMI's: see bmi_dmg.stepping.row.
     __slots__ = (
         "_advance",
+        "_assimilation",
         "_block",
         "_clock",
         "_factors",
@@ -93,6 +97,7 @@ class Stepper(ABC):
     def __init__(self, catchment: Catchment, weather: Weather, start_time: datetime) -> None:
         self.catchment = catchment
         self.accept_changes = False
+        self._assimilation: Cycle | None = None
         self.weather = weather
         self._advance, self._row = catchment.engine.advance, catchment.row
         self._origin = start_time
@@ -104,6 +109,20 @@ class Stepper(ABC):
         self._limits, self._plan = layout.limits, layout.plan
         self._sources, self._factors = layout.sources, layout.factors
         self.reported = weather.row.part(layout.reported)
+
+    def assimilate(self, cycle: Cycle) -> None:
+        """Let observed flow correct the catchment from now on: each step of the model is taken by what corrects it."""
+        unit = "D" if self.catchment.engine.model.physics.process.steps_per_day == 1 else "h"
+
+        def advance(row: int, *weather: float) -> npt.NDArray[np.float64]:
+            return cycle.advance(row, *weather, time=np.datetime64(self.time, unit))
+
+        self._assimilation, self._advance = cycle, advance
+
+    @property
+    def assimilates(self) -> bool:
+        """Whether observed flow corrects the catchment."""
+        return self._assimilation is not None
 
     @property
     def catchment_id(self) -> str:
@@ -184,6 +203,8 @@ class Stepper(ABC):
         row = self._row
         engine = {name: rows[0] for name, rows in self.catchment.engine.capture(slice(row, row + 1)).items()}
         own = {name: array.copy() for name, array in self.own_state().items()}
+        if self._assimilation is not None:
+            own |= {name: array.copy() for name, array in self._assimilation.state().items()}
         return {**engine, **own, "hours": np.array([self.hours]), **self.settings()}
 
     def settings(self) -> dict[str, Array]:
@@ -208,9 +229,13 @@ class Stepper(ABC):
         for name, array in (*own.items(), ("hours", np.zeros(1, np.int64))):
             require_like(name, state, array, where)
         self._require_unchanged(state, where)
+        if self._assimilation is not None:
+            self._assimilation.require_fits(state, where)
         self.catchment.engine.restore(self._row, state, where, accept_changes=self.accept_changes)
         for name, array in own.items():
             array[...] = state[name]
+        if self._assimilation is not None:
+            self._assimilation.restore(state)
 
     @abstractmethod
     def held(self) -> Held:

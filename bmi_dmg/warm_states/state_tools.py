@@ -25,6 +25,7 @@ from bmi_dmg.warm_states.state_contents import (
     storage_of,
     stores_in,
 )
+from dmg_core.assimilation.cycle import PREFIX
 from dmg_core.engine.arrays import INCREMENTS, SERIES_FIELDS, STATE_FIELDS
 from dmg_core.engine.remembered import ATTRIBUTES, CALIBRATION
 from dmg_core.engine.state import States
@@ -249,7 +250,7 @@ def _network(states: States) -> Iterator[_Variable]:
     """Give the parts of the network's state: whatever nobody else has put there."""
     known = {*STATE_FIELDS, *SERIES_FIELDS, *_OF_THE_BMI, *_OF_WINDOWS, ATTRIBUTES, CALIBRATION}
     for part, values in states.arrays.items():
-        if part not in known and not part.startswith(_OF_THE_DAILY_MODEL):
+        if part not in known and not part.startswith((_OF_THE_DAILY_MODEL, PREFIX)):
             name = part_name(part)
             text = f"{name.removeprefix('network_').replace('_', ' ')} state of the network"
             size = "hidden_unit" if part in LSTM_PARTS else f"{name}_unit"

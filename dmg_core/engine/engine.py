@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 
 from dmg_core.engine.arrays import INCREMENTS
-from dmg_core.engine.backends import Backend, make_backend
+from dmg_core.engine.backends import Backend, CompiledBackend, make_backend
 from dmg_core.engine.catchments import Catchments
 from dmg_core.engine.forcing import require_series, require_step
 from dmg_core.engine.rows import checked_row, checked_rows
@@ -161,6 +161,11 @@ class Engine(Catchments):
             If two catchments would have one name.
         """
         return [Catchment(self, row) for row in self._place(attributes, ids, repeated=repeated)]
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether compiled code steps the catchments."""
+        return isinstance(self._backend, CompiledBackend)
 
     @in_turn
     def withdraw(self, catchment: Catchment) -> None:

@@ -18,7 +18,8 @@ ROUTED_SHARE: Final = 0.9
 #: Least filling of the routing store in a root, which wants a positive number.
 LEAST_FILLING: Final = 1e-6
 
-_CASCADE_STORES: Final = tuple(f"H{k}" for k in range(1, CASCADE + 1))
+#: Their names.
+CASCADE_STORES: Final = tuple(f"H{k}" for k in range(1, CASCADE + 1))
 
 
 @PROCESS_MODELS.register("Gr4")
@@ -56,7 +57,7 @@ class Gr4(ProcessModel):
         Store("S", "mm", "water in the production store", output="production_store"),
         *(
             Store(name, "mm", f"water on its way to the river, store {k}", output=f"cascade_store_{k}")
-            for k, name in enumerate(_CASCADE_STORES, start=1)
+            for k, name in enumerate(CASCADE_STORES, start=1)
         ),
         Store("R", "mm", "water in the routing store", output="routing_store"),
     )
@@ -78,7 +79,7 @@ class Gr4(ProcessModel):
         rain, thirst = torch.clamp(x.P - x.PET, min=0.0) / self.parts, torch.clamp(x.PET - x.P, min=0.0) / self.parts
         emptying = 1.0 - torch.exp(-(CASCADE - 1) / p.X4 * part)
         passing = 1.0 - emptying * p.X4 / ((CASCADE - 1) * part)
-        S, cascade, R = s.S, [getattr(s, name) for name in _CASCADE_STORES], s.R
+        S, cascade, R = s.S, [getattr(s, name) for name in CASCADE_STORES], s.R
         infiltration = evaporation = percolation = direct = slow = exchange = 0.0
         for _ in range(self.parts):
             entering, leaving, S, draining = production(S, rain, thirst, p.X1, part)
@@ -90,7 +91,7 @@ class Gr4(ProcessModel):
             R, gained, from_store, beside = routing(R, flow, p.X2, p.X3, part)
             infiltration, evaporation, percolation = infiltration + entering, evaporation + leaving, percolation + draining
             direct, slow, exchange = direct + beside, slow + from_store, exchange + gained
-        return {"S": S, **dict(zip(_CASCADE_STORES, cascade, strict=True)), "R": R}, {
+        return {"S": S, **dict(zip(CASCADE_STORES, cascade, strict=True)), "R": R}, {
             "unrouted_direct_flow": direct,
             "unrouted_routing_store_flow": slow,
             "aet": torch.minimum(x.P, x.PET) + evaporation,

@@ -19,7 +19,8 @@ from dmg_core.engine.backends.base import Array
 from dmg_core.engine.calibration import FACTOR, OFFSET
 from dmg_core.equations import stepping
 from dmg_core.equations.compilation import compile_kernel, compiled, digest_of, direct_call
-from dmg_core.equations.groups import LANES, step_dtype
+from dmg_core.equations.groups import step_dtype
+from dmg_core.equations.lanes import LANES
 from dmg_core.equations.models import tape_of
 from dmg_core.equations.stepping import (
     CatchmentRows,

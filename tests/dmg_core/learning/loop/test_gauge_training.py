@@ -17,6 +17,7 @@ from dmg_core.learning.data.gauge_material import GaugeMaterial, load_gauge_mate
 from dmg_core.learning.data.lessons import Lessons
 from dmg_core.learning.data.material import make_material
 from dmg_core.learning.data.sampler import Batch
+from dmg_core.learning.evaluation import data_settings_of
 from dmg_core.learning.gauge_evaluation import evaluate_at_gauges
 from dmg_core.learning.loop.ranks import Ranks
 from dmg_core.learning.loop.train import make_parts, train
@@ -267,6 +268,7 @@ def test_gauges_that_were_kept_away_are_evaluated(tmp_path: Path) -> None:
     assert np.isfinite(found.scores["nse"]).all()
     told = float(log_of(tmp_path / "run")[-1]["validation_median_nse"])
     assert np.median(found.scores["nse"][:3]) == pytest.approx(told, abs=1e-6)
+    assert data_settings_of(tmp_path / "run", Path("camels.nc"), None).reader == "camels"  # on basins it is evaluated as any model
 
 
 def test_other_trainings_are_not_evaluated_at_gauges(tmp_path: Path) -> None:
