@@ -182,14 +182,8 @@ class RateModel(ProcessModel):
             stores, _ = self.update(s, SimpleNamespace(**dict(zip(names, estimate, strict=True))), p, x, h)
             return torch.stack([stores[name] for name in names])
 
-<<<<<<< HEAD
-        return SimpleNamespace(
-            **dict(zip(names, fixed_point(end, torch.stack([getattr(s, n) for n in names]), self.tolerance), strict=True))
-        )
-=======
         start = torch.stack([getattr(s, name) for name in names])
         return SimpleNamespace(**dict(zip(names, fixed_point(end, start, self.tolerance), strict=True)))
->>>>>>> implicit
 
 
 def _ordinary(namespace: Quantity) -> Quantity:
