@@ -110,7 +110,7 @@ def jacobian_dtype(step: StepTape, entries: int, results: int) -> np.dtype[Any]:
     """Record of a group whose Jacobian, of so many results, has so many entries that can differ from zero."""
     if not step.scheme:
         return record_dtype(**read_rows(step), entries=entries)
-    rows = record_dtype(entries=entries, before=len(step.stores))
+    rows = record_dtype(entries=entries, start=len(step.stores))
     return np.dtype([*_fields(series_dtype(step, results)), *_fields(rows)])
 
 

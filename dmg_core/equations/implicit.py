@@ -9,7 +9,8 @@ In reverse nothing is iterated. With ``A = 1 - ∂update/∂u`` at the solution,
 
     Aᵀ μ = dS + (∂F/∂u)ᵀ dF,     gradients = reverse of update with (μ, dF), u held constant
 
-(Song et al. 2024, Hydrol. Earth Syst. Sci. 28, 3051–3077, doi:10.5194/hess-28-3051-2024, eq. of the adjoint; here exact, not by differences).
+(Song et al. 2024, Hydrol. Earth Syst. Sci. 28, 3051–3077, doi:10.5194/hess-28-3051-2024; all derivatives here are generated, none is a
+difference).
 """
 
 from __future__ import annotations
@@ -27,8 +28,6 @@ from dmg_core.equations.lanes import (
     checked_results,
     inputs_of,
     lane_function,
-    read_rows,
-    record_dtype,
     rows_of,
     sum_of,
     writer_of,
@@ -108,33 +107,43 @@ def reverse_parts(group: Any) -> None:
         adjoint_group(group)
 
 
+def enter_result(group: Any, result: int) -> None:
+    """Ask for the derivatives of one result of a step from where it began."""
+    for lane in range(LANES):
+        for row in range(STORES):
+            group.stores[row, lane], group.dstores[row, lane] = group.start[row, lane], 0.0
+        for row in range(PARAMETERS):
+            group.dparameters[row, lane] = 0.0
+        for row in range(RESULTS):
+            group.dresults[row, lane] = 0.0
+        group.dresults[result, lane] = 1.0
+
+
+def leave_result(group: Any, result: int) -> None:
+    """Take the derivatives of one result over into the entries of the Jacobian."""
+    first = result * (STORES + PARAMETERS)
+    for lane in range(LANES):
+        for row in range(STORES):
+            group.entries[first + row, lane] = group.dstores[row, lane]
+        for row in range(PARAMETERS):
+            group.entries[first + STORES + row, lane] = group.dparameters[row, lane]
+
+
 def jacobian_rows(group: Any) -> None:
     """Solve a step, and take each of its results back by itself."""
     for row in range(STORES):
         for lane in range(LANES):
-            group.before[row, lane] = group.stores[row, lane]
+            group.start[row, lane] = group.stores[row, lane]
     step_group(group)
     for result in range(RESULTS):
-        for lane in range(LANES):
-            for row in range(STORES):
-                group.stores[row, lane], group.dstores[row, lane] = group.before[row, lane], 0.0
-            for row in range(PARAMETERS):
-                group.dparameters[row, lane] = 0.0
-            for row in range(RESULTS):
-                group.dresults[row, lane] = 0.0
-            group.dresults[result, lane] = 1.0
+        enter_row(group, result)
         reverse_group(group)
-        first = result * (STORES + PARAMETERS)
-        for lane in range(LANES):
-            for row in range(STORES):
-                group.entries[first + row, lane] = group.dstores[row, lane]
-            for row in range(PARAMETERS):
-                group.entries[first + STORES + row, lane] = group.dparameters[row, lane]
+        leave_row(group, result)
 
 
 #: Bound when :func:`jacobian_rows` is compiled.
 PARAMETERS = RESULTS = 0
-step_group = reverse_group = _bound_later
+step_group = reverse_group = enter_row = leave_row = _bound_later
 
 
 @lru_cache(maxsize=64)
@@ -176,16 +185,14 @@ def series_reverse_function(step: StepTape, results: Sequence[Result], asked: As
 def jacobian_function(step: StepTape, results: Sequence[str]) -> tuple[Callable[..., Any], list[tuple[int, int]]]:
     """Compile ``jacobian_group(group)``: derivatives of results by stores and parameters, all of which may differ from zero."""
     of, columns = [(name,) for name in results], len(step.stores) + len(step.parameters)
-    function = compiled(
-        rebind(
-            jacobian_rows,
-            STORES=len(step.stores),
-            PARAMETERS=len(step.parameters),
-            RESULTS=len(results),
-            step_group=series_step_function(step, of),
-            reverse_group=series_reverse_function(step, of, Asked(step.parameters, False, False)),
-        )
-    )
+    counts = {"STORES": len(step.stores), "PARAMETERS": len(step.parameters), "RESULTS": len(results)}
+    functions = {
+        "step_group": series_step_function(step, of),
+        "reverse_group": series_reverse_function(step, of, Asked(step.parameters, False, False)),
+        "enter_row": compiled(rebind(enter_result, **counts)),
+        "leave_row": compiled(rebind(leave_result, **counts)),
+    }
+    function: Callable[..., Any] = compiled(rebind(jacobian_rows, **counts, **functions))
     return function, [(row, column) for row in range(len(results)) for column in range(columns)]
 
 
