@@ -29,7 +29,7 @@ def evaluation() -> Evaluation:
     flow[:, 1] = np.nan
     data = replace(data, flow=flow).period(str(data.dates[3 * YEAR]), str(data.dates[-1]))
     simulated = np.nan_to_num(data.flow, nan=1.0) * np.exp(np.random.default_rng(0).normal(0.0, 0.3, data.flow.shape))
-    bare = Evaluation(data, simulated, {name: np.array([0.5, np.nan, 0.7]) for name in ("nse", "kge", "pbias", "flv", "fhv")}, {})
+    bare = Evaluation(data, simulated, data.ids, {name: np.array([0.5, np.nan, 0.7]) for name in ("nse", "kge", "pbias", "flv", "fhv")}, {})
     return with_spread(bare, small_spread())
 
 
