@@ -117,7 +117,7 @@ def test_older_spellings_are_taken(tmp_path: Path) -> None:
 
 def test_what_is_missing_is_told(tmp_path: Path) -> None:
     """Days to validate on are no key of δMG; a training period is."""
-    with pytest.raises(DmgError, match=r"key 'split\.validation' is missing"):
+    with pytest.raises(DmgError, match=r"split: key 'validation' is missing"):
         read_experiment(written(tmp_path, NEW), {"data.file": "camels.nc"})
     with pytest.raises(DmgError, match=r"key 'train\.start_time' is missing"):
         read_experiment(written(tmp_path, {**NEW, "train": {}}), VALIDATION)
