@@ -29,7 +29,7 @@ from dmg_core.models.process_model import ProcessModel
 from dmg_core.models.rate_model import RateModel
 
 #: Folders whose files are not the user's: lines of a model are looked for outside of them.
-_NOT_A_MODEL = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+_NOT_A_MODEL = (str(Path(torch.__file__).parent), str(Path(__file__).parent), str(sys.modules[RateModel.__module__].__file__))
 
 #: What takes a number out of a quantity, and where an equation would have to know the number.
 _NUMBERS = (
