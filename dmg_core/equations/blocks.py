@@ -37,8 +37,8 @@ class Equations(NamedTuple):
 def _reached(step: StepTape) -> dict[Operand, set[int]]:
     """From which estimates of stores, by their places, each operation of a tape is computed."""
     reached: dict[Operand, set[int]] = {f"u_{name}": {place} for place, name in enumerate(step.stores)}
-    for name, _, operands, _ in step.tape.operations:
-        reached[name] = set().union(*(reached.get(each, set()) for each in operands))
+    for operation in step.tape.operations:
+        reached[operation.name] = set().union(*(reached.get(each, set()) for each in operation.operands))
     return reached
 
 

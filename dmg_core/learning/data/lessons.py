@@ -41,6 +41,8 @@ class Lessons(ABC):
         What is learned from, validated on and kept for tests, of all that the data have.
     pet_method : str or None
         How potential evapotranspiration was computed, if known.
+    groups : tuple of str
+        What each of the B is scored with; a basin is scored by itself.
     """
 
     ids: tuple[str, ...]
@@ -50,6 +52,7 @@ class Lessons(ABC):
     statistics: dict[str, Row]
     split: Split
     pet_method: str | None
+    groups: tuple[str, ...]
 
     @property
     @abstractmethod
