@@ -198,6 +198,25 @@ class Membership:
         )
         return MembershipBatch(membership, units, pairs)
 
+    def shared(self, gauges: Sequence[int]) -> MembershipBatch:
+        """Take some gauges, each once, with the units above them, each once: the gauges of such a batch have one window of time.
+
+        Parameters
+        ----------
+        gauges : sequence of int
+            Places of gauges.
+        """
+        pairs = _joined(np.arange(self.offsets[g], self.offsets[g + 1]) for g in gauges)
+        units, members = np.unique(self.members[pairs], return_inverse=True)
+        membership = Membership(
+            tuple(self.gauges[g] for g in gauges),
+            tuple(self.units[u] for u in units),
+            self.areas[units],
+            _offsets(self.offsets[g + 1] - self.offsets[g] for g in gauges),
+            members,
+        )
+        return MembershipBatch(membership, units, pairs)
+
     def places_of_units(self, available: Sequence[str], where: str) -> IntArray:
         """Find the units that gauges need in a table of others' making.
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from dmg_core.data import READERS, BasinData, Split
 from dmg_core.errors import AttributeTableError, ConfigError
+from dmg_core.learning.data.sampler import Batch, Sampler
 from dmg_core.learning.data.splitting import split_experiment
 from dmg_core.learning.settings.experiment import DataSettings, Experiment, basins_of
 from dmg_core.learning.settings.model import log_normalized, statistic_of
@@ -73,6 +75,30 @@ class Inputs:
         return {"upstream_area": self.upstream_area[basins], "elevation": self.elevation[basins]}
 
 
+class Compared(NamedTuple):
+    """What a step of training compares."""
+
+    simulated: Tensor
+    """Flow of each window on the days (or hours) of the loss, (D, b)."""
+    observed: Tensor
+    """The same, NaN where nothing was observed."""
+    carried: Any = None
+    """Where the windows end, for a batch that goes on from there; None if none does."""
+
+
+class Judged(NamedTuple):
+    """A part of the validation period."""
+
+    simulated: Tensor
+    """Flow of b basins, (D, b)."""
+    observed: FloatArray
+    """The same, NaN where nothing was observed."""
+    window: Batch
+    """The basins, and where their run begins."""
+    warm_up: int
+    """Days (or hours) of it before those of the flow."""
+
+
 @dataclass(frozen=True, eq=False)
 class Material(Inputs):
     """Data of an experiment: B basins, of which the first L are learned from; their tensors are those of :class:`Inputs`.
@@ -106,12 +132,69 @@ class Material(Inputs):
     @property
     def train_days(self) -> tuple[int, int]:
         """First and last day with flow to learn from, as rows."""
-        return _span(self.learned)
+        return span(self.learned)
 
     @property
     def validation_days(self) -> tuple[int, int]:
         """First and last day with flow to validate on, as rows."""
-        return _span(self.judged)
+        return span(self.judged)
+
+    @cached_property
+    def observed(self) -> Tensor:
+        """Flow learned from, (T, L), in the precision of the equations."""
+        return torch.from_numpy(self.learned).to(self.forcing.dtype)
+
+    def finite_weather(self, days: NDArray[np.int64], basins: NDArray[np.int64]) -> Tensor:
+        """Whether the weather of some basins (b,) is a number on some days (D, b)."""
+        return torch.isfinite(self.forcing[days, basins]).all(dim=-1)
+
+    def finite_attributes(self, basins: NDArray[np.int64]) -> Tensor:
+        """Whether the attributes of some basins are numbers, (b,)."""
+        return torch.isfinite(self.attributes[basins]).all(dim=-1)
+
+    def compare(self, model: DeltaModel, batch: Batch, sampler: Sampler, carried: None = None) -> Compared:  # noqa: ARG002
+        """Run the windows of a batch; flow is compared after their warm-up.
+
+        Parameters
+        ----------
+        model : DeltaModel
+            As it is, in training or in use.
+        batch : Batch
+            The windows.
+        sampler : Sampler
+            Their lengths.
+        carried : None
+            Windows of days never go on from others.
+        """
+        days = batch.starts + np.arange(sampler.warm_up + sampler.days)[:, None]
+        simulated = self.run(model, model.settings.target, days, batch.basins, warm_up=sampler.warm_up)
+        return Compared(simulated, self.observed[days[sampler.warm_up :], batch.basins])
+
+    def carried_of(self, tensors: Sequence[Tensor]) -> None:
+        """Nothing is carried over between windows of days."""
+
+    def judge(self, model: DeltaModel, basins: NDArray[np.intp], warm_up: int) -> Iterator[Judged]:
+        """Run some basins through the validation period in one go.
+
+        Parameters
+        ----------
+        model : DeltaModel
+            In use.
+        basins : ndarray of int, shape (b,)
+            Which.
+        warm_up : int
+            Days before the first one that is scored, as far as the data have them.
+
+        Yields
+        ------
+        Judged
+            Once.
+        """
+        first, last = self.validation_days
+        before = min(warm_up, first)
+        simulated = self.run(model, model.settings.target, slice(first - before, last + 1), basins, warm_up=before)
+        window = Batch(basins, np.full(len(basins), first - before))
+        yield Judged(simulated, self.judged[first : last + 1, basins], window, before)
 
 
 def load_material(experiment: Experiment) -> Material:
@@ -145,7 +228,7 @@ def make_material(data: BasinData, experiment: Experiment) -> Material:
     data = with_inputs(data, experiment.attributes)
     split = split_experiment(data, experiment)
     train, validation = (np.where(part, data.flow, np.nan) for part in (split.training, split.validation))
-    order, learned_from = _order(train, validation, data.ids)
+    order, learned_from = learned_first(train, validation, data.ids)
     statistics = training_statistics(data, split.training & np.isfinite(train).any(axis=0), log_normalized(experiment))
     data = data.select([data.ids[basin] for basin in order])
     dtype = torch.float64 if experiment.precision == "float64" else torch.float32
@@ -178,7 +261,7 @@ def with_inputs(data: BasinData, names: tuple[str, ...]) -> BasinData:
     return replace(data, attributes=data.attributes[:, columns], attribute_names=names)
 
 
-def _order(train: FloatArray, validation: FloatArray, ids: tuple[str, ...]) -> tuple[NDArray[np.intp], int]:
+def learned_first(train: FloatArray, validation: FloatArray, ids: tuple[str, ...]) -> tuple[NDArray[np.intp], int]:
     """Columns of the basins learned from, then of those only validated on, and how many the former are; the others are left out."""
     learned, judged = np.isfinite(train).any(axis=0), np.isfinite(validation).any(axis=0)
     for found, purpose in ((learned, "to learn from"), (judged, "to validate on")):
@@ -190,7 +273,8 @@ def _order(train: FloatArray, validation: FloatArray, ids: tuple[str, ...]) -> t
     return np.concatenate([np.flatnonzero(learned), np.flatnonzero(judged & ~learned)]), int(learned.sum())
 
 
-def _span(flow: FloatArray) -> tuple[int, int]:
+def span(flow: FloatArray) -> tuple[int, int]:
+    """First and last row of flow (T, B) that has any."""
     days = np.flatnonzero(np.isfinite(flow).any(axis=1))
     return int(days[0]), int(days[-1])
 

@@ -14,15 +14,16 @@ from typing import Any, Final
 
 import torch
 
-from dmg_core.checkpoint import write_checkpoint
+from dmg_core.checkpoint import write_checkpoint, write_multi_timescale
+from dmg_core.checkpoint.spellings import MULTI_TIMESCALE
 from dmg_core.data import Split
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
-from dmg_core.learning.data.material import Row
 from dmg_core.learning.settings.experiment import Experiment
 from dmg_core.learning.settings.experiment_file import EXPERIMENT_NAME, document_of, read_experiment, write_experiment
 from dmg_core.loading import load_model
 from dmg_core.model import DeltaModel
+from dmg_core.multi_timescale import MultiTimescaleModel
 
 LOG_NAME: Final = "log.csv"
 LAST_NAME: Final = "last.pt"
@@ -32,7 +33,11 @@ SPLIT_NAME: Final = "split.json"
 #: What results depend on, besides the interpreter.
 _PACKAGES: Final = ("bmi-dmg", "torch", "numpy", "numba")
 #: What may differ when a training goes on: where data and modules lie and how often it is saved.
-_FREE: Final = ("data.file", "data.attributes", "data.basins", "plugin_folder", "checkpoint_minutes")
+_FREE: Final = (
+    *(f"data.{key}" for key in ("file", "attributes", "basins", "observed", "units", "gauges")),
+    "plugin_folder",
+    "checkpoint_minutes",
+)
 
 
 @dataclass(frozen=True)
@@ -112,12 +117,24 @@ class RunFolder:
         """
         return _load(self.last) if self.last.exists() else None
 
-    def save_model(self, model: DeltaModel, statistics: dict[str, Row], epoch: int) -> None:
-        """Write the best weights as a model folder, from which those that were best before go."""
+    def save_model(self, model: DeltaModel | MultiTimescaleModel, statistics: Any, epoch: int) -> None:
+        """Write the best weights as a model folder, from which those that were best before go.
+
+        Parameters
+        ----------
+        model : DeltaModel or MultiTimescaleModel
+            What has learned.
+        statistics : dict of str to tuple, or MultiTimescaleStatistics
+            Of its inputs.
+        epoch : int
+            For the name of the file of weights.
+        """
         before = {file for pattern in ("*_ep*.pt", "*_ep*.safetensors") for file in self.model.glob(pattern)}
-        write_checkpoint(self.model, model.settings, statistics, model.network.state_dict(), epoch=epoch)
+        write: Any = write_multi_timescale if isinstance(model, MultiTimescaleModel) else write_checkpoint
+        write(self.model, model.settings, statistics, model.network.state_dict(), epoch=epoch)
+        physics = MULTI_TIMESCALE if isinstance(model, MultiTimescaleModel) else model.settings.physics
         for file in before:
-            if file.stem != f"{model.settings.physics.lower()}_ep{epoch}":
+            if file.stem != f"{physics.lower()}_ep{epoch}":
                 file.unlink()
 
 

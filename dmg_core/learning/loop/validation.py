@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
-from dmg_core.learning.data.material import Material
-from dmg_core.learning.data.sampler import Batch
+from dmg_core.learning.data.any_material import AnyMaterial
 from dmg_core.learning.loop.faults import require_finite_flow
 from dmg_core.learning.loop.ranks import Ranks
 from dmg_core.metrics import kge, nse
-from dmg_core.model import DeltaModel
 
 #: Basins run together; bounds the memory.
 BLOCK = 128
@@ -36,14 +35,14 @@ class Validation:
     median_kge: float
 
 
-def validate(model: DeltaModel, material: Material, warm_up: int, ranks: Ranks) -> Validation:
-    """Run the validation period in one go, with days before it, and score it.
+def validate(model: nn.Module, material: AnyMaterial, warm_up: int, ranks: Ranks) -> Validation:
+    """Run the validation period, with what comes before it, and score it.
 
     Parameters
     ----------
-    model : DeltaModel
+    model : Module
         As it is; it is put into the state for use and back.
-    material : Material
+    material : AnyMaterial
         The data.
     warm_up : int
         Days before the first one that is scored, as far as the data have them.
@@ -70,12 +69,14 @@ def validate(model: DeltaModel, material: Material, warm_up: int, ranks: Ranks) 
     return Validation(float(np.nanmedian(nses)), float(np.nanpercentile(nses, 10)), float(np.nanmedian(kges)))
 
 
-def _score(model: DeltaModel, material: Material, basins: NDArray[np.intp], warm_up: int) -> NDArray[np.float64]:
-    first, last = material.validation_days
-    before = min(warm_up, first)
+def _score(model: nn.Module, material: AnyMaterial, basins: NDArray[np.intp], warm_up: int) -> NDArray[np.float64]:
+    simulated, observed = [], []
     with torch.no_grad():
-        simulated = material.run(model, model.settings.target, slice(first - before, last + 1), basins, warm_up=before)
-    require_finite_flow(simulated, material, Batch(basins, np.full(len(basins), first - before)), before)
-    flow = simulated.double().numpy()
-    observed = material.judged[first : last + 1, basins]
-    return np.stack([np.atleast_1d(nse(flow, observed)), np.atleast_1d(kge(flow, observed))])
+        for part in material.judge(model, basins, warm_up):
+            require_finite_flow(part.simulated, material, part.window, part.warm_up)
+            simulated.append(part.simulated.double().numpy())
+            observed.append(part.observed)
+    if not observed:  # flow in the first hours alone, before which there is no weather
+        return np.full((2, len(basins)), np.nan)
+    flows = np.concatenate(simulated), np.concatenate(observed)
+    return np.stack([np.atleast_1d(score(*flows)) for score in (nse, kge)])

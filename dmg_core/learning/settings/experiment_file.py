@@ -32,7 +32,9 @@ from dmg_core.validation import (
 
 EXPERIMENT_NAME: Final = "experiment.yaml"
 #: Keys that name files, by the section they stand in.
-_PATHS: Final = ("file", "attributes", "basins")
+_PATHS: Final = ("file", "attributes", "basins", "observed", "units", "gauges")
+#: That of them which may name several.
+_LISTED: Final = "observed"
 #: Stands in a message for the key path, which is known last.
 _HERE: Final = "…"
 _EXPONENT: Final = re.compile(r"[-+]?\d+\.?\d*[eE][-+]?\d+")
@@ -68,7 +70,7 @@ def read_document(file: str | Path, changes: Mapping[str, Any] | None = None) ->
     file = Path(file)
     folder, paths = file.parent.absolute(), {f"data.{key}" for key in _PATHS}
     absolute = {
-        key: Path(value).absolute() if key in paths and isinstance(value, str | Path) else value for key, value in (changes or {}).items()
+        key: _resolved(key.removeprefix("data."), value, Path.cwd()) if key in paths else value for key, value in (changes or {}).items()
     }
     return _with_plugin_folder(changed(_with_paths(Node.read(file, "an experiment", ConfigError).value, folder), absolute), folder)
 
@@ -118,8 +120,15 @@ def _with_paths(document: dict[str, Any], folder: Path) -> dict[str, Any]:
     data = document.get("data")
     if not isinstance(data, dict):
         return document
-    resolved = {key: folder / value if key in _PATHS and isinstance(value, str) else value for key, value in data.items()}
+    resolved = {key: _resolved(key, value, folder) if key in _PATHS else value for key, value in data.items()}
     return {**document, "data": resolved}
+
+
+def _resolved(key: str, value: Any, folder: Path) -> Any:
+    """Make paths absolute: one, or a list of files of flow; anything else, such as a list of basins, stays."""
+    if isinstance(value, list) and key == _LISTED:
+        return [_resolved(key, one, folder) for one in value]
+    return str(folder / value) if isinstance(value, str | Path) else value
 
 
 def _with_plugin_folder(document: dict[str, Any], folder: Path) -> dict[str, Any]:
