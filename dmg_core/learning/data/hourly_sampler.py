@@ -93,7 +93,7 @@ class WeekSampler:
                 f"weather, which the data must have before them; there are {first} hours before the first hour of training with flow"
             )
 
-    def _draw_week(self, weights: NDArray[np.float64]) -> int:
+    def _draw_week(self, weights: NDArray[np.int64]) -> int:
         return int(self.rng.choice(len(weights), p=weights / weights.sum()))
 
     def _draw_gauges(self, weeks: slice) -> NDArray[np.int64]:
@@ -117,13 +117,9 @@ class PairedWindowSampler(WeekSampler):
     Parameters are those of :class:`WeekSampler`.
     """
 
-    def __init__(self, *given: Any, gauges: int = 100) -> None:
-        super().__init__(*given, gauges=gauges)
-        self._weights = self.has.sum(axis=1).astype(np.float64)
-
     def draw(self) -> Batch:
         """Draw a batch."""
-        week = self._draw_week(self._weights)
+        week = self._draw_week(self.has.sum(axis=1))
         return self._batch(week, self._draw_gauges(slice(week, week + 1)))
 
 
@@ -141,15 +137,24 @@ class ContinuousSampler(WeekSampler):
 
     continuous = True
 
-    def __init__(self, *given: Any, gauges: int = 100, weeks: int = 26) -> None:
-        super().__init__(*given, gauges=gauges)
+    def __init__(
+        self,
+        observed: NDArray[np.float64],
+        first: int,
+        last: int,
+        rng: np.random.Generator,
+        windows: Windows,
+        *,
+        gauges: int = 100,
+        weeks: int = 26,
+    ) -> None:
+        super().__init__(observed, first, last, rng, windows, gauges=gauges)
         if isinstance(weeks, bool) or not isinstance(weeks, int) or weeks < 1:
             raise ConfigError(f"sampler: weeks is {weeks!r}, expected a whole number from 1")
         self.weeks = min(weeks, len(self.starts))
         #: What decides the next draw besides the random numbers.
         self.position: dict[str, Any] = {"week": 0, "left": 0, "gauges": []}
-        ends = np.lib.stride_tricks.sliding_window_view(self.has.sum(axis=1), self.weeks).sum(axis=1)
-        self._weights = ends.astype(np.float64)
+        self._weights = np.lib.stride_tricks.sliding_window_view(self.has.sum(axis=1), self.weeks).sum(axis=1)
 
     def draw(self) -> Batch:
         """Draw the next week of the gauges under way, or else other gauges and a week to begin with."""

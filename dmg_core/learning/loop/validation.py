@@ -64,9 +64,12 @@ def validate(model: nn.Module, material: AnyMaterial, warm_up: int, ranks: Ranks
             scores[:, basins[mine]] = _score(model, material, basins[mine], warm_up)
     model.train(training)
     nses, kges = ranks.total(torch.from_numpy(scores)).numpy()[:, basins]
-    if not np.isfinite(nses).any():
-        return Validation(np.nan, np.nan, np.nan)
-    return Validation(float(np.nanmedian(nses)), float(np.nanpercentile(nses, 10)), float(np.nanmedian(kges)))
+    return Validation(_percentile(nses, 50), _percentile(nses, 10), _percentile(kges, 50))
+
+
+def _percentile(scores: NDArray[np.float64], share: float) -> float:
+    """Percentile of the scores that are known; NaN if none is, such as the KGE of flow that never varies."""
+    return float(np.nanpercentile(scores, share)) if np.isfinite(scores).any() else np.nan
 
 
 def _score(model: nn.Module, material: AnyMaterial, basins: NDArray[np.intp], warm_up: int) -> NDArray[np.float64]:
