@@ -36,6 +36,8 @@ from dmg_core.routing import GaugeRouting, LaggedUnitHydrograph, Membership
 START = np.datetime64("2013-01-01T00")
 ATTRIBUTES = ("wetness", "depth", "catchsize", "lengthkm")
 HELD_OUT = 4
+#: Days that the truth has run before, through the first weather there is.
+SPIN_UP = 364
 AORC = (
     "TMP_2maboveground", "SPFH_2maboveground", "DLWRF_surface", "DSWRF_surface", "PRES_surface", "UGRD_10maboveground",
     "VGRD_10maboveground",
@@ -62,7 +64,7 @@ def make_catchments(places_of_weather: list[np.ndarray], catchments: int, seed: 
     weather = np.stack([places_of_weather[i % 2] for i in range(catchments)], axis=1)
     shift = rng.integers(0, 48, catchments)
     weather = np.stack([np.roll(weather[:, i], 24 * shift[i], axis=0) for i in range(catchments)], axis=1)
-    weather[..., 0] *= rng.uniform(0.7, 1.4, catchments)
+    weather[..., 0] *= rng.uniform(0.8, 1.4, catchments) * np.where(np.arange(catchments) % 2, 2.0, 1.0)  # the second place is dry
     weather[..., 1] += rng.uniform(-3.0, 3.0, catchments)
     weather[..., 2] *= rng.uniform(0.8, 1.2, catchments)
     attributes = np.column_stack([rng.uniform(-1.0, 1.0, (catchments, 2)), rng.uniform(5.0, 30.0, catchments), rng.uniform(2.0, 9.0, catchments)])
@@ -87,11 +89,14 @@ def truth(weather: torch.Tensor, attributes: torch.Tensor, seed: int = 1) -> tor
     physics = Physics("Hbv_2_hourly", nmul=1, dynamic=(), routing=False)
     slopes = 0.8 * torch.randn(2, len(physics.static_parameters), generator=generator, dtype=torch.float64)
     offsets = 0.5 * torch.randn(len(physics.static_parameters), generator=generator, dtype=torch.float64)
+    exchange = [parameter.name for parameter in physics.static_parameters].index("parRT")
+    slopes[:, exchange], offsets[exchange] = 0.0, -5.0  # groundwater leaves few of the catchments
     static = torch.sigmoid(attributes[:, :2] @ slopes + offsets)[:, :, None]
     parameters, weights = physics.constants(static, static.new_empty((catchments, 0)))
     site = physics.site(catchments, weather, {"upstream_area": attributes[:, 2], "elevation": torch.full((catchments,), 200.0)})
+    weather = torch.cat([weather[: 24 * SPIN_UP], weather])
     dynamic = weather.new_empty((len(weather), catchments, 0, 1))
-    flow = physics.series("streamflow", weather, dynamic, parameters, weights, site)
+    flow = physics.series("streamflow", weather, dynamic, parameters, weights, site, warm_up=24 * SPIN_UP)
     ways = GaugeRouting(Membership.each_its_own([str(i) for i in range(catchments)]), LaggedUnitHydrograph.hourly())
     fractions = torch.sigmoid(attributes[:, :1] + torch.tensor([-1.0, -0.5, -2.5], dtype=torch.float64))
     return ways.advance(flow, ways.weights(fractions))[0]

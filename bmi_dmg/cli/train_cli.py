@@ -125,6 +125,7 @@ def train_command(
             from dmg_core.learning.loop.ranks import launch
 
             raise typer.Exit(launch([sys.executable, "-m", "bmi_dmg.cli", *sys.argv[1:]], processes))
+        import bmi_dmg.learning  # noqa: F401  # adds readers
         from dmg_core.learning.loop.train import train
         from dmg_core.learning.settings.experiment_file import read_experiment
 
@@ -165,6 +166,7 @@ def tune_command(
 ) -> None:
     """Search and print the path of the best experiment."""
     with clean_errors(leaves=f"{out} keeps the trials that have ended; the same command goes on with the search."):
+        import bmi_dmg.learning  # noqa: F401  # adds readers
         from dmg_core.learning.tune import read_search, tune
 
         changes = changes_of(
