@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -34,6 +35,11 @@ Modules named under plugins are looked for among Python's, then in the folder of
     split.json        which days of which basins were learned from, validated on and kept for tests
     versions.json     versions of Python and of the packages that results depend on
 
+With --from MODEL the training starts from a trained model: fine-tuning, on one gauge or a few. What the model is made of comes from its
+folder, so that the file needs no sections 'model' and 'attributes'; unless it says otherwise, steps are small (Adam, 0.0001) and five
+validations without a better score end it. --parts static or routing lets only the weights behind these parameters learn. The start is
+validated first, and OUT/model holds it until an epoch is better on validation: the result is never worse there.
+
 An interrupted training goes on with --resume and ends with the same numbers, bit by bit, as if it had not been interrupted. The same
 experiment with the same number of threads gives the same numbers. With --processes, or under torchrun, several share the basins of each
 batch.
@@ -43,6 +49,7 @@ Examples:
   bmi-dmg train experiment.yaml --out ./training
   bmi-dmg train experiment.yaml --out ./training --resume
   bmi-dmg train experiment.yaml --out ./short --epochs 5 --set model.dropout=0.2 --set "attributes=[aridity, slope_mean]"
+  bmi-dmg train gauge.yaml --from ./training/model --parts static --out ./tuned
   bmi-dmg train configs/train/dhbv-2.0-conus.yaml --data camels.nc --attributes attributes.csv --basins basins.txt --out ./training
 """
 
@@ -78,8 +85,18 @@ Settings = Annotated[
 ]
 
 
+class LearningPart(str, Enum):
+    """What of a trained model goes on learning."""
+
+    NETWORKS = "networks"
+    STATIC = "static"
+    ROUTING = "routing"
+
+
 #: Option -> key of the experiment, where they differ.
 KEYS: Final = {
+    "start": "start.model",
+    "parts": "start.parts",
     "data": "data.file",
     "attributes": "data.attributes",
     "basins": "data.basins",
@@ -110,6 +127,13 @@ def train_command(
     data: Data = None,
     attributes: Attributes = None,
     basins: Basins = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", help="Fine-tune this model: a model folder, or that of a training.", exists=True, show_default=False),
+    ] = None,
+    parts: Annotated[
+        LearningPart | None, typer.Option(help="What of it learns. [default: networks, which is all]", show_default=False)
+    ] = None,
     seed: Seed = None,
     threads: Threads = None,
     epochs: Epochs = None,
@@ -134,6 +158,8 @@ def train_command(
             data=data,
             attributes=attributes,
             basins=basins,
+            start=start,
+            parts=None if parts is None else parts.value,
             seed=seed,
             threads=threads,
             epochs=epochs,

@@ -35,6 +35,7 @@ _PACKAGES: Final = ("bmi-dmg", "torch", "numpy", "numba")
 #: What may differ when a training goes on: where data and modules lie and how often it is saved.
 _FREE: Final = (
     *(f"data.{key}" for key in ("file", "attributes", "basins", "observed", "units", "gauges")),
+    "start.model",
     "plugin_folder",
     "checkpoint_minutes",
 )

@@ -56,7 +56,7 @@ class Counters:
     best_nse : float
         Best median NSE in validation.
     best_epoch : int
-        After which it was reached; 0 for never.
+        After which it was reached; 0 for never, or by the model that was started from.
     waited : int
         Validations since.
     """
@@ -164,6 +164,8 @@ class Trainer:
         if self._ranks.leads:
             self._log = Log(self._folder.log, COLUMNS, self._iterations_done)
         try:
+            if self._experiment.start is not None and self._iterations_done == 0:
+                self._write({"iteration": 0, "epoch": 0, **self._validate()})  # what no epoch may fall short of
             while not self.done:
                 self._train_epoch()
         finally:

@@ -20,6 +20,8 @@ from dmg_core.validation import WrongValueError, did_you_mean
 Period = tuple[np.datetime64, np.datetime64]
 
 PRECISIONS: Final = ("float32", "float64")
+#: What of a trained model can go on learning.
+LEARNING_PARTS: Final = ("networks", "static", "routing")
 
 
 def _at_least(least: float) -> Any:
@@ -253,6 +255,23 @@ class ValidationSettings:
 
 
 @attrs.frozen(kw_only=True)
+class StartSettings:
+    """The trained model that a training starts from, and what of it learns.
+
+    Attributes
+    ----------
+    model : Path
+        A model folder, or the folder of a training.
+    parts : str
+        ``networks``: all weights; ``static``: those that give parameters that do not vary in time; ``routing``: those that give the
+        parameters of the routing.
+    """
+
+    model: Path
+    parts: str = attrs.field(default="networks", validator=_one_of(*LEARNING_PARTS))
+
+
+@attrs.frozen(kw_only=True)
 class Experiment:
     """All that makes a training.
 
@@ -280,6 +299,8 @@ class Experiment:
         Of the process equations, ``float32`` or ``float64``.
     checkpoint_minutes : float
         Time between checkpoints within an epoch.
+    start : StartSettings or None
+        A trained model to go on from, in place of random weights.
     plugins : tuple of str
         Modules imported first, which may register parts of their own.
     plugin_folder : Path or None
@@ -303,6 +324,7 @@ class Experiment:
     threads: int = attrs.field(default=1, validator=_at_least(1))
     precision: str = attrs.field(default="float32", validator=_one_of(*PRECISIONS))
     checkpoint_minutes: float = attrs.field(default=10.0, validator=_at_least(0.0))
+    start: StartSettings | None = None
     plugins: tuple[str, ...] = ()
     plugin_folder: Path | None = attrs.field(default=None, eq=False)
 

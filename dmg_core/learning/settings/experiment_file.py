@@ -17,6 +17,7 @@ from cattrs.gen import make_dict_structure_fn
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
 from dmg_core.learning.settings.experiment import Component, DataSettings, Experiment, SplitSettings
+from dmg_core.learning.settings.start import with_start
 from dmg_core.validation import (
     Node,
     WrongValueError,
@@ -56,7 +57,7 @@ def read_experiment(file: str | Path, changes: Mapping[str, Any] | None = None) 
     ConfigError
         If the file cannot be read, keys are missing or unknown, or values have the wrong type or are out of range; all are named.
     """
-    return experiment_of(read_document(file, changes), str(file))
+    return experiment_of(with_start(read_document(file, changes), str(file)), str(file))
 
 
 def read_document(file: str | Path, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -68,7 +69,7 @@ def read_document(file: str | Path, changes: Mapping[str, Any] | None = None) ->
         If the file cannot be read or has no keys and values.
     """
     file = Path(file)
-    folder, paths = file.parent.absolute(), {f"data.{key}" for key in _PATHS}
+    folder, paths = file.parent.absolute(), {"start.model", *(f"data.{key}" for key in _PATHS)}
     absolute = {
         key: _resolved(key.removeprefix("data."), value, Path.cwd()) if key in paths else value for key, value in (changes or {}).items()
     }
@@ -117,6 +118,9 @@ def write_experiment(file: Path, experiment: Experiment) -> None:
 
 
 def _with_paths(document: dict[str, Any], folder: Path) -> dict[str, Any]:
+    start = document.get("start")
+    if isinstance(start, dict) and isinstance(start.get("model"), str):
+        document = {**document, "start": {**start, "model": str(folder / start["model"])}}
     data = document.get("data")
     if not isinstance(data, dict):
         return document
