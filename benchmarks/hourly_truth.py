@@ -34,7 +34,7 @@ from dmg_core.physics.pet import penman_monteith
 from dmg_core.routing import GaugeRouting, LaggedUnitHydrograph, Membership
 
 START = np.datetime64("2013-01-01T00")
-ATTRIBUTES = ("wetness", "depth", "catchsize", "lengthkm")
+ATTRIBUTES = ("wetness", "depth")
 HELD_OUT = 4
 #: Days that the truth has run before, through the first weather there is.
 SPIN_UP = 364
@@ -67,11 +67,10 @@ def make_catchments(places_of_weather: list[np.ndarray], catchments: int, seed: 
     weather[..., 0] *= rng.uniform(0.8, 1.4, catchments) * np.where(np.arange(catchments) % 2, 2.0, 1.0)  # the second place is dry
     weather[..., 1] += rng.uniform(-3.0, 3.0, catchments)
     weather[..., 2] *= rng.uniform(0.8, 1.2, catchments)
-    attributes = np.column_stack([rng.uniform(-1.0, 1.0, (catchments, 2)), rng.uniform(5.0, 30.0, catchments), rng.uniform(2.0, 9.0, catchments)])
-    areas = {f"c{i:02d}": float(attributes[i, 2]) for i in range(catchments)}
-    flow = truth(torch.from_numpy(weather), torch.from_numpy(attributes)).numpy()
+    attributes, areas = rng.uniform(-1.0, 1.0, (catchments, 2)), rng.uniform(5.0, 30.0, catchments)
+    flow = truth(torch.from_numpy(weather), torch.from_numpy(attributes), torch.from_numpy(areas)).numpy()
     return put_together(
-        Places.lumped(areas),
+        Places.lumped({f"c{i:02d}": area for i, area in enumerate(areas.tolist())}),
         START + np.arange(len(weather)),
         weather,
         (attributes, ATTRIBUTES),
@@ -83,17 +82,17 @@ def make_catchments(places_of_weather: list[np.ndarray], catchments: int, seed: 
     )
 
 
-def truth(weather: torch.Tensor, attributes: torch.Tensor, seed: int = 1) -> torch.Tensor:
-    """Flow (hours, catchments), mm/h, of an hourly model with parameters that are smooth functions of the first two attributes."""
+def truth(weather: torch.Tensor, attributes: torch.Tensor, areas: torch.Tensor, seed: int = 1) -> torch.Tensor:
+    """Flow (hours, catchments), mm/h, of an hourly model with parameters that are smooth functions of the attributes."""
     generator, catchments = torch.Generator().manual_seed(seed), weather.shape[1]
     physics = Physics("Hbv_2_hourly", nmul=1, dynamic=(), routing=False)
     slopes = 0.8 * torch.randn(2, len(physics.static_parameters), generator=generator, dtype=torch.float64)
     offsets = 0.5 * torch.randn(len(physics.static_parameters), generator=generator, dtype=torch.float64)
     exchange = [parameter.name for parameter in physics.static_parameters].index("parRT")
     slopes[:, exchange], offsets[exchange] = 0.0, -5.0  # groundwater leaves few of the catchments
-    static = torch.sigmoid(attributes[:, :2] @ slopes + offsets)[:, :, None]
+    static = torch.sigmoid(attributes @ slopes + offsets)[:, :, None]
     parameters, weights = physics.constants(static, static.new_empty((catchments, 0)))
-    site = physics.site(catchments, weather, {"upstream_area": attributes[:, 2], "elevation": torch.full((catchments,), 200.0)})
+    site = physics.site(catchments, weather, {"upstream_area": areas, "elevation": torch.full((catchments,), 200.0)})
     weather = torch.cat([weather[: 24 * SPIN_UP], weather])
     dynamic = weather.new_empty((len(weather), catchments, 0, 1))
     flow = physics.series("streamflow", weather, dynamic, parameters, weights, site, warm_up=24 * SPIN_UP)
@@ -113,7 +112,7 @@ def experiment(out: Path, *, epochs: int, days: int, windows: dict[str, int], **
             "physics": "Hbv_2", "hidden_size": 16, "mlp_hidden_size": 32, "nmul": 1, "dynamic": ["parBETA", "parK0", "parBETAET"],
             "hourly": {"routing_hidden_size": 16, **windows},
         },
-        "optimizer": {"name": "adam", "learning_rate": 0.005},
+        "optimizer": {"name": "adamw", "learning_rate": 0.005, "weight_decay": 0.05},
         "scheduler": {"name": "cosine", "final": 0.05},
         "sampler": {"name": "windows", "gauges": 16},
         "gradient_clip": 1.0,
