@@ -10,6 +10,7 @@ configuration), lumped. Both forms are run in turn, on one thread.
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -19,10 +20,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bmi_dmg.demo.multi_timescale_model import multi_timescale_settings
 from dmg_core.checkpoint import Moments, MultiTimescaleSettings, MultiTimescaleStatistics
 from dmg_core.learning.new_model import new_multi_timescale_model
 from dmg_core.multi_timescale import MultiTimescaleModel
-from bmi_dmg.demo.multi_timescale_model import multi_timescale_settings
 
 DAYS, HOURS, WARM_UP = 351, 336, 168
 
@@ -108,7 +109,10 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-    model, inputs = made_model(given.hidden, given.mlp_hidden, given.components, given.attributes), made_inputs(given.gauges, given.attributes)
+    model, inputs = (
+        made_model(given.hidden, given.mlp_hidden, given.components, given.attributes),
+        made_inputs(given.gauges, given.attributes),
+    )
     model.train()
     forms: dict[str, Any] = {"compiled": compiled, "eager": eager}
     step(compiled, model, inputs)  # machine code
@@ -118,9 +122,9 @@ def main() -> None:
             times[name].append(step(form, model, inputs))
     medians = {name: np.median(np.array(found), axis=0) for name, found in times.items()}
     for name, (forward, reverse) in medians.items():
-        print(f"{name}: {forward + reverse:.2f} s, forward {forward:.2f}, reverse {reverse:.2f}")
-    print(f"ratio: {sum(medians['eager']) / sum(medians['compiled']):.1f}")
-    print(", ".join(f"{name} {share:.0f} %" for name, share in shares(model, inputs)))
+        sys.stdout.write(f"{name}: {forward + reverse:.2f} s, forward {forward:.2f}, reverse {reverse:.2f}\n")
+    sys.stdout.write(f"ratio: {sum(medians['eager']) / sum(medians['compiled']):.1f}\n")
+    sys.stdout.write(", ".join(f"{name} {share:.0f} %" for name, share in shares(model, inputs)) + "\n")
 
 
 if __name__ == "__main__":

@@ -16,10 +16,8 @@ from dmg_core.models import PROCESS_MODELS
 
 PET: Final = {"hargreaves": citations.HARGREAVES_1985, "penman_monteith": citations.ALLEN_1998}
 #: Data by the reader of the experiment.
-DATA: Final = {
-    reader: (citations.NEWMAN_2015, citations.ADDOR_2017, citations.THORNTON_1997)
-    for reader in ("camels", "camels_text", "camels_nextgen")
-}
+_CAMELS: Final = (citations.NEWMAN_2015, citations.ADDOR_2017, citations.THORNTON_1997)
+DATA: Final = dict.fromkeys(("camels", "camels_text", "camels_nextgen"), _CAMELS)
 LOSSES: Final = {"nse_batch": (citations.KRATZERT_2019,)}
 
 

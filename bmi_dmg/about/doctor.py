@@ -78,7 +78,7 @@ def _packages() -> Iterator[str]:
 
 
 def _together() -> Iterator[str]:
-    """Packages that clash: by what is declared, by importing them, and by handing an array from one to the other."""
+    """Name packages that clash: by what is declared, by importing them, and by handing an array from one to the other."""
     from bmi_dmg.checking.findings import Findings
     from bmi_dmg.checking.package_checks import check_packages
 
@@ -131,7 +131,8 @@ def _threads() -> Iterator[str]:
 
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     given = [f"{name}={os.environ[name]}" for name in THREAD_VARIABLES if name in os.environ]
-    yield f"{os.cpu_count()} cores, {allowed} of them for this process; torch uses {torch.get_num_threads()}; {', '.join(given) or 'no limits set'}"
+    limits = ", ".join(given) or "no limits set"
+    yield f"{os.cpu_count()} cores, {allowed} of them for this process; torch uses {torch.get_num_threads()}; {limits}"
 
 
 def _ngen() -> Iterator[str]:

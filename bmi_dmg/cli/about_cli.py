@@ -11,8 +11,8 @@ from bmi_dmg.cli.cli_errors import clean_errors
 
 DOCTOR_HELP = """Tell what is installed here and whether it goes together: one screen to paste into a report.
 
-Versions, packages that clash, where compiled code is kept and whether that folder can be written to, GPU, threads, and the Python of ngen if
-one is on the path. It changes nothing, and what it cannot find out it says. Look through it for paths you do not want to publish.
+Versions, packages that clash, where compiled code is kept and whether that folder can be written to, GPU, threads, and the Python of ngen
+if one is on the path. It changes nothing, and what it cannot find out it says. Look through it for paths you do not want to publish.
 
 \b
 Example:

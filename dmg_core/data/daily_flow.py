@@ -209,7 +209,7 @@ def _without_repetitions(times: Dates, values: FloatArray) -> tuple[Dates, Float
 
 
 def _evenly_covered(stamps: Dates, at: NDArray[np.intp], counts: NDArray[np.intp], period: str) -> BoolArray:
-    """Whether the values of each day (or hour) stand at equal distances that fill it, and are not what gaps have left of a finer interval."""
+    """Whether the values of each day (or hour) stand at equal distances that fill it, and are not what gaps have left of a finer step."""
     length = int(np.timedelta64(1, period) / np.timedelta64(1, "s"))
     begins = np.concatenate([[0], np.cumsum(counts)[:-1]])
     rank = np.arange(len(stamps)) - begins[at]

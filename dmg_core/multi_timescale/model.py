@@ -174,9 +174,7 @@ def build_multi_timescale_model(checkpoint: MultiTimescaleCheckpoint, dtype: str
     return put_together(checkpoint.settings, checkpoint.statistics, network.to(torch_dtype(dtype))).eval()
 
 
-def put_together(
-    settings: MultiTimescaleSettings, statistics: MultiTimescaleStatistics, network: StackLstmMlpModel
-) -> MultiTimescaleModel:
+def put_together(settings: MultiTimescaleSettings, statistics: MultiTimescaleStatistics, network: StackLstmMlpModel) -> MultiTimescaleModel:
     """Make the two models on the halves of a network, with the statistics of their inputs."""
     attributes = _normalizer(settings.daily.attributes, statistics.attributes)
     daily = _half(settings.daily, network.daily_network(), statistics.daily, attributes)

@@ -88,7 +88,10 @@ class HourlyData:
         require_plausible_forcing(self.days(), self.forcing_names, units, self.dates)
         require_finite(self.attributes, units, self.attribute_names)
         require_finite(np.stack([self.upstream_area, self.elevation], axis=1), units, ("upstream area", "elevation"))
-        pairs = [f"{self.membership.gauges[g]} below {units[u]}" for g, u in zip(self.membership.pair_gauges, self.membership.members)]
+        pairs = [
+            f"{self.membership.gauges[g]} below {units[u]}"
+            for g, u in zip(self.membership.pair_gauges, self.membership.members, strict=True)
+        ]
         require_finite(self.path_attributes, pairs, self.path_names)
 
     @property
@@ -102,7 +105,7 @@ class HourlyData:
         return self.hours[::HOURS_PER_DAY].astype("datetime64[D]")
 
     def days(self) -> FloatArray:
-        """Forcings of days (T / 24, U, F): sums and means of hours."""
+        """Give forcings of days (T / 24, U, F): sums and means of hours."""
         by_day = self.forcing.reshape(-1, HOURS_PER_DAY, *self.forcing.shape[1:])
         sums = by_day.sum(axis=1, dtype=np.float64)
         for column, name in enumerate(self.forcing_names):

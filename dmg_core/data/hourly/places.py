@@ -114,4 +114,3 @@ class Places:
     @cached_property
     def _places(self) -> dict[str, int]:
         return {unit: place for place, unit in enumerate(self.membership.units)}
-

@@ -42,7 +42,7 @@ class Carried(NamedTuple):
     """Water on its way to the gauges, (b, L - 1); None where flow is summed up."""
 
     def tensors(self) -> list[Tensor]:
-        """What it is made of, in a form that files hold."""
+        """Give what it is made of, in a form that files hold."""
         network, physics = self.state
         return [*network, physics.stores, physics.in_transit, *([] if self.in_transit is None else [self.in_transit])]
 
@@ -139,7 +139,7 @@ class HourlyMaterial:
         """Whether the attributes of all units above some gauges are numbers, (b,)."""
         return torch.stack([torch.isfinite(self.attributes[self._units([gauge])]).all() for gauge in gauges])
 
-    def compare(self, model: MultiTimescaleModel, batch: Batch, sampler: Any, carried: Carried | None = None) -> Compared:
+    def compare(self, model: MultiTimescaleModel, batch: Batch, sampler: Any, carried: Carried | None = None) -> Compared:  # noqa: ARG002
         """Run the windows of a batch, which all begin at the same hour.
 
         Parameters

@@ -89,15 +89,15 @@ class WeekSampler:
         self.has = np.array([known[start : start + windows.hours].any(axis=0) for start in self.starts], np.bool_)
         if not self.has.any():
             raise ConfigError(
-                f"sampler: no gauge has flow to learn from in the weeks of training after {windows.days} days and {windows.warm_up} hours of "
-                f"weather, which the data must have before them; there are {first} hours before the first hour of training with flow"
+                f"sampler: no gauge has flow to learn from in a week of training with {windows.days} days and {windows.warm_up} hours of "
+                f"weather before it; there are {first} hours before the first hour of training with flow"
             )
 
     def _draw_week(self, weights: NDArray[np.int64]) -> int:
         return int(self.rng.choice(len(weights), p=weights / weights.sum()))
 
     def _draw_gauges(self, weeks: slice) -> NDArray[np.int64]:
-        """Some of the gauges that have an observation in weeks."""
+        """Draw some of the gauges that have an observation in weeks."""
         there = np.flatnonzero(self.has[weeks].any(axis=0))
         return np.sort(self.rng.choice(there, min(self.gauges, len(there)), replace=False))
 

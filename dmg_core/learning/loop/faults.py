@@ -72,7 +72,9 @@ def require_finite_loss(loss: Tensor, simulated: Tensor, material: AnyMaterial, 
         raise TrainingError(f"the loss is {loss.item()}, though every simulated flow is a number; {_windows(material, batch, warm_up)}")
 
 
-def require_finite_gradient(loss_of: Callable[[Batch], Tensor], model: nn.Module, material: AnyMaterial, batch: Batch, warm_up: int) -> None:
+def require_finite_gradient(
+    loss_of: Callable[[Batch], Tensor], model: nn.Module, material: AnyMaterial, batch: Batch, warm_up: int
+) -> None:
     """Stop, because a gradient is no number, after finding the basins it comes from.
 
     Parameters

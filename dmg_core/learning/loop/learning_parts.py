@@ -57,7 +57,7 @@ def let_learn(model: DeltaModel | MultiTimescaleModel, parts: str) -> bool:
 
 
 def _output_layer(columns: int, network: nn.Module, name: str) -> nn.Linear:
-    """The last layer that gives as many columns."""
+    """Find the last layer that gives as many columns."""
     layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear) and layer.out_features == columns]
     if not layers:
         raise ConfigError(f"start: the network {name} has no linear layer that gives the parameters, so that none of them can learn alone")

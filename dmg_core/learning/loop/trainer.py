@@ -9,7 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -286,7 +285,7 @@ class Trainer:
         self._saved = time.monotonic()
 
     def _under_way(self) -> dict[str, Any]:
-        """What batches that follow each other go on from; nothing where none does."""
+        """Give what batches that follow each other go on from; nothing where none does."""
         if self._carried is None:
             return {}
         sampler: Any = self._parts.sampler

@@ -27,7 +27,14 @@ def test_the_trained_folder_is_stepped_as_it_was_trained(tmp_path: Path) -> None
     data, hours = make_data(rain=8.0), 24 * 4 + 48
     attributes = {name: float(data.attributes[0, column]) for column, name in enumerate(data.attribute_names)}
     attributes |= {"lengthkm": 3.0, "uparea": float(data.upstream_area[0])}
-    config = {"catchment_id": "cat-1", "model_dir": str(folder), "time_step": "1 hour", "start_time": "2010-01-01 00:00:00", "warmup": {"cycle_days": 2}, **attributes}
+    config = {
+        "catchment_id": "cat-1",
+        "model_dir": str(folder),
+        "time_step": "1 hour",
+        "start_time": "2010-01-01 00:00:00",
+        "warmup": {"cycle_days": 2},
+        **attributes,
+    }
     (tmp_path / "cat-1.yml").write_text(yaml.safe_dump(config))
     stepped = BmiDeltaModel()
     stepped.initialize(str(tmp_path / "cat-1.yml"))
