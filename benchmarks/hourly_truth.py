@@ -38,7 +38,7 @@ START = np.datetime64("2013-01-01T00")
 ATTRIBUTES = ("wetness", "depth")
 HELD_OUT = 4
 #: Days that the truth has run before, through the first weather there is.
-SPIN_UP = 364
+SPIN_UP = 120
 AORC = (
     "TMP_2maboveground", "SPFH_2maboveground", "DLWRF_surface", "DSWRF_surface", "PRES_surface", "UGRD_10maboveground",
     "VGRD_10maboveground",

@@ -11,7 +11,8 @@ import torch
 
 from dmg_core.equations import tape_of
 from dmg_core.equations.compilation import callable_from_python, compiled
-from dmg_core.equations.groups import LANES, step_dtype
+from dmg_core.equations.groups import step_dtype
+from dmg_core.equations.lanes import LANES
 from dmg_core.equations.stepping import bound_steps
 from dmg_core.models import PROCESS_MODELS
 from dmg_core.networks.activations import sigmoid, tanh

@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from dmg_core.checkpoint import read_checkpoint
+from dmg_core.checkpoint import members_of, read_checkpoint
 
 CONUS_DAILY: Final = "conus-daily"
 #: Where they are: in an installed package, in a copy of the sources.
@@ -55,7 +55,8 @@ def copy_shipped_model(folder: Path, name: str = CONUS_DAILY) -> Path:
         If something else, or a damaged model, is there.
     """
     if folder.exists():
-        read_checkpoint(folder)
+        for member, _ in members_of(folder):
+            read_checkpoint(member)
         return folder
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".unfinished-", dir=folder.parent) as unfinished:

@@ -131,6 +131,9 @@ _KNOWN_FORCINGS: Final = {"P": PRECIPITATION, "T": TEMPERATURE}
 #: The forcing that is computed here, by the configured method.
 COMPUTED: Final = "PET"
 
+#: Begins what is said of the main output besides its value, such as ``__std``.
+OF_MAIN: Final = "__"
+
 #: Outputs that are no flux or store of the model: sums of routed fluxes, and forcings that are given back.
 TOTAL_FLUX: Final = "land_surface_water__runoff_volume_flux"
 UNROUTED_FLUX: Final = "land_surface_water__unrouted_runoff_volume_flux"
@@ -194,9 +197,10 @@ def outputs_of(model: ProcessModel) -> tuple[OutputVariable, ...]:
     """
     by_source = {variable.source: variable for variable in _all_outputs(model)}
     order = [*(name for name in model.first_outputs if name in by_source), *(name for name in by_source if name not in model.first_outputs)]
-    main = by_source.get(TOTAL)
+    main, of_main = by_source.get(TOTAL), [name for name in order if name.startswith(f"{TOTAL}{OF_MAIN}")]
     depth = (replace(main, name=RUNOFF_DEPTH, units="m", meaning="runoff of the step; the main output for ngen"),) if main else ()
-    outputs = (*depth, *(by_source[name] for name in order))
+    spread = [replace(by_source[name], name=RUNOFF_DEPTH + name.removeprefix(TOTAL), units="m") for name in of_main]
+    outputs = (*depth, *spread, *(by_source[name] for name in order if name not in of_main))
     inputs = [variable.name for method in INPUTS for variable in inputs_of(model, method)]
     names = [variable.name for variable in outputs]
     twice = sorted({name for name in names if names.count(name) > 1 or name in inputs})
@@ -235,8 +239,13 @@ def _all_outputs(model: ProcessModel) -> Iterator[OutputVariable]:
     for forcing in model.forcings:
         if forcing.name == COMPUTED:
             yield OutputVariable.flux(_POTENTIAL, forcing.unit, forcing.label, "potential evapotranspiration")
+    totals = {} if routed else {TOTAL: TOTAL_FLUX, UNROUTED_TOTAL: UNROUTED_FLUX}
     for flux in model.fluxes:
-        yield OutputVariable.flux(flux.bmi_name, flux.unit, flux.name, _meaning_of(flux))
+        name = totals.get(flux.name, flux.bmi_name)
+        if flux.at_end:
+            yield OutputVariable(name, "m" if flux.unit == DEPTH else flux.unit, flux.name, _meaning_of(flux), flux.unit, is_store=True)
+        else:
+            yield OutputVariable.flux(name, flux.unit, flux.name, _meaning_of(flux))
     for store in model.stores:
         units = "m" if store.unit == DEPTH else store.unit
         yield OutputVariable(store.bmi_name, units, store.output, store.meaning or store.output, store.unit, is_store=True)

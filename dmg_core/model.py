@@ -83,8 +83,8 @@ class DeltaModel(nn.Module):
 
     @property
     def static_from_series(self) -> bool:
-        """Whether static parameters are the last output of a series (1.0, 1.1p) instead of a function of attributes (2.0)."""
-        return self.network.static_from_series
+        """Whether there are static parameters that are the last output of a series (1.0, 1.1p), not a function of attributes (2.0)."""
+        return self.network.static_from_series and bool(self.physics.columns.static)
 
     def network_inputs(self, forcing: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor]:
         """Normalise in float64 and convert to the network's precision.
@@ -129,7 +129,10 @@ class DeltaModel(nn.Module):
         """
         if self.static_from_series and x is None:
             raise ValueError(f"{self.settings.physics}: static parameters come from the network's last output, so they need a series")
-        return self.physics.static_fractions(self.network.static(attributes, x, self.physics.columns))
+        columns = self.physics.columns
+        if not columns.static:
+            return self.physics.static_fractions(attributes.new_empty((attributes.shape[0], 0)))
+        return self.physics.static_fractions(self.network.static(attributes, x, columns))
 
     def longest_delays(self, attributes: Tensor) -> Tensor | None:
         """Give the longest mean delay of the routing, in steps, shape (B,), from attributes (B, A); None where nothing bounds it."""

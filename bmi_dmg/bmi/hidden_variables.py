@@ -1,14 +1,15 @@
 """The state and the parameters of a catchment as hidden BMI variables.
 
 ``state::soil_moisture`` and its like are for data assimilation, ``parFC`` and ``multiplier::parFC`` for calibration through a realization's
-``model_params``, ``missing_forcing_hours`` for reports.
+``model_params``, ``missing_forcing_hours`` for reports. The state of a member of an ensemble has the member's name in front,
+``state::lstm.network_hidden``, and ``members::`` with the name of an output gives the values of all members.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -17,11 +18,15 @@ import numpy.typing as npt
 
 from bmi_dmg.bmi.protocols import HiddenVariable, ReadOnly, Settable
 from bmi_dmg.stepping.stepper import Stepper
+from bmi_dmg.variables import outputs_of
 from dmg_core import Catchment
 from dmg_core.engine.state_access import network_parts, read_state, set_state, stores_by_name
 
 #: Prefix of the variables that are the state of a catchment.
 STATE: Final = "state::"
+
+#: Prefix of the variables that give an output of each member of an ensemble.
+MEMBERS: Final = "members::"
 
 #: Prefix of the multipliers on parameters.
 MULTIPLIER: Final = "multiplier::"
@@ -37,14 +42,39 @@ MISSING_HOURS: Final = "missing_forcing_hours"
 def state_variables(stepper: Stepper) -> dict[str, HiddenVariable]:
     """Give stores (mm) and network state as variables to read and set, and the counts of missing forcing."""
     catchment = stepper.catchment
-    variables: dict[str, HiddenVariable] = {}
+    variables = dict(_states_of(catchment, STATE))
+    for name, member in catchment.engine.members.items():
+        variables |= _states_of(Catchment(member, catchment.row), f"{STATE}{name}.")
+    variables[MISSING_HOURS] = ReadOnly("h", "float64", lambda: stepper.weather.missing_hours)
+    return variables
+
+
+def _states_of(catchment: Catchment, prefix: str) -> Iterator[tuple[str, HiddenVariable]]:
+    """Give stores and network state of a catchment of one model."""
     model = catchment.engine.model
     stores, precision = stores_by_name(model.physics.process), str(model.dtype).removeprefix("torch.")
     for name in (*stores, *network_parts(model)):
         units, dtype = (stores[name].unit, "float64") if name in stores else ("1", precision)
-        variables[STATE + name] = Settable(units, dtype, partial(read_state, catchment, name), partial(set_state, catchment, name))
-    variables[MISSING_HOURS] = ReadOnly("h", "float64", lambda: stepper.weather.missing_hours)
-    return variables
+        yield prefix + name, Settable(units, dtype, partial(read_state, catchment, name), partial(set_state, catchment, name))
+
+
+def member_variables(stepper: Stepper) -> dict[str, HiddenVariable]:
+    """Give the outputs of the members of an ensemble: a value for each member in their order, NaN for one without that output."""
+    engine, row = stepper.catchment.engine, stepper.catchment.row
+    given = {name: {one.name: one for one in outputs_of(member.model.physics.process)} for name, member in engine.members.items()}
+
+    def read(output: str) -> npt.NDArray[np.float64]:
+        values = np.full(len(given), np.nan)
+        with engine.lock:
+            for place, (name, member) in enumerate(engine.members.items()):
+                one = given[name].get(output)
+                if one is not None:
+                    last = engine.last_of_members[name][row, member.outputs.index(one.source)]
+                    values[place] = last * one.factor(member.model.physics.process.steps_per_day)
+        return values
+
+    every = {output: one.units for outputs in given.values() for output, one in outputs.items()}
+    return {MEMBERS + output: ReadOnly(units, "float64", partial(read, output)) for output, units in every.items()}
 
 
 def parameter_variable(catchment: Catchment, name: str) -> HiddenVariable | None:
@@ -79,9 +109,11 @@ def no_such(catchment: Catchment, name: str) -> str | None:
     if name.startswith(MULTIPLIER):
         kind, known = "multipliers", [MULTIPLIER + parameter for parameter in parameters]
     elif name.startswith(STATE):
-        model = catchment.engine.model
-        states = (*stores_by_name(model.physics.process), *network_parts(model))
-        kind, known = "variables of the state", [STATE + state for state in states]
+        members = [(f"{STATE}{name}.", Catchment(member, catchment.row)) for name, member in catchment.engine.members.items()]
+        kind, known = (
+            "variables of the state",
+            [each for prefix, one in ((STATE, catchment), *members) for each, _ in _states_of(one, prefix)],
+        )
     elif _PARAMETER.match(name) or _nearest(name, parameters, _SIMILAR):
         kind, known = f"{catchment.engine.model.physics.process.family} parameters", parameters
     else:
@@ -90,7 +122,7 @@ def no_such(catchment: Catchment, name: str) -> str | None:
         return None
     nearest = _nearest(name, known, 0.6)
     hint = f"did you mean {nearest[0]!r}? " if nearest else ""
-    return f"catchment {catchment.id}: unknown variable {name!r}; {hint}the {kind} of this model are {', '.join(known)}"
+    return f"catchment {catchment.id}: unknown variable {name!r}; {hint}the {kind} of this model are {', '.join(known) or 'none'}"
 
 
 def _nearest(name: str, known: Sequence[str], similar: float) -> list[str]:

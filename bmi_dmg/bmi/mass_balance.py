@@ -4,15 +4,20 @@
 yet are stored water. What is exchanged with the surroundings and the jumps of re-anchoring count as inflow or outflow by their sign; water
 put into stores from outside is inflow. What bounds of stores cut off is leaked, and so is the rain of a first day that did not start at
 midnight.
+
+The members of an ensemble have budgets of their own, of the days that are complete. ngen's four sums are the mean of those of the members
+that count water.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache, partial
 from typing import Final
 
 from bmi_dmg.bmi.protocols import NGEN, Computed
 from bmi_dmg.stepping.stepper import Stepper
+from dmg_core import Engine
 from dmg_core.engine.arrays import INCREMENTS, budget_columns
 from dmg_core.models.layout import TOTAL
 from dmg_core.models.process_model import Balance
@@ -84,51 +89,71 @@ class MassBalance:
     def _mass(self, place: int) -> float:
         if self._stepper is None:
             return 0.0
-        water, signs = _budget_of(self._stepper), budget_terms(self._stepper)
-        by_sign = {REANCHORING, *_exchanged(self._stepper)}
-        plain = [name for name in signs if name not in {*by_sign, LEAKED, STORAGE_CHANGE}]
-        terms = (
-            sum(water[name] for name in plain if signs[name] > 0.0) + sum(max(water[name], 0.0) for name in by_sign),
-            sum(water[name] for name in plain if signs[name] < 0.0) + sum(max(-water[name], 0.0) for name in by_sign),
-            water[STORAGE_CHANGE],
-            water[LEAKED],
-        )
-        return _METRES_PER_MM * terms[place]
+        engine = self._stepper.catchment.engine
+        if not engine.members:
+            return _METRES_PER_MM * _ngen_terms(engine, _budget_of(self._stepper))[place]
+        counting = [member for member in engine.members.values() if member.model.physics.layout.budget]
+        amounts = [_ngen_terms(member, _sums_of(member, self._stepper.catchment.row))[place] for member in counting]
+        return _METRES_PER_MM * sum(amounts) / max(len(amounts), 1)
+
+
+def _ngen_terms(engine: Engine, water: Mapping[str, float]) -> tuple[float, float, float, float]:
+    """Put the terms of a budget together as ngen asks for them."""
+    signs, by_sign = _terms_of(engine), {REANCHORING, *_of_kind(engine, "exchange")}
+    plain = [name for name in signs if name not in {*by_sign, LEAKED, STORAGE_CHANGE}]
+    return (
+        sum(water[name] for name in plain if signs[name] > 0.0) + sum(max(water[name], 0.0) for name in by_sign),
+        sum(water[name] for name in plain if signs[name] < 0.0) + sum(max(-water[name], 0.0) for name in by_sign),
+        water[STORAGE_CHANGE],
+        water[LEAKED],
+    )
 
 
 def budget_terms(stepper: Stepper) -> dict[str, float]:
-    """Give the terms of a catchment's budget with the signs they count with; see :func:`terms_of`."""
-    physics = stepper.catchment.engine.model.physics
-    return terms_of(tuple(physics.layout.budget.items()), _of_kind(stepper, "clipping"))
+    """Give the terms of a catchment's budget with the signs they count with; see :func:`terms_of`.
+
+    Those of the members of an ensemble that count water begin with the name of the member and a point.
+    """
+    engine = stepper.catchment.engine
+    if not engine.members:
+        return _terms_of(engine)
+    counting = {name: _terms_of(member) for name, member in engine.members.items() if member.model.physics.layout.budget}
+    return {f"{name}.{term}": sign for name, terms in counting.items() for term, sign in terms.items()}
 
 
-def _of_kind(stepper: Stepper, kind: Balance) -> tuple[str, ...]:
-    return tuple(flux.name for flux in stepper.catchment.engine.model.physics.process.fluxes if flux.balance == kind)
+def _terms_of(engine: Engine) -> dict[str, float]:
+    return terms_of(tuple(engine.model.physics.layout.budget.items()), _of_kind(engine, "clipping"))
 
 
-def _exchanged(stepper: Stepper) -> tuple[str, ...]:
-    """Give the terms that are inflow or outflow by their sign."""
-    return _of_kind(stepper, "exchange")
+def _of_kind(engine: Engine, kind: Balance) -> tuple[str, ...]:
+    return tuple(flux.name for flux in engine.model.physics.process.fluxes if flux.balance == kind)
 
 
-def _budget_of(stepper: Stepper) -> dict[str, float]:
-    """Give the budget of a catchment since its sums began, mm."""
-    engine, row = stepper.catchment.engine, stepper.catchment.row
-    rows = slice(row, row + 1)
+def _sums_of(engine: Engine, row: int) -> dict[str, float]:
+    """Give the budget of a catchment since its sums began, mm, of the steps of its model alone."""
+    rows, clipping = slice(row, row + 1), _of_kind(engine, "clipping")
     with engine.lock:
         engine.catch_up(rows)
         sums = dict(zip(budget_columns(engine.model), engine.arrays.budget[row].tolist(), strict=True))
         change = float(engine.arrays.storage(engine.model, rows)[0] - engine.arrays.initial_storage[row])
         reanchored = float(engine.reanchored(rows)[0])
-    held, clipping = stepper.held(), _of_kind(stepper, "clipping")
-    water = dict.fromkeys(budget_terms(stepper), 0.0)
+    water = dict.fromkeys(_terms_of(engine), 0.0)
     for name, amount in sums.items():
         water[LEAKED if name in clipping else _TERM_OF.get(name, name)] += amount
+    return {**water, REANCHORING: reanchored, STORAGE_CHANGE: change}
+
+
+def _budget_of(stepper: Stepper) -> dict[str, float]:
+    """Give the budget of a catchment since its sums began, mm."""
+    engine, row = stepper.catchment.engine, stepper.catchment.row
+    if engine.members:
+        budgets = {name: _sums_of(member, row) for name, member in engine.members.items()}
+        return {f"{name}.{term}": amount for name, budget in budgets.items() for term, amount in budget.items()}
+    water, held = _sums_of(engine, row), stepper.held()
     for label, unfinished, lost in zip(stepper.layout.entering_labels, held.unfinished, held.not_simulated, strict=True):
         water[label] = water[label] + unfinished + lost
     if RUNOFF in water:
         water[RUNOFF] -= held.unreported
-    water[REANCHORING] = reanchored
     water[LEAKED] = water[LEAKED] + sum(held.not_simulated)
-    water[STORAGE_CHANGE] = change + sum(held.unfinished) + held.unreported
+    water[STORAGE_CHANGE] = water[STORAGE_CHANGE] + sum(held.unfinished) + held.unreported
     return water

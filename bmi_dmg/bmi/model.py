@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 from typing import Any, Final, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from bmi_dmg.bmi.hidden_variables import STATE, no_such, parameter_variable, state_variables
+from bmi_dmg.bmi.hidden_variables import STATE, member_variables, no_such, parameter_variable, state_variables
 from bmi_dmg.bmi.mass_balance import MassBalance, budget_terms
-from bmi_dmg.bmi.protocols import HiddenVariable, Serialization
+from bmi_dmg.bmi.protocols import Computed, HiddenVariable, Serialization
+from bmi_dmg.bmi.quantiles import CatchmentQuantiles, QuantileOutputs, quantile_outputs
 from bmi_dmg.bmi.restart import Checkpoints, shared_checkpoints, state_of, states_of
 from bmi_dmg.bmi.scalar_grid import GRID, ScalarGrid
 from bmi_dmg.bmi.startup import start
@@ -39,7 +41,7 @@ _ignored: set[str] = set()
 
 #: Of an object that is not initialized.
 _NO_PLACES: Final[dict[str, int]] = {}
-_NO_NUMBERS: Final = np.zeros(0)
+_NO_NUMBERS: Final = np.zeros(0).data
 
 
 class BmiDeltaModel(ScalarGrid):
@@ -52,13 +54,14 @@ class BmiDeltaModel(ScalarGrid):
 
     # The calls of an hour touch the object, its stepper and the row that both share, nothing else of its own.
     __slots__ = (
-        "_block",
         "_checkpoints",
         "_inputs",
         "_mass_balance",
+        "_numbers",
         "_outputs",
         "_places",
         "_protocols",
+        "_quantiles",
         "_start",
         "_stepper",
         "_units",
@@ -69,9 +72,10 @@ class BmiDeltaModel(ScalarGrid):
     def __init__(self) -> None:
         self._stepper: Stepper | None = None
         self._checkpoints: Checkpoints | None = None
-        self._block, self._start = _NO_NUMBERS, 0
+        self._numbers, self._start = _NO_NUMBERS, 0
         self._inputs, self._places = _NO_PLACES, _NO_PLACES
         self._units, self._outputs = default_layout()
+        self._quantiles: QuantileOutputs | None = None
         self._views: dict[str, npt.NDArray[np.float64]] = {}
         self._mass_balance = MassBalance()
         serialization = Serialization(self._capture, self._restore)
@@ -105,13 +109,19 @@ class BmiDeltaModel(ScalarGrid):
             checkpoints.join(config.catchment_id)
         self._checkpoints, self._stepper = checkpoints, stepper
         weather = stepper.weather
-        self._block, self._start = weather.row
+        _, self._start, self._numbers = weather.row
         layout = weather.layout
         self._inputs, self._places = layout.input_places, layout.places
-        self._units, self._outputs = layout.units, layout.output_names
+        quantiles = self._quantiles = quantile_outputs(stepper)
+        self._units, self._outputs = (quantiles or layout).units, (quantiles or layout).output_names
         self._views = {}
         self._mass_balance.watch(stepper)
-        self._unpublished = {**self._protocols, **self._mass_balance.terms(), **state_variables(stepper)}
+        self._unpublished = {
+            **self._protocols,
+            **self._mass_balance.terms(),
+            **state_variables(stepper),
+            **member_variables(stepper),
+        }
 
     def update(self) -> None:
         """Advance by one hour with the inputs as they are set.
@@ -226,21 +236,27 @@ class BmiDeltaModel(ScalarGrid):
             return self._special(name).read()
         view = self._views.get(name)
         if view is None:
-            view = self._views[name] = self._block[self._start + place : self._start + place + 1]
+            view = self._views[name] = np.frombuffer(self._numbers, np.float64, 1, self._numbers.itemsize * (self._start + place))
         return view
 
     def get_value(self, name: str, dest: Array) -> Array:
         """Copy a variable into ``dest``, shape (1,), and return it."""
-        dest[:] = self.get_value_ptr(name)
+        place = self._places.get(name)
+        if place is None:
+            dest[:] = self._special(name).read()
+        else:
+            dest[0] = self._numbers[self._start + place]
         return dest
 
     def get_value_at_indices(self, name: str, dest: Array, inds: Array) -> Array:
         """Copy items of a variable into ``dest`` and return it."""
-        place = self._places.get(name)
-        if place is not None and len(inds) == 1 and inds[0] == 0:
-            dest.fill(self._block[self._start + place])  # picking items by an array of indices takes a microsecond
-        else:
-            dest[:] = self.get_value_ptr(name)[inds]
+        try:  # picking items by an array of indices takes a microsecond, and so does comparing its first with a number
+            if inds.item() == 0:
+                dest[0] = self._numbers[self._start + self._places[name]]
+                return dest
+        except (AttributeError, KeyError, ValueError):  # no array, a hidden variable, or several
+            pass
+        dest[:] = self.get_value_ptr(name)[inds]
         return dest
 
     def set_value(self, name: str, src: Array) -> None:
@@ -256,14 +272,10 @@ class BmiDeltaModel(ScalarGrid):
         ConfigError
             If there is no parameter, multiplier or state of that name.
         """
-        place = self._inputs.get(name)
-        if place is None:
-            self._set_special(name, src)
-            return
         try:
-            self._block[self._start + place] = src.item() if isinstance(src, np.ndarray) else np.asarray(src).item()
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{name}: cannot be set to {src!r}, expected one number") from error
+            self._numbers[self._start + self._inputs[name]] = src.item()
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError):  # no array, no input, or no number
+            self._set_otherwise(name, src)
 
     def set_value_at_indices(self, name: str, inds: Array, src: Array) -> None:
         """Copy values into items of an input variable; see :meth:`set_value`."""
@@ -351,8 +363,18 @@ class BmiDeltaModel(ScalarGrid):
         return self._refuse(what) if self._stepper is None else self._stepper
 
     def _special(self, name: str) -> HiddenVariable:
-        variable = self._unpublished.get(name) or self._parameter(name)
+        variable = self._unpublished.get(name) or self._quantile(name) or self._parameter(name)
         return self._unknown(name) if variable is None else variable
+
+    def _quantile(self, name: str) -> HiddenVariable | None:
+        """Quantile of the main output of that name: made when asked for, all of a catchment at once."""
+        outputs, stepper = self._quantiles, self._stepper
+        if outputs is None or stepper is None or name not in outputs.places:
+            return None
+        quantiles = CatchmentQuantiles(stepper, outputs)
+        made = {one.name: Computed(one.units, partial(quantiles.value, place)) for place, one in enumerate(outputs.variables)}
+        self._unpublished.update(made)
+        return made[name]
 
     def _parameter(self, name: str) -> HiddenVariable | None:
         """Parameter of that name, or its multiplier: made when asked for, because few are."""
@@ -381,6 +403,17 @@ class BmiDeltaModel(ScalarGrid):
             catchment = "" if self._stepper is None else f"catchment {self._stepper.catchment_id}: "
             _log.error(f"{catchment}set_value({name!r}) is refused: {error}")  # it is raised, too
             raise
+
+    def _set_otherwise(self, name: str, src: Any) -> None:
+        """Set an input to what is no array, or to what it refuses; or set a hidden variable."""
+        place = self._inputs.get(name)
+        if place is None:
+            self._set_special(name, src)
+            return
+        try:
+            self._numbers[self._start + place] = np.asarray(src).item()
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"{name}: cannot be set to {src!r}, expected one number") from error
 
     def _set_special(self, name: str, src: Array) -> None:
         variable = self._unpublished.get(name) or self._parameter(name)

@@ -336,6 +336,7 @@ def shared_checkpoints(config: BmiConfig, settings: CheckpointSettings, instead_
         "pet_method": config.pet_method,
         "start_time": config.start_time,
         "warmup": config.coupling,
+        "assimilation.window": None if config.assimilation is None else config.assimilation.window,
         "checkpoint.every": settings.every,
         "checkpoint.keep": settings.keep,
     }

@@ -39,8 +39,12 @@ def start(config: BmiConfig) -> Stepper:
     (catchment,) = engine.add({name: [value] for name, value in attributes.items()}, [config.catchment_id], repeated=True)
     try:
         stepper = make_stepper(config, catchment)
+        if config.assimilation is not None:
+            from bmi_dmg.correcting.cycles import make_cycle  # only where it is wanted, too
+
+            stepper.assimilate(make_cycle(config, config.assimilation, stepper))
         if config.initial_state is not None:
-            _warm_start(config, stepper)
+            warm_start(config, stepper)
         if config.spinup is not None:
             from bmi_dmg.spin_up.spin_up import spin_up  # only where it is wanted: it reads forcing files
 
@@ -82,7 +86,7 @@ def make_stepper(config: BmiConfig, catchment: Catchment) -> Stepper:
     return stepper
 
 
-def _warm_start(config: BmiConfig, stepper: Stepper) -> None:
+def warm_start(config: BmiConfig, stepper: Stepper) -> None:
     """Take over the state that the configuration names.
 
     Raises

@@ -119,6 +119,9 @@ class _Inspection:
             facts = self._findings.attempt(subject, read_model_facts, folder)
             for difference in facts.differences if facts is not None else ():
                 self._findings.note("model", difference, folder, "none needed: the weights count")
+            for what in facts.uncounted if facts is not None else ():
+                text = f"{folder}: {what} counts no water: it gives flow without a water balance, so there is none to check"
+                self._findings.note("model", text, folder, "none needed")
             if facts is not None:
                 inspect_double_routing(self._realization, facts, self._findings)
             self._models[folder] = facts

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dmg_core.attribute_ranges import TrainingRange, training_ranges
-from dmg_core.checkpoint import is_multi_timescale_folder, read_checkpoint, read_multi_timescale
+from dmg_core.checkpoint import is_ensemble_folder, is_multi_timescale_folder, read_checkpoint, read_ensemble, read_multi_timescale
 from dmg_core.checkpoint.own import is_published_form
+from dmg_core.ensembles import EnsembleModel, member_models
 from dmg_core.loading import build_model
 from dmg_core.models import ProcessModel
 from dmg_core.multi_timescale import build_multi_timescale_model
@@ -39,6 +40,8 @@ class ModelFacts:
         Where its config says something else than its weights.
     own : bool
         Whether it is a model of a user's own.
+    uncounted : tuple of str
+        What counts no water: "the model", or members of an ensemble.
     """
 
     folder: Path
@@ -50,6 +53,7 @@ class ModelFacts:
     routes: bool
     differences: tuple[str, ...]
     own: bool = False
+    uncounted: tuple[str, ...] = ()
 
 
 def read_model_facts(folder: Path) -> ModelFacts:
@@ -62,8 +66,34 @@ def read_model_facts(folder: Path) -> ModelFacts:
     """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        facts = _facts_of_both(folder) if is_multi_timescale_folder(folder) else _facts(folder)
+        facts = _read(folder)
     return replace(facts, differences=tuple(str(warning.message) for warning in caught))
+
+
+def _read(folder: Path) -> ModelFacts:
+    if is_ensemble_folder(folder):
+        return _facts_of_members(folder)
+    return _facts_of_both(folder) if is_multi_timescale_folder(folder) else _facts(folder)
+
+
+def _facts_of_members(folder: Path) -> ModelFacts:
+    """Put together what is to be known of the members of an ensemble."""
+    ensemble = read_ensemble(folder)
+    models = {name: member.model for name, member in member_models(ensemble).items()}
+    members, whole = [_facts(member) for member in ensemble.members], EnsembleModel(models)
+    ranges = {name: one for facts in reversed(members) for name, one in facts.training_ranges.items()}
+    return ModelFacts(
+        folder=folder,
+        process=whole.physics.process,
+        attributes=whole.needed_attributes,
+        pet_method=whole.settings.pet_method,
+        needs_series=whole.static_from_series,
+        training_ranges=ranges,
+        routes=any(facts.routes for facts in members),
+        differences=(),
+        own=all(facts.own for facts in members if facts.needs_series),
+        uncounted=tuple(f"the member {name}" for name, facts in zip(ensemble.names, members, strict=True) if facts.uncounted),
+    )
 
 
 def _facts(folder: Path) -> ModelFacts:
@@ -73,7 +103,8 @@ def _facts(folder: Path) -> ModelFacts:
     process, pet_method = model.physics.process, checkpoint.settings.pet_method
     routes = model.physics.routing.steps > 1
     own = not is_published_form(checkpoint.settings)
-    return ModelFacts(folder, process, model.needed_attributes, pet_method, model.static_from_series, ranges, routes, (), own)
+    uncounted = () if model.physics.layout.budget else ("the model",)
+    return ModelFacts(folder, process, model.needed_attributes, pet_method, model.static_from_series, ranges, routes, (), own, uncounted)
 
 
 def _facts_of_both(folder: Path) -> ModelFacts:

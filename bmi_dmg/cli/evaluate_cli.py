@@ -18,20 +18,23 @@ evaluated. Data are read as in the training, if its experiment.yaml is in the mo
 (camels, camels_nextgen, camels_text, series), and --data-option its arguments. The reader series takes any NetCDF or Zarr file and must be
 told what its variables are called, also those of attributes that have other names there than in the model.
 All basins of the data are run, with or without observed flow, unless --basins names some.
+The folder of a training at gauges below units is scored at all gauges of its data, without --data: in scores.csv alone.
 
 \b
   OUT/
     simulation.nc      streamflow and streamflow_observed(gauge_id, time), mm/d over the area that the data give
-    scores.csv         all scores of each basin
+    scores.csv         all scores of each basin; those of a calibrated spread too
     scores.png         distribution of NSE over basins, beside those of --published
     map.png            NSE of each basin
     hydrographs.png    best, median and worst basin
     parameters.png     parameters of each basin
+    reliability.png    how reliable calibrated quantiles are, where the model has a spread (see 'bmi-dmg spread')
     learning.png       loss and validation over the epochs, where a training's log.csv is there
 
 \b
 Examples:
   bmi-dmg evaluate ./training --data camels.nc --attributes attributes.csv --period 2008-10-01 2014-09-30 --out ./evaluation
+  bmi-dmg evaluate ./training-at-gauges --period 2008-10-01 2014-09-30 --out ./evaluation
   bmi-dmg evaluate ./seed-0 ./seed-1 ./seed-2 --data camels.nc --attributes attributes.csv --period 2008-10-01 2014-09-30 --out ./ensemble
   bmi-dmg evaluate ./training --data caravan.nc --reader series --period 2001-10-01 2002-09-30 --out ./caravan \\
     --data-option precipitation=total_precipitation_sum --data-option flow=streamflow --data-option area=area \\
@@ -42,11 +45,11 @@ Examples:
 
 def evaluate_command(
     models: Annotated[list[Path], typer.Argument(metavar="MODEL...", help="Trained models.", exists=True, file_okay=False)],
-    data: Annotated[Path, typer.Option(help="The file of series.", exists=True, show_default=False)],
     period: Annotated[
         tuple[datetime, datetime], typer.Option(help="First and last day that count.", formats=["%Y-%m-%d"], show_default=False)
     ],
     out: Annotated[Path, typer.Option(help="The folder for results.", file_okay=False, show_default=False)],
+    data: Annotated[Path | None, typer.Option(help="The file of series.", exists=True, show_default=False)] = None,
     attributes: Annotated[Path | None, typer.Option(help="The table of attributes.", exists=True, show_default=False)] = None,
     basins: Annotated[Path | None, typer.Option(help="A text file with a gauge a line.", exists=True, show_default=False)] = None,
     warm_up: Annotated[int, typer.Option(help="Days run before the period.", min=0)] = 365,
@@ -66,6 +69,9 @@ def evaluate_command(
         from dmg_core.learning.loop.run_folder import log_of
         from dmg_core.learning.settings.experiment import basins_of, read_basins
 
+        if data is None:
+            typer.echo(_evaluate_at_gauges(models, period, out, warm_up))
+            return
         others = {} if published is None else read_published(published)
         first, last = (moment.date().isoformat() for moment in period)
         ids = None if basins is None else read_basins(basins)
@@ -76,3 +82,20 @@ def evaluate_command(
         logs = {model.resolve().name: log for model in models if (log := log_of(model)) is not None}
         write_evaluation(out, evaluation, title, others, logs)
     typer.echo(summary(evaluation, others))
+
+
+def _evaluate_at_gauges(models: list[Path], period: tuple[datetime, datetime], out: Path, warm_up: int) -> str:
+    """Score the training at gauges that is given; returns a summary."""
+    from dmg_core.errors import ConfigError
+    from dmg_core.learning.evaluation import SCORES_NAME, write_scores
+    from dmg_core.learning.gauge_evaluation import evaluate_at_gauges
+
+    if len(models) > 1:
+        raise ConfigError("without --data one folder of a training at gauges is evaluated; give one")
+    first, last = (moment.date().isoformat() for moment in period)
+    found = evaluate_at_gauges(models[0], (first, last), warm_up=warm_up)
+    out.mkdir(parents=True, exist_ok=True)
+    write_scores(out / SCORES_NAME, found.ids, found.scores)
+    return (
+        f"{found.scored} of {len(found.ids)} gauges have flow: median NSE {found.median('nse'):.3f}, median KGE {found.median('kge'):.3f}"
+    )

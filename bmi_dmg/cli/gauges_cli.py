@@ -27,6 +27,9 @@ tenth, a warning says so.
 Without --lag, runoff is summed up as it leaves the divides. With it, the sum goes through a unit hydrograph with a lag, and runoff is taken
 as it was before the divides' own unit hydrograph, if the run has written that: water is delayed once. Nothing is lost on the way.
 
+With --channels, it goes through the channels that were learned with the model of the run, from flow at gauges (docs: Learning at gauges).
+What these read of gauges are columns of --gauges, what they read of pairs of gauge and divide columns of --pairs.
+
 \b
   outputs/gauges.nc    discharge(gauge, time) and, of daily models, observed_discharge, m3/s
   outputs/gauges.csv   divides, area, mean flow, and the scores NSE, KGE and bias (%) of each gauge
@@ -38,6 +41,7 @@ Qr(divide_id, time) in m3/s, before routing, at least 1e-6.
 Examples:
   bmi-dmg gauges ./my_run --observed flow.csv
   bmi-dmg gauges ./my_run --gauge 01557500 --observed flow.csv --lag 0.5 0.5 0.2
+  bmi-dmg gauges ./my_run --channels ./training/model --gauges gauges.csv --pairs pairs.csv
   bmi-dmg gauges ./my_run --lateral-inflow inflow.zarr
 """
 
@@ -63,6 +67,16 @@ def gauges_command(
             show_default=False,
         ),
     ] = None,
+    channels: Annotated[
+        Path | None,
+        typer.Option(help="The model folder of a training at gauges, which holds its channels.", exists=True, show_default=False),
+    ] = None,
+    pairs: Annotated[
+        Path | None,
+        typer.Option(
+            help="A table of pairs: gauge_id, divide_id and what the channels read.", exists=True, dir_okay=False, show_default=False
+        ),
+    ] = None,
     lateral_inflow: Annotated[Path | None, typer.Option(help="A Zarr store to write.", show_default=False)] = None,
 ) -> None:
     """Write flow at gauges and print what was written."""
@@ -71,10 +85,19 @@ def gauges_command(
         from bmi_dmg.results.gauges import flow_at_gauges, gauges_of_run, score
         from bmi_dmg.results.reading import RunResults
         from dmg_core.data.gauge_tables import read_gauges
+        from dmg_core.errors import ConfigError
+        from dmg_core.multi_scale import read_channels
 
+        if channels is not None and lag is not None:
+            raise ConfigError("--lag and --channels both say how water gets to gauges; keep one")
         with RunResults(run_folder) as results:
             table = None if gauges is None else read_gauges(gauges)
-            flow = flow_at_gauges(results, gauges_of_run(run_folder, results, gauge or (), table), lag)
+            membership = gauges_of_run(run_folder, results, gauge or (), table)
+            learned = None
+            if channels is not None:
+                found = read_channels(channels)
+                learned = found, found.read_ways(membership, gauges, pairs)
+            flow = flow_at_gauges(results, membership, lag, learned)
             scores = None if observed is None else score(results, flow, observed)
             if lateral_inflow is not None:
                 write_lateral_inflow(lateral_inflow, results)

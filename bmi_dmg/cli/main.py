@@ -20,8 +20,10 @@ from bmi_dmg.cli.about_cli import CITE_HELP, DOCTOR_HELP, cite_command, doctor_c
 from bmi_dmg.cli.assimilate_cli import ASSIMILATE_HELP, assimilate_command
 from bmi_dmg.cli.bench_cli import BENCH_HELP, bench_command
 from bmi_dmg.cli.cli_errors import clean_errors
+from bmi_dmg.cli.ensemble_cli import ENSEMBLE_HELP, ensemble_command
 from bmi_dmg.cli.evaluate_cli import EVALUATE_HELP, evaluate_command
 from bmi_dmg.cli.gauges_cli import GAUGES_HELP, gauges_command
+from bmi_dmg.cli.spread_cli import SPREAD_HELP, spread_command
 from bmi_dmg.cli.state_cli import SPINUP_HELP, spinup_command, state_app
 from bmi_dmg.cli.train_cli import TRAIN_HELP, TUNE_HELP, train_command, tune_command
 
@@ -111,7 +113,8 @@ RUN_LEAVES = (
 
 OBSERVED_HELP = (
     "Observed flow: CSV with a column 'time' and columns headed cat-7[mm d-1], cat-7[m3 s-1] or any other unit of flow, or NetCDF with one "
-    "variable over time and catchment_id. It must be the flow that a catchment itself yields. In a report, columns may also be headed by a "
+    "variable over time and catchment_id; USGS's instantaneous or daily values (.rdb, .txt, .json), or a folder of t-route's time slices. "
+    "It must be the flow that a catchment itself yields. In a report, columns may also be headed by a "
     "gauge that the hydrofabric names, 01563500[m3 s-1]: flow of all that drains to it."
 )
 
@@ -178,7 +181,7 @@ def run_command(
     typer.echo(result.dataset)
 
 
-Observed = Annotated[Path | None, typer.Option(help=OBSERVED_HELP, exists=True, dir_okay=False, show_default=False)]
+Observed = Annotated[Path | None, typer.Option(help=OBSERVED_HELP, exists=True, show_default=False)]
 
 
 @app.command("plot", help=PLOT_HELP)
@@ -378,7 +381,9 @@ app.command("spinup", help=SPINUP_HELP)(spinup_command)
 app.add_typer(state_app, name="state")
 app.command("train", help=TRAIN_HELP)(train_command)
 app.command("tune", help=TUNE_HELP)(tune_command)
+app.command("spread", help=SPREAD_HELP)(spread_command)
 app.command("evaluate", help=EVALUATE_HELP)(evaluate_command)
+app.command("ensemble", help=ENSEMBLE_HELP)(ensemble_command)
 app.command("assimilate", help=ASSIMILATE_HELP)(assimilate_command)
 app.command("bench", help=BENCH_HELP)(bench_command)
 

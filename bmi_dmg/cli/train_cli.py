@@ -24,6 +24,7 @@ TRAIN_HELP = """Learn a model from observed flow, as an experiment file says.
 
 The experiment names data, split, model, loss, optimiser and seeds; see the files in configs/train. Relative paths in it are relative to the
 file; --data, --attributes and --basins replace them. Any other key is replaced by its path: --set model.hidden_size=128.
+Where data names units, gauges, forcing and flow, a model of the units is learned from flow at the gauges (docs: Learning at gauges).
 Modules named under plugins are looked for among Python's, then in the folder of the file.
 
 \b
@@ -50,6 +51,7 @@ Examples:
   bmi-dmg train experiment.yaml --out ./training --resume
   bmi-dmg train experiment.yaml --out ./short --epochs 5 --set model.dropout=0.2 --set "attributes=[aridity, slope_mean]"
   bmi-dmg train gauge.yaml --from ./training/model --parts static --out ./tuned
+  bmi-dmg train configs/train/gauges.yaml --set data.forcing=forcing.zarr --set data.units=units.csv --out ./training
   bmi-dmg train configs/train/dhbv-2.0-conus.yaml --data camels.nc --attributes attributes.csv --basins basins.txt --out ./training
 """
 

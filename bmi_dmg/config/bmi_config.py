@@ -15,7 +15,7 @@ from dmg_core.engine.backends import BACKENDS
 from dmg_core.errors import ConfigError
 from dmg_core.ids import legal_id
 from dmg_core.multi_timescale.coupling import LEAD_INS, Coupling
-from dmg_core.validation import Node, WrongValueError, flag, number, one_of, refuse_slips, text, whole_number_from_1
+from dmg_core.validation import Node, WrongValueError, flag, number, one_of, positive_number, refuse_slips, text, whole_number_from_1
 from dmg_core.validation import path as path_of
 
 #: Keys that mean something here.
@@ -35,6 +35,7 @@ SETTINGS: Final = frozenset(
         "initial_state",
         "cold_start_missing",
         "accept_changes",
+        "assimilation",
         "checkpoint",
         "missing_forcing",
         "spinup",
@@ -97,6 +98,29 @@ class SpinUpSettings:
     days: int = 365
 
 
+@attrs.frozen
+class AssimilationSettings:
+    """Observed flow that corrects the stores of a catchment which has a gauge of its own.
+
+    Attributes
+    ----------
+    observations : Path
+        See :func:`dmg_core.data.flow_files.read_flow`; NetCDF is read by a process of its own.
+    gauge : str or None
+        What the catchment is called there; by default as here.
+    area : float or None
+        km², for flow in volumes.
+    window, every : int
+        Days of the window of an analysis, and from one to the next.
+    """
+
+    observations: Path
+    gauge: str | None
+    area: float | None
+    window: int = 30
+    every: int = 1
+
+
 @attrs.frozen(kw_only=True)
 class BmiConfig:
     """Settings of one catchment.
@@ -127,6 +151,8 @@ class BmiConfig:
         Whether a catchment that ``initial_state`` does not have starts from nothing.
     accept_changes : bool
         Whether a state that was written for other attributes, or another latitude, is a warning, not an error.
+    assimilation : AssimilationSettings or None
+        Observed flow that corrects the stores, if any.
     checkpoint : CheckpointSettings or None
         Restart files to write, if any.
     missing_forcing : str
@@ -152,6 +178,7 @@ class BmiConfig:
     initial_state: Path | None
     cold_start_missing: bool
     accept_changes: bool
+    assimilation: AssimilationSettings | None
     checkpoint: CheckpointSettings | None
     missing_forcing: str
     spinup: SpinUpSettings | None
@@ -204,6 +231,7 @@ def read_config(path: str | Path) -> BmiConfig:
         initial_state=_initial_state(root),
         cold_start_missing=root.get("cold_start_missing", flag, False),
         accept_changes=root.get("accept_changes", flag, False),
+        assimilation=_assimilation(root),
         checkpoint=_checkpoint(root.find("checkpoint")),
         missing_forcing=root.get("missing_forcing", one_of(*MISSING_FORCING), "error"),
         spinup=_spinup(root.find("spinup")),
@@ -248,6 +276,20 @@ def _checkpoint(node: Node | None) -> CheckpointSettings | None:
         return None
     numbers = _counts(node.only("path", "every", "keep"), "every", "keep")
     return CheckpointSettings(node.require("path").to(path_of), **numbers)
+
+
+def _assimilation(root: Node) -> AssimilationSettings | None:
+    node = root.find("assimilation")
+    if node is None:
+        return None
+    given = node.only("observations", "gauge", "area_km2", "window", "every")
+    gauge, area = given.find("gauge"), given.find("area_km2") or root.find("catchsize")
+    return AssimilationSettings(
+        _there_or_beside(root.file, given.require("observations").to(path_of)),
+        None if gauge is None else str(gauge.value),
+        None if area is None else area.to(positive_number),
+        **_counts(given, "window", "every"),
+    )
 
 
 def _spinup(node: Node | None) -> SpinUpSettings | None:

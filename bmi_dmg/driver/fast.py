@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from bmipy import Bmi
 
 from bmi_dmg.bmi.model import BmiDeltaModel
+from bmi_dmg.bmi.quantiles import quantile_outputs
 from bmi_dmg.stepping.batch import HoursToSteps
 from bmi_dmg.stepping.daily import HOURS_PER_DAY, DailyStepper
 from bmi_dmg.stepping.stepper import Stepper
 from dmg_core import Engine
 from dmg_core.errors import ConfigError
+from dmg_core.spread import Place
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -37,13 +39,19 @@ class FastRun:
     def __init__(self, models: Sequence[tuple[str, Bmi]], outputs: Sequence[str]) -> None:
         self._models = [_own(model) for _, model in models]
         self._steppers = [model.stepper for model in self._models]
+        corrected = [stepper.catchment_id for stepper in self._steppers if stepper.assimilates]
+        if corrected:
+            raise ConfigError(f"{corrected[0]} has 'assimilation' in its BMI config, which a fast run leaves out; run without --fast")
         self._engine, self._rows = _rows_of(self._steppers)
         self._hours_to_steps = HoursToSteps(self._steppers)
         by_name = {variable.name: place for place, variable in enumerate(self._steppers[0].layout.outputs)}
-        unknown = [name for name in outputs if name not in by_name]
+        self._quantiles = quantile_outputs(self._steppers[0])
+        levels = {} if self._quantiles is None else self._quantiles.places
+        unknown = [name for name in outputs if name not in by_name and name not in levels]
         if unknown:
-            raise ConfigError(f"a fast run cannot give {', '.join(unknown)}; it gives {', '.join(by_name)}")
-        self._places = [by_name[name] for name in outputs]
+            raise ConfigError(f"a fast run cannot give {', '.join(unknown)}; it gives {', '.join((*by_name, *levels))}")
+        self._wanted = [(by_name[name], None) if name in by_name else (0, levels[name]) for name in outputs]
+        self._sites = self._places_of_quantiles()
 
     def whole_saves(self, hours: int) -> int:
         """Length of a stretch, at most ``hours`` where possible, after which restart files are never overdue."""
@@ -75,12 +83,28 @@ class FastRun:
         forcing = self._hours_to_steps.take(first.time, np.stack(inputs, axis=-1))
         series = np.stack(list(self._engine.run_rows(self._rows, forcing).values()))
         completed = _completed_steps(first, hours, len(forcing))
-        results, layout = [], first.layout
-        for place in self._places:
-            after = series[layout.sources[place]] * layout.factors[place]
-            results.append(np.concatenate([reported[place][None], after])[completed])
+        layout = first.layout
+
+        def by_step(place: int) -> FloatArray:
+            """Give what is reported before the first step and after each (S + 1, N)."""
+            return np.concatenate([reported[place][None], series[layout.sources[place]] * layout.factors[place]])
+
+        quantiles = self._quantiles_of(by_step)
+        results = [(by_step(place) if level is None else quantiles[..., level])[completed] for place, level in self._wanted]
         self._leave_behind(hours, series)
         return results
+
+    def _places_of_quantiles(self) -> Place | None:
+        """Say what attributes tell of the spread, if quantiles are wanted: catchment by catchment, as objects that are stepped do."""
+        if self._quantiles is None or all(level is None for _, level in self._wanted):
+            return None
+        return Place(*np.array([self._quantiles.place_of(stepper) for stepper in self._steppers]).T)
+
+    def _quantiles_of(self, by_step: Callable[[int], FloatArray]) -> FloatArray:
+        """Give quantiles (S + 1, N, L) of what is reported, if any are wanted."""
+        if self._quantiles is None or self._sites is None:
+            return np.empty(0)
+        return self._quantiles.of_reported([by_step(place) for place in self._quantiles.needed], self._sites)
 
     def _leave_behind(self, hours: int, series: FloatArray) -> None:
         """Leave each object as if it had been stepped, and write restart files that are due."""

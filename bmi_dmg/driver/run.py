@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bmi_dmg.bmi.model import BmiDeltaModel
+from bmi_dmg.bmi.quantiles import outputs_with_quantiles
 from bmi_dmg.checking.preflight import check_run, is_own
 from bmi_dmg.driver.cf import balance_attributes
 from bmi_dmg.driver.outputs import OutputSettings, RunOutputs
@@ -121,7 +122,7 @@ def run(
             tables=realization.tables,
             **_of_ours(plan),
         )
-        advance_bar = opened.enter_context(_progress_bar(progress, realization.n_steps))
+        advance_bar = opened.enter_context(progress_bar(progress, realization.n_steps))
         passage = Passage(fast, chunk_of(len(plan.catchments.ids)), advance_bar)
         failures = _run(plan, settings, resumption, passage, min(workers, len(plan.catchments.ids)))
     if failures:
@@ -135,7 +136,7 @@ def _of_ours(plan: RunPlan) -> dict[str, Any]:
         return {}
     stepper = plan.first_model.stepper
     steps = stepper.catchment.engine.model.physics.process.steps_per_day
-    return {"steps_per_day": steps, "known": stepper.layout.outputs, "with_rain": plan.exchange.place_of_precipitation is not None}
+    return {"steps_per_day": steps, "known": outputs_with_quantiles(stepper), "with_rain": plan.exchange.place_of_precipitation is not None}
 
 
 def _balance_of_ours(plan: RunPlan) -> dict[str, str]:
@@ -169,7 +170,7 @@ def _run(plan: RunPlan, settings: OutputSettings, resumption: Resumption | None,
 
 
 @contextmanager
-def _progress_bar(shown: bool, n_steps: int) -> Iterator[Callable[[int], None]]:
+def progress_bar(shown: bool, n_steps: int) -> Iterator[Callable[[int], None]]:
     """Give what is to be called with the hours that have passed."""
     if not shown:
         yield lambda _hours: None

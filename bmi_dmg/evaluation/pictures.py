@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bmi_dmg.evaluation.bands import draw_bands, told_bands
 from bmi_dmg.plots.style import GRID, QUIET_TEXT, TEXT, concise_dates, new_figure, save, tidy
 from dmg_core.learning.evaluation import Evaluation
 from dmg_core.models import PROCESS_MODELS
@@ -145,13 +146,15 @@ def draw_hydrographs(path: Path, evaluation: Evaluation, title: str) -> None:
     with concise_dates():
         for axis, (which, basin) in zip(figure.subplots(3, 1), chosen.items(), strict=True):
             _draw_hydrograph(axis, evaluation, int(basin), which)
-    figure.suptitle(f"{title}: simulated (red) and observed flow (grey), mm/d", x=0.01, ha="left", fontsize=10, color=TEXT)
+    bands = "" if evaluation.quantiles is None else f", {told_bands(evaluation)}"
+    figure.suptitle(f"{title}: simulated (red) and observed flow (grey), mm/d{bands}", x=0.01, ha="left", fontsize=10, color=TEXT)
     save(figure, path)
 
 
 def _draw_hydrograph(axis: Any, evaluation: Evaluation, basin: int, which: str) -> None:
     basins = evaluation.basins
     days = _observed_days(basins.flow[:, basin])
+    draw_bands(axis, evaluation, basin, days)
     axis.plot(basins.dates[days], basins.flow[days, basin], color=OBSERVED, linewidth=2.2)  # behind and wider: both are seen
     axis.plot(basins.dates[days], evaluation.simulated[days, basin], color=SIMULATED, linewidth=0.9)
     axis.set_xlim(basins.dates[days][0], basins.dates[days][-1])

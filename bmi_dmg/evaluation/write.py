@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from bmi_dmg.evaluation.bands import draw_reliability
 from bmi_dmg.evaluation.pictures import draw_hydrographs, draw_learning, draw_parameters, draw_score_map, draw_scores
 from dmg_core.errors import ConfigError
 from dmg_core.files import path_written_whole
@@ -43,12 +44,14 @@ def write_evaluation(
     """
     folder.mkdir(parents=True, exist_ok=True)
     write_simulation(folder / SIMULATION_NAME, evaluation, title)
-    write_scores(folder / SCORES_NAME, evaluation)
+    write_scores(folder / SCORES_NAME, evaluation.basins.ids, evaluation.scores)
     draw_parameters(folder / "parameters.png", evaluation, title)
     if evaluation.scored:
         draw_scores(folder / "scores.png", evaluation, title, published)
         draw_score_map(folder / "map.png", evaluation, title)
         draw_hydrographs(folder / "hydrographs.png", evaluation, title)
+    if evaluation.scored and evaluation.quantiles is not None:
+        draw_reliability(folder / "reliability.png", evaluation, title)
     if logs:
         draw_learning(folder / "learning.png", logs)
 
@@ -56,7 +59,7 @@ def write_evaluation(
 def write_simulation(path: Path, evaluation: Evaluation, title: str) -> None:
     """Write flow in CF NetCDF: ``streamflow(gauge_id, time)``, simulated, and ``streamflow_observed``, in mm/d over the areas of the data.
 
-    Observed flow is NaN where there is none.
+    Observed flow is NaN where there is none. A model with a calibrated spread has ``streamflow_quantile(quantile, gauge_id, time)`` too.
     """
     import xarray as xr
 
@@ -68,6 +71,11 @@ def write_simulation(path: Path, evaluation: Evaluation, title: str) -> None:
     }
     flows = {"streamflow": ("simulated", evaluation.simulated), "streamflow_observed": ("observed", basins.flow)}
     variables = {name: (("gauge_id", "time"), values.T.astype(np.float32), _about_flow(which)) for name, (which, values) in flows.items()}
+    if evaluation.quantiles is not None:
+        flows = {**flows, "streamflow_quantile": ("quantiles of", evaluation.quantiles)}
+        values = evaluation.quantiles.transpose(2, 1, 0).astype(np.float32)
+        variables["streamflow_quantile"] = (("quantile", "gauge_id", "time"), values, _about_flow("quantiles of"))
+        places["quantile"] = ("quantile", np.array(evaluation.levels), {"long_name": "probability of less flow", "units": "1"})
     dataset = xr.Dataset(
         {**variables, "area": places.pop("area")},
         {
@@ -126,12 +134,22 @@ def summary(evaluation: Evaluation, published: Mapping[str, Mapping[str, float]]
         scores = ", ".join(f"{name.upper()} {evaluation.median(name):.3f}" for name in ("nse", "kge"))
         biases = ", ".join(f"{name.upper()} {evaluation.median(name):+.1f} %" for name in ("pbias", "flv", "fhv"))
         lines.append(f"Medians: {scores}, {biases}")
+        if evaluation.quantiles is not None:
+            lines.append(f"Spread: {quality(evaluation)}")
     for name, by_gauge in published.items():
         both = [(mine, by_gauge[gauge]) for gauge, mine in scored_basins(evaluation).items() if gauge in by_gauge]
         if both:
             mine, theirs = np.median(np.array(both), axis=0)
             lines.append(f"Median NSE over the {len(both)} basins that {name} has too: {mine:.3f}, {name} {theirs:.3f}")
     return "\n".join(lines)
+
+
+def quality(evaluation: Evaluation) -> str:
+    """Say in a line how good calibrated quantiles are: medians over basins."""
+    bands = [name.removeprefix("coverage_") for name in evaluation.scores if name.startswith("coverage_")]
+    held = ", ".join(f"{100.0 * evaluation.median(f'coverage_{band}'):.1f} % of days in the {band} % band" for band in bands)
+    crps, reliability = evaluation.median("crps_to_mae"), evaluation.median("reliability")
+    return f"{held}{'; ' if held else ''}CRPS {crps:.3f} of the mean absolute error; reliability index {reliability:.3f}"
 
 
 def scored_basins(evaluation: Evaluation) -> dict[str, float]:

@@ -119,7 +119,10 @@ def _draw_panel(axis: Any, shown: _Catchment, panel: Panel) -> None:
     for curve in panel.curves:
         if rain:
             draw_steps(axis, edges, shown.series[curve.role], curve.light)
-        else:
+        elif curve.lower:
+            band, label = (shown.series[curve.lower], shown.series[curve.role]), curve.name.removesuffix(" up to")
+            axis.fill_between(edges[:-1], *band, color=curve.light, linewidth=0, label=label)
+        elif not curve.edge:
             _draw_curve(axis, edges[:-1], shown.series[curve.role], curve)
     axis.set_xlim(edges[0], edges[-1])
     axis.set_ylim(bottom=0.0)
@@ -183,7 +186,7 @@ def _figures(shown: _Catchment) -> list[tuple[str, str]]:
         lines += [("Nash–Sutcliffe efficiency", f"{nse(*pair):.2f}"), ("Kling–Gupta efficiency", f"{kge(*pair):.2f}")]
         lines += [("Bias", f"{pbias(*pair):+.1f} %"), ("", "")]
     budget = shown.budget
-    lines.append(("Water budget", "mm"))
+    lines.append(("Water budget", "mm" if budget.terms else "not counted"))
     for term in budget.terms:
         lines.append((f"{'+' if term.gain else '−'} {'Δ ' if term.stored else ''}{term.label}", _plain(term.values[0])))
     if budget.residual is not None:

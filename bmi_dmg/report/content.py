@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from bmi_dmg.checking.check import check_folder
 from bmi_dmg.report.divides import draw_divides
+from bmi_dmg.report.forecasts import assimilation_facts
 from bmi_dmg.report.outlets import GAUGED, LABELS, LIKE, OUTLET, TITLE, Gauged, Outlets, find_outlets, held_against
 from bmi_dmg.report.packing import figures, packed
 from bmi_dmg.report.settings import cold_starts, run_settings, versions
 from bmi_dmg.results.observed import read_observed
-from bmi_dmg.results.quantities import OBSERVED, PRECIPITATION, RUNOFF, Curve, Kind, Panel, Quantity, panels_of
+from bmi_dmg.results.quantities import OBSERVED, PRECIPITATION, RUNOFF, Curve, Kind, Panel, Quantity, level_of, panels_of
 from bmi_dmg.results.reading import RunResults
 from bmi_dmg.results.summary import Summary, summarize
-from bmi_dmg.results.time_axis import TimeAxis
+from bmi_dmg.results.time_axis import HOURS_PER_DAY, TimeAxis
 from bmi_dmg.results.water_budget import Balance, WaterBudget, totals, water_budget
 from dmg_core.errors import ConfigError
 from dmg_core.metrics import kge, nse, pbias
@@ -69,6 +70,8 @@ def gather(run_folder: Path, observed: Path | None) -> Content:
         axis = _axis(results, with_observed=observed is not None)
         flows, gauged = (None, None) if observed is None else _observations(results, outlets, observed)
         summaries = summarize(results, every, axis)
+        if axis.step > HOURS_PER_DAY:  # quantiles of a day are none of a mean over several
+            summaries = {role: summary for role, summary in summaries.items() if level_of(role) is None}
         skill = None if flows is None else _skill(results.means(RUNOFF, every, results.days), flows)
         settings, stores = run_settings(run_folder, results), results.stores
         budget = water_budget(summaries, results.budget_table(every), Balance.of(results.attributes))
@@ -92,6 +95,7 @@ def gather(run_folder: Path, observed: Path | None) -> Content:
         "measures": _measures(results.hours, summaries, budget, skill, whole, outlets),
         "budget": _budget(budget, whole),
         "skill": None if skill is None else {name: [*figures(values), None] for name, values in skill.items()},
+        "assimilation": assimilation_facts(run_folder),
         "findings": _findings(run_folder.resolve()),
         "settings": settings,
         "versions": versions(),
@@ -158,11 +162,14 @@ def _skill(simulated: Array, observed: Array) -> dict[str, Array]:
 
 
 def _series(summaries: Mapping[str, Summary], stores: Sequence[Quantity], whole: _Whole) -> dict[str, Array]:
-    """Give the series of the panels, with that of all catchments together as the last row."""
+    """Give the series of the panels, with that of all catchments together as the last row.
+
+    Quantiles of catchments do not add up to one of them together, which has none.
+    """
     panels = panels_of(set(summaries), stores)
     drawn = {curve.role for panel in panels for curve in panel.curves}
     return {
-        role: np.vstack([summary.series, whole.mean(summary.series)])
+        role: np.vstack([summary.series, whole.mean(summary.series) * (1.0 if level_of(role) is None else np.nan)])
         for role, summary in summaries.items()
         if role in drawn and summary.quantity.kind is not Kind.OTHER
     }
@@ -198,7 +205,8 @@ def _panels(drawn: Sequence[Panel], roles: set[str], outlets: Outlets | None) ->
 
 def _curve(curve: Curve) -> dict[str, Any]:
     colours = {"light": curve.light, "dark": curve.dark}
-    return {"role": curve.role, "label": curve.label, **colours, "filled": curve.filled, "width": curve.width}
+    band = {"lower": curve.lower, "edge": curve.edge}
+    return {"role": curve.role, "label": curve.label, **colours, "filled": curve.filled, "width": curve.width, **band}
 
 
 def _measures(
@@ -223,7 +231,7 @@ def _measures(
     if skill is not None:
         for name, (label, units) in SKILL_LABELS.items():
             measures.append({"label": label, "units": units, "values": [*figures(skill[name]), None], "diverging": name == "pbias"})
-    measures += [_measure(summary, depths, whole) for role, summary in summaries.items() if role != RUNOFF]
+    measures += [_measure(summary, depths, whole) for role, summary in summaries.items() if role != RUNOFF and level_of(role) is None]
     if "swe" in summaries:
         measures.append({"label": "Largest snowpack", "units": "mm", "values": [*figures(summaries["swe"].largest), None]})
     if budget.residual is not None:

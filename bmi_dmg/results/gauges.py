@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from bmi_dmg.results.network import gauge_flowpaths, read_network
 from bmi_dmg.results.observed import read_observed
@@ -21,6 +22,7 @@ from bmi_dmg.run_folder.hydrofabric import find_geopackage
 from dmg_core.data.gauge_tables import GaugeTable, tell_areas
 from dmg_core.errors import ConfigError, NetworkError
 from dmg_core.metrics import kge, nse, pbias
+from dmg_core.multi_scale import Channels
 from dmg_core.routing import GaugeRouter, GaugeRouting, LaggedUnitHydrograph, Membership, NoRouting, Routing
 
 Array = NDArray[np.float64]
@@ -104,7 +106,12 @@ def _unknown(gauge: str, geopackage: Path, known: Sequence[str]) -> str:
     return f"{geopackage}: names no gauge {gauge}; it has {listed or 'none'}. Say where it stands in a table (--gauges)"
 
 
-def flow_at_gauges(results: RunResults, membership: Membership, lag: tuple[float, float, float] | None = None) -> GaugeFlow:
+def flow_at_gauges(
+    results: RunResults,
+    membership: Membership,
+    lag: tuple[float, float, float] | None = None,
+    learned: tuple[Channels, Tensor] | None = None,
+) -> GaugeFlow:
     """Sum up the runoff of divides at gauges.
 
     Parameters
@@ -116,11 +123,15 @@ def flow_at_gauges(results: RunResults, membership: Membership, lag: tuple[float
     lag : tuple of float, optional
         Shape a, time scale b and lag of a unit hydrograph for the channels, in steps of the model. Unrouted runoff goes through it where
         the run has written that: it would otherwise be delayed twice. Without, runoff is summed up as it is.
+    learned : (Channels, Tensor (W, A)), optional
+        Channels that were learned together with the model, and the attributes of ways that they read. The runoff is that of the training
+        then, through the divides' own unit hydrographs if the model has any.
 
     Raises
     ------
     ConfigError
-        If a value of ``lag`` is outside its range, or the run of a daily model has no complete day.
+        If a value of ``lag`` is outside its range, the run of a daily model has no complete day, or learned channels, which are daily, meet
+        an hourly run.
     ForcingError
         If a runoff is missing.
     """
@@ -128,14 +139,27 @@ def flow_at_gauges(results: RunResults, membership: Membership, lag: tuple[float
     axis = results.finest
     if not axis.n:
         raise ConfigError(f"{results.source}: the run has {results.hours} hours and no complete day, so there is no flow of a day to tell")
+    if learned is not None and not results.by_day:
+        raise ConfigError(f"{results.source}: the run steps by the hour, and the learned channels by the day")
     runoff = results.means(source, range(len(results.ids)), axis)
+    if learned is not None:
+        channels, ways = learned
+        routing = channels.routing(membership)
+        with torch.no_grad():
+            weights = channels.weights(ways)
+    else:
+        routing, weights = _lagged(membership, lag, daily=results.by_day)
+    return GaugeFlow(membership, axis, GaugeRouter(routing, weights).advance(runoff.T), source)
+
+
+def _lagged(membership: Membership, lag: tuple[float, float, float] | None, *, daily: bool) -> tuple[GaugeRouting, Tensor]:
+    """Give the same unit hydrograph to all gauges, or none."""
     hydrograph: Routing = NoRouting()
     weights = torch.ones((len(membership.gauges), 1), dtype=torch.float64)
     if lag is not None:
-        of_model = LaggedUnitHydrograph.daily() if results.by_day else LaggedUnitHydrograph.hourly()
+        of_model = LaggedUnitHydrograph.daily() if daily else LaggedUnitHydrograph.hourly()
         hydrograph, weights = of_model, of_model.weights_of(*lag).expand(len(membership.gauges), -1)
-    router = GaugeRouter(GaugeRouting(membership, hydrograph, per="gauge"), weights)
-    return GaugeFlow(membership, axis, router.advance(runoff.T), source)
+    return GaugeRouting(membership, hydrograph, per="gauge"), weights
 
 
 @dataclass(frozen=True, eq=False)

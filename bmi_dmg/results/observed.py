@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmi_dmg.results.time_axis import TimeAxis
-from dmg_core.data.daily_flow import DailyFlow, daily_means, tell
+from dmg_core.data.daily_flow import daily_means, on_days, tell
 from dmg_core.data.flow_files import read_flow
 from dmg_core.errors import ConfigError
 
@@ -55,15 +55,7 @@ def read_observed(path: str | os.PathLike[str], axis: TimeAxis, ids: Sequence[st
         daily = daily_means(series[catchment], areas.get(catchment))
         if len(times):
             tell(daily, f"{file}: {catchment}", times[0], times[-1])
-        flows[catchment] = _on(times, daily)
+        flows[catchment] = on_days(daily, times)
     if not any(np.isfinite(values).any() for values in flows.values()):
         raise ConfigError(f"{file}: no value between {axis.times[0]} and {axis.times[-1]}, the days of the run")
     return flows
-
-
-def _on(times: NDArray[np.datetime64], daily: DailyFlow) -> Array:
-    """Values of some days, NaN on those that there are none for."""
-    values = np.full(len(times), np.nan)
-    _, places, rows = np.intersect1d(times, daily.days, return_indices=True)
-    values[places] = daily.values[rows]
-    return values

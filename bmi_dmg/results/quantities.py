@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 
 from bmi_dmg.run_folder.realization import STEP_SECONDS
 from bmi_dmg.run_folder.units import Converter, converter
-from bmi_dmg.variables import OUTPUTS, RUNOFF_DEPTH
+from bmi_dmg.variables import OF_MAIN, OUTPUTS, RUNOFF_DEPTH
 from dmg_core.errors import ConfigError
+from dmg_core.metrics import central_bands
 
 STEPS_PER_DAY: Final = 86400 // STEP_SECONDS
 #: m³/s that 1 mm/d is over 1 km².
@@ -59,6 +61,8 @@ LABELS: Final = {
     "excess_store_1": "Infiltration excess, first store",
     "excess_store_2": "Infiltration excess, second store",
 }
+#: Role of a quantile of runoff, with the decimals of its level.
+QUANTILE: Final = re.compile(rf"{RUNOFF}{OF_MAIN}q(\d+)")
 _ROLES = {variable.name: variable.source for variable in OUTPUTS}
 
 
@@ -117,9 +121,21 @@ def quantity(name: str, units: str, long_name: str, *, is_main: bool = False, ro
         Whether it is the runoff of the run, whatever its name (:func:`runoff_of`).
     """
     role = RUNOFF if is_main else role or _ROLES.get(name, name)
-    kind, factor, to_metric = _measure(units, per_step=is_main or name == RUNOFF_DEPTH)
-    label = LABELS.get(role, long_name)
+    per_step = is_main or name == RUNOFF_DEPTH or name.startswith(RUNOFF_DEPTH + OF_MAIN)
+    kind, factor, to_metric = _measure(units, per_step=per_step)
+    label = LABELS.get(role) or _label_of_quantile(role) or long_name
     return Quantity(name, role, label, kind, kind.value or units, factor, to_metric)
+
+
+def level_of(role: str) -> float | None:
+    """Give the level of a quantile of runoff; None of anything else."""
+    found = QUANTILE.fullmatch(role)
+    return None if found is None else float(f"0.{found[1]}")
+
+
+def _label_of_quantile(role: str) -> str:
+    level = level_of(role)
+    return "" if level is None else f"{100.0 * level:g} % quantile of runoff"
 
 
 def runoff_of(main: str, others: Iterable[str]) -> str:
@@ -169,6 +185,10 @@ class Curve:
         Of the line, relative to the others.
     name : str
         Its short name, if its role has none.
+    lower : str
+        Role of the lower edge of a band, of which this is the upper one.
+    edge : bool
+        Whether it is the lower edge of the band before it, and is not drawn by itself.
     """
 
     role: str
@@ -177,6 +197,8 @@ class Curve:
     filled: bool = False
     width: float = 1.0
     name: str = ""
+    lower: str = ""
+    edge: bool = False
 
     @property
     def label(self) -> str:
@@ -226,6 +248,9 @@ PANELS: Final = (
 )
 
 
+#: Bands of runoff that are drawn, in percent, and their colours on light and dark ground.
+_SHOWN_BANDS: Final = (90, 50)
+_BAND_COLOURS: Final = (("#cfe3f2", "#1d3a50"), ("#9cc7e6", "#2a5a7f"))
 #: Colours of what has no panel of its own, on light and dark ground, in turn.
 _COLOURS: Final = (("#4b4ba8", "#a3a3f0"), ("#009070", "#35c9a5"), ("#a05a12", "#e5a14f"), ("#b8408b", "#ea86c2"), ("#4a90c9", "#7fc0f5"))
 
@@ -241,7 +266,23 @@ def panels_of(roles: set[str], stores: Iterable[Quantity] = ()) -> list[Panel]:
         Stores of the model: those that have no panel of their own share one.
     """
     found = [(panel, tuple(curve for curve in panel.curves if curve.role in roles)) for panel in PANELS]
+    found = [(panel, (*_bands_of(roles), *curves) if panel.title == "Runoff" else curves) for panel, curves in found]
     known = {curve.role for panel in PANELS for curve in panel.curves}
     others = [each for each in stores if each.kind is Kind.STORE and each.role in roles and each.role not in known]
     curves = tuple(Curve(each.role, *colours, name=each.label) for each, colours in zip(others, cycle(_COLOURS)))
     return [replace(panel, curves=curves) for panel, curves in (*found, (Panel("Stores", Kind.STORE, ()), curves)) if curves]
+
+
+def _bands_of(roles: set[str]) -> list[Curve]:
+    """Give the bands of runoff between calibrated quantiles, the widest first, each as its upper and its lower edge."""
+    levels = {level: role for role in roles if (level := level_of(role)) is not None}
+    ordered = sorted(levels)
+    there = central_bands(ordered) if RUNOFF in roles else {}
+    shown = [percent for percent in _SHOWN_BANDS if percent in there] or list(there)[-1:]
+    curves = []
+    for percent, (light, dark) in zip(shown, _BAND_COLOURS, strict=False):
+        low, high = (levels[ordered[place]] for place in there[percent])
+        edges = (f"{percent} % band up to", "from")
+        curves.append(Curve(high, light, dark, name=edges[0], lower=low))
+        curves.append(Curve(low, light, dark, name=edges[1], edge=True))
+    return curves

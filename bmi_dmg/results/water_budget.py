@@ -118,9 +118,11 @@ def water_budget(
         What the run has counted itself (:meth:`bmi_dmg.results.reading.RunResults.budget_table`). Where it has, its sums are told, so that
         there is one total of each flux wherever one looks; results say how what is stored is shared out among the stores.
     balance : Balance, optional
-        What makes up the balance of the model; by default that of the family that comes with the package.
+        What makes up the balance of the model; by default that of the family that comes with the package. Without any, there is no budget.
     """
     balance = balance or Balance.of({})
+    if not balance.fluxes and not balance.stores:
+        return WaterBudget((), None, ())
     if counted is not None and {*COUNTED, "residual"} <= counted.keys():
         return _budget_of_run(counted, summaries, balance)
     fluxes, stores = balance.fluxes, balance.stores

@@ -1,4 +1,4 @@
-"""Weather of a spin-up, read by a process of its own.
+"""Weather of a spin-up, and observed flow, read by a process of its own.
 
 ngen links a HDF5 library, and importing the netCDF4 package from PyPI into its process ends it. So whatever reads and converts forcing
 files runs elsewhere, in one child for all catchments of a process; it ends when it is not asked for a while, or its parent ends.
@@ -29,6 +29,8 @@ from bmi_dmg.run_folder.forcings import open_forcing
 from bmi_dmg.run_folder.realization import ForcingSettings
 from bmi_dmg.run_folder.weather_source import WeatherSource
 from bmi_dmg.variables import InputVariable
+from dmg_core.data.flow_files import read_flow
+from dmg_core.data.flow_series import FlowSeries
 from dmg_core.errors import ConfigError, DmgError, ForcingError
 
 #: Seconds after which a child that nobody asks ends.
@@ -62,6 +64,36 @@ class Request(NamedTuple):
     inputs: tuple[InputVariable, ...]
     first: datetime | None = None
     hours: int = 0
+
+
+class FlowRequest(NamedTuple):
+    """What a child is asked for: observed flow of one gauge.
+
+    Attributes
+    ----------
+    folder : str
+        Working directory to which ``file`` is relative.
+    file : Path
+        A file or a folder that :func:`dmg_core.data.flow_files.read_flow` reads.
+    gauge : str
+        The gauge.
+    """
+
+    folder: str
+    file: Path
+    gauge: str
+
+
+def remote_flow(file: Path, gauge: str) -> FlowSeries:
+    """Have observed flow of one gauge read by another process.
+
+    Raises
+    ------
+    ForcingError, ConfigError
+        If it cannot be read, or does not have the gauge.
+    """
+    series: FlowSeries = _process.ask(FlowRequest(str(Path.cwd()), file, gauge))
+    return series
 
 
 class RemoteWeather:
@@ -108,7 +140,7 @@ class _WeatherProcess:
         self._parent = 0
         self._lock = threading.Lock()
 
-    def ask(self, request: Request) -> Any:
+    def ask(self, request: Request | FlowRequest) -> Any:
         """Have a request answered.
 
         Raises
@@ -129,7 +161,7 @@ class _WeatherProcess:
             raise kind(answer)
         return answer
 
-    def _exchange(self, request: Request) -> tuple[type[DmgError] | None, Any]:
+    def _exchange(self, request: Request | FlowRequest) -> tuple[type[DmgError] | None, Any]:
         if self._child is None or self._child.poll() is not None or self._parent != os.getpid():
             self._child, self._parent = _start(), os.getpid()
             atexit.register(_end, self._child)
@@ -195,10 +227,12 @@ def serve() -> None:
         answers.flush()
 
 
-def _answer(request: Request) -> tuple[type[DmgError] | None, Any]:
+def _answer(request: Request | FlowRequest) -> tuple[type[DmgError] | None, Any]:
     """Give an answer, or the class and message of an error."""
     try:
         os.chdir(request.folder)
+        if isinstance(request, FlowRequest):
+            return None, read_flow(request.file, {request.gauge})[request.gauge]
         reader = _open(request.file, request.catchment_id)
         source = WeatherSource(reader, [request.catchment_id], request.inputs, {})
         if request.first is None:
@@ -209,7 +243,8 @@ def _answer(request: Request) -> tuple[type[DmgError] | None, Any]:
     except DmgError as error:
         return (ConfigError if isinstance(error, ConfigError) else ForcingError), str(error)
     except Exception as error:  # noqa: BLE001  # told by the parent, which goes on
-        return ForcingError, f"{request.file}: the weather for the spin-up cannot be read: {type(error).__name__}: {error}"
+        what = "observed flow" if isinstance(request, FlowRequest) else "the weather for the spin-up"
+        return ForcingError, f"{request.file}: {what} cannot be read: {type(error).__name__}: {error}"
 
 
 def _open(file: Path, catchment_id: str) -> ForcingReader:

@@ -31,10 +31,10 @@ from bmi_dmg.stepping.layout import (
     WARMTH_AT,
 )
 from bmi_dmg.stepping.stepper import Held, Stepper
-from bmi_dmg.stepping.weather import ALL_POSSIBLE, Array, Plan, Weather, compiled_hour_of
+from bmi_dmg.stepping.weather import ALL_POSSIBLE, ROW_ARGUMENTS, Array, Plan, Weather, compiled_hour_of
 from dmg_core import Catchment
 from dmg_core.equations import compile_scalar, primitives
-from dmg_core.equations.compilation import compile_kernel, digest_of
+from dmg_core.equations.compilation import compile_kernel, digest_of, direct_call
 from dmg_core.physics import pet
 
 #: Of the modules the compiled code is made of.
@@ -104,7 +104,7 @@ class DailyStepper(Stepper):
             self._sums[FLOW] = outputs[self.layout.flow]
 
     def _clear_day(self) -> None:
-        compiled_clear()(self._day, self._plan)
+        compiled_clear_directly()(self._day, self._plan)
 
     def own_state(self) -> dict[str, Array]:
         """Arrays that must survive a restart besides the engine's; live."""
@@ -118,20 +118,21 @@ class DailyStepper(Stepper):
         """Take in one hour; see :meth:`bmi_dmg.stepping.stepper.Stepper.step`."""
         if self._hour_of_day == HOURS_PER_DAY - 1:
             return self._complete_day()
-        self._take_in(self._add_hour)
+        if self._add_hour(self._block, self._start, self._limits, self._plan) != ALL_POSSIBLE:
+            self._take_in_with_gaps(self._add_hour)
         self._hour_of_day += 1
         return None
 
     def _complete_day(self) -> npt.NDArray[np.float64] | None:
         """Take in hour 23 and step the model; an error of either leaves all numbers of the catchment as they were."""
-        row, hours = self._block[self._start : self._start + self.layout.width], self.hours
-        before = row.copy()
+        row, hours = self._numbers[self._start : self._start + self.layout.width], self.hours
+        before = row.tobytes()
         try:
             self._take_in(self._add_hour)
             self.hours = hours  # until the step is done
             outputs = self._step_model()
         except BaseException:
-            row[:] = before
+            row[:] = memoryview(before).cast("d")
             raise
         self._clear_day()
         self.hours = hours + 1
@@ -147,7 +148,7 @@ class DailyStepper(Stepper):
         latitude, day_of_year = math.nan, 0.0  # without Hargreaves
         if self.latitude is not None:
             latitude, day_of_year = self.latitude, float(self.time.timetuple().tm_yday)
-        compiled_finish()(day, self._plan, latitude, day_of_year, forcing)
+        compiled_finish_directly()(day, self._plan, latitude, day_of_year, forcing)
         outputs = self._advance(self._row, *forcing.tolist())
         self._note_flow(outputs)
         return outputs
@@ -224,8 +225,8 @@ def compiled_add_hour() -> Callable[..., int]:
 
 @cache
 def compiled_add_hour_of_row() -> Callable[..., int]:
-    """Machine code of :func:`add_hour_of_row`."""
-    return compile_kernel(add_hour_of_row, "float64", _DIGEST, add_hour=compiled_add_hour())
+    """Machine code of :func:`add_hour_of_row`, to be called directly."""
+    return direct_call(compile_kernel(add_hour_of_row, "float64", _DIGEST, add_hour=compiled_add_hour()), *ROW_ARGUMENTS)
 
 
 @cache
@@ -239,3 +240,15 @@ def compiled_finish() -> Callable[..., None]:
     """Machine code of :func:`finish_day`."""
     hargreaves = compile_scalar(pet.hargreaves)
     return compile_kernel(finish_day, hargreaves.py_func.__qualname__, _DIGEST, hargreaves=hargreaves)
+
+
+@cache
+def compiled_clear_directly() -> Callable[..., None]:
+    """Machine code of :func:`clear_day`, to be called directly."""
+    return direct_call(compiled_clear(), np.zeros(1), np.zeros(1, np.int64))
+
+
+@cache
+def compiled_finish_directly() -> Callable[..., None]:
+    """Machine code of :func:`finish_day`, to be called directly."""
+    return direct_call(compiled_finish(), np.zeros(1), np.zeros(1, np.int64), 0.0, 0.0, np.zeros(1))

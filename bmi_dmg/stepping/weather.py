@@ -29,7 +29,7 @@ from bmi_dmg.stepping.layout import (
 )
 from bmi_dmg.stepping.row import new_row
 from dmg_core.equations import compile_scalar, primitives
-from dmg_core.equations.compilation import compile_kernel, digest_of
+from dmg_core.equations.compilation import compile_kernel, digest_of, direct_call
 from dmg_core.errors import ForcingError
 from dmg_core.physics import pet
 
@@ -38,6 +38,9 @@ Plan = npt.NDArray[np.int64]
 
 #: What :func:`hour_of` returns when every value is possible.
 ALL_POSSIBLE: Final = -1
+
+#: Arguments such as kernels for rows are called with: block, start, limits and plan.
+ROW_ARGUMENTS: Final = (np.zeros(1), 0, np.zeros((2, 1)), np.zeros(1, np.int64))
 
 #: What to do about a missing value, where none may take its place or none can.
 _REMEDIES: Final = (
@@ -199,8 +202,8 @@ def hour_of_row(block: Array, start: int, limits: Array, plan: Plan) -> int:
 
 @cache
 def compiled_hour_of_row() -> Callable[..., int]:
-    """Machine code of :func:`hour_of_row`."""
-    return compile_kernel(hour_of_row, "float64", _DIGEST, hour_of=compiled_hour_of())
+    """Machine code of :func:`hour_of_row`, to be called directly."""
+    return direct_call(compile_kernel(hour_of_row, "float64", _DIGEST, hour_of=compiled_hour_of()), *ROW_ARGUMENTS)
 
 
 @cache

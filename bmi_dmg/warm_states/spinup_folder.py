@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,25 +14,20 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from bmi_dmg.bmi.hidden_variables import no_such, parameter_variable
 from bmi_dmg.bmi.restart import states_of
-from bmi_dmg.bmi.startup import check_time_step, make_stepper
 from bmi_dmg.checking.findings import listing
-from bmi_dmg.checking.preflight import is_own
-from bmi_dmg.config.bmi_config import BmiConfig, read_config
+from bmi_dmg.config.bmi_config import BmiConfig
 from bmi_dmg.run_folder.config_edit import with_key
 from bmi_dmg.run_folder.forcings import open_forcing
-from bmi_dmg.run_folder.hydrofabric import find_catchments
-from bmi_dmg.run_folder.realization import STATE_SAVING, Realization, read_realization
+from bmi_dmg.run_folder.realization import STATE_SAVING, read_realization
 from bmi_dmg.run_folder.weather_source import WeatherSource
-from bmi_dmg.run_plan.lifecycle import load_class, working_in
+from bmi_dmg.run_plan.lifecycle import working_in
 from bmi_dmg.spin_up.spin_up import SpinUp
 from bmi_dmg.spin_up.stretches import Stretch, is_year, lacks_seasons, years_before
 from bmi_dmg.stepping.stepper import Stepper
-from dmg_core import Catchment
+from bmi_dmg.warm_states.one_engine import as_config_error, join, read_configs
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
-from dmg_core.sharing import open_engine
 
 Array = npt.NDArray[np.float64]
 
@@ -49,9 +44,6 @@ MOST_YEARS: Final = 50
 
 #: Change of storage that passes for a steady state, mm per year.
 TOLERANCE: Final = 1.0
-
-#: What the catchments of a run must have in common to be run as one batch.
-_COMMON: Final = ("model_dir", "dtype", "device", "backend", "steps_per_day", "pet_method", "coupling")
 
 
 @dataclass(frozen=True)
@@ -158,17 +150,17 @@ def spin_up_folder(
     path = None if out is None else Path(out).resolve()
     realization = read_realization(folder, passing_over=STATE_SAVING)
     with working_in(folder, realization.formulation.module_path), ExitStack() as opened:
-        configs = _read_configs(folder, realization)
+        configs = read_configs(folder, realization, "spun up")
         path = path or folder / "state" / f"warm_{realization.start:%Y%m%dT%H}.safetensors"
         edits = _edits(folder, path, configs) if use else {}
         reader = open_forcing(realization.forcing, list(configs))
         opened.callback(reader.close)
-        steppers = _join(list(configs.values()), realization)
+        steppers = join(list(configs.values()), realization)
         source = WeatherSource(reader, list(configs), steppers[0].layout.inputs, realization.formulation.variables_names_map)
         legs, change = _run(SpinUp(steppers, source), source, realization.start, years, tolerance)
         _write(path, steppers, realization.start)
         for file, contents in edits.items():
-            with _as_config_error(f"{file}: initial_state cannot be set"), written_whole(file) as stream:
+            with as_config_error(f"{file}: initial_state cannot be set"), written_whole(file) as stream:
                 stream.write(contents)
     if lacks_seasons(legs[0]):
         _log.warning(f"{source.name}: {_FEW_DAYS.format(days=(legs[0][-1].end - legs[0][-1].first).days)}")
@@ -184,24 +176,6 @@ def spin_up_folder(
     )
 
 
-def _read_configs(folder: Path, realization: Realization) -> dict[str, BmiConfig]:
-    """Read the BMI configs of all catchments, and make sure that they can be run as one batch from nothing."""
-    formulation = realization.formulation
-    if not is_own(load_class(formulation.python_type)):
-        raise ConfigError(f"{realization.path}: python_type is {formulation.python_type!r}; only bmi_dmg.BmiDeltaModel can be spun up")
-    ids = find_catchments(folder, formulation.init_config).ids
-    configs = {catchment: read_config(formulation.config_of(catchment)) for catchment in ids}
-    first = configs[ids[0]]
-    for catchment, config in configs.items():
-        if config.catchment_id != catchment:
-            raise ConfigError(f"{config.path}: catchment_id is {config.catchment_id}, but the file is that of {catchment}")
-        for name in _COMMON:
-            one, other = getattr(first, name), getattr(config, name)
-            if one != other:
-                raise ConfigError(f"{config.path}: {name} is {other}, but {one} in {first.path}; one spin-up needs one of it")
-    return configs
-
-
 def _edits(folder: Path, path: Path, configs: dict[str, BmiConfig]) -> dict[Path, bytes]:
     """Give the BMI configs with the states as their start; relative to the run folder, so that it can be moved."""
     named = f"./{path.relative_to(folder).as_posix()}" if path.is_relative_to(folder) else str(path)
@@ -209,30 +183,6 @@ def _edits(folder: Path, path: Path, configs: dict[str, BmiConfig]) -> dict[Path
         if config.spinup is not None:
             raise ConfigError(f"{config.path}: has spinup, which does not go together with initial_state; remove it")
     return {config.path: with_key(config.path, "initial_state", named) for config in configs.values()}
-
-
-def _join(configs: Sequence[BmiConfig], realization: Realization) -> list[Stepper]:
-    """Put all catchments into an engine of their own, with the parameters that the realization sets."""
-    first = configs[0]
-    engine = open_engine(first.model_dir, first.dtype, first.device, first.backend, os.cpu_count() or 1, first.coupling)
-    check_time_step(first, engine.model.physics.process)
-    rows = [config.attributes(engine.attribute_names) for config in configs]
-    table = {name: [row[name] for row in rows] for name in engine.attribute_names}
-    catchments = engine.add(table, [config.catchment_id for config in configs])
-    for name, value in realization.formulation.model_params.items():
-        with _as_config_error(f"{realization.path}: model_params"):
-            for catchment in catchments:
-                _set_parameter(catchment, name, np.atleast_1d(np.array(value, np.float64)))
-    return [make_stepper(config, catchment) for config, catchment in zip(configs, catchments, strict=True)]
-
-
-def _set_parameter(catchment: Catchment, name: str, values: Array) -> None:
-    """Set a parameter, as the BMI does: other names are ignored, near misses are not."""
-    parameter, message = parameter_variable(catchment, name), no_such(catchment, name)
-    if message is not None:
-        raise ConfigError(message)
-    if parameter is not None:
-        parameter.write(values)
 
 
 def _run(
@@ -257,16 +207,7 @@ def _run(
 
 
 def _write(path: Path, steppers: Sequence[Stepper], start: datetime) -> None:
-    with _as_config_error(f"{path.parent}: the states cannot be written there"):
+    with as_config_error(f"{path.parent}: the states cannot be written there"):
         path.parent.mkdir(parents=True, exist_ok=True)
     states = {stepper.catchment_id: (start, stepper.capture()) for stepper in steppers}
     states_of(steppers[0].catchment.engine.identity, states).write(path)
-
-
-@contextmanager
-def _as_config_error(what: str) -> Iterator[None]:
-    """Turn a value that is refused, or a file that cannot be written, into an error about the run folder."""
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        raise ConfigError(f"{what}: {error}") from error

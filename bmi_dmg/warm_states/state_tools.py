@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -13,15 +13,27 @@ import numpy as np
 import numpy.typing as npt
 
 from bmi_dmg.stepping.daily import FLOW, HOURS, HOURS_PER_DAY
-from bmi_dmg.stepping.layout import HourLayout, layout_of
-from bmi_dmg.variables import COMPUTED, INPUTS, TEMPERATURE
+from bmi_dmg.stepping.layout import HourLayout
+from bmi_dmg.variables import COMPUTED, TEMPERATURE
+from bmi_dmg.warm_states.state_contents import (
+    MISSING,
+    array_of,
+    descriptions_in,
+    layout_in,
+    members_in,
+    process_of,
+    storage_of,
+    stores_in,
+)
+from dmg_core.assimilation.cycle import PREFIX
 from dmg_core.engine.arrays import INCREMENTS, SERIES_FIELDS, STATE_FIELDS
 from dmg_core.engine.remembered import ATTRIBUTES, CALIBRATION
 from dmg_core.engine.state import States
 from dmg_core.engine.state_access import LSTM_PARTS, part_name
+from dmg_core.ensembles.engine import LAST
 from dmg_core.errors import ConfigError, StateError, WriteError
 from dmg_core.files import path_written_whole
-from dmg_core.models import PROCESS_MODELS, Layout, ProcessModel
+from dmg_core.models import Layout
 
 Array = npt.NDArray[Any]
 
@@ -29,7 +41,7 @@ Array = npt.NDArray[Any]
 SHOWN: Final = 20
 
 #: Arrays of a state besides those of the engine: what a catchment works on by the hour, and what multi-timescale models keep.
-_OF_THE_BMI: Final = ("hours", "weather", "missing_hours", "reported", "day", "day_sums", "latitude")
+_OF_THE_BMI: Final = ("hours", "weather", MISSING, "reported", "day", "day_sums", "latitude", LAST)
 _OF_WINDOWS: Final = ("hours_seen", "day_begun", "reanchored", "hour_window", "day_window")
 _OF_THE_DAILY_MODEL: Final = "daily_"
 
@@ -50,7 +62,9 @@ def show(states: States, catchments: Sequence[str] = ()) -> str:
         If one of them is not there.
     """
     rows = [states.row_of(catchment, "show") for catchment in catchments] or list(range(min(len(states), SHOWN)))
-    lines = [*_header(states), "", *_table(states, rows)]
+    lines = list(_header(states))
+    for name, part in members_in(states).items():
+        lines += ["", *([f"member {name}:"] if name else []), *_table(part, rows)]
     if not catchments and len(states) > len(rows):
         lines.append(f"… and {len(states) - len(rows)} more; name catchments to see them, or export the file")
     return "\n".join([*lines, *_missing(states, rows)])
@@ -58,7 +72,10 @@ def show(states: States, catchments: Sequence[str] = ()) -> str:
 
 def _header(states: States) -> Iterator[str]:
     yield f"{len(states)} catchments, next hour {_span(states.times)}"
-    yield "model: " + ", ".join(f"{key} {_words(value)}" for key, value in states.identity.description.items())
+    about, members = states.identity.description, descriptions_in(states)
+    yield "model: " + ", ".join(f"{key} {_words(members if key == 'members' else value)}" for key, value in about.items())
+    for name, one in members.items():
+        yield f"member {name}: " + ", ".join(f"{key} {_words(value)}" for key, value in one.items())
     yield f"fingerprint: {states.identity.digest}"
     yield "arrays: " + ", ".join(f"{name} {'×'.join(map(str, array.shape[1:])) or '1'} {array.dtype}" for name, array in _sorted(states))
     size = sum(array.nbytes for array in states.arrays.values())
@@ -66,7 +83,7 @@ def _header(states: States) -> Iterator[str]:
 
 
 def _words(value: Any) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return " ".join(map(str, value)) if isinstance(value, list | dict) else str(value)
 
 
 def _span(times: Sequence[str]) -> str:
@@ -80,9 +97,9 @@ def _sorted(states: States) -> list[tuple[str, Array]]:
 
 def _table(states: States, rows: Sequence[int]) -> Iterator[str]:
     """Give stores (mean, least and largest of the components), storage, mm, and hours of missing forcing, a line for each catchment."""
-    stores, storage, missing = stores_in(states), storage_of(states), array_of(states, "missing_hours")
+    stores, storage, missing = stores_in(states), storage_of(states), array_of(states, MISSING)
     width = max([len("catchment"), *(len(states.ids[row]) for row in rows)])
-    units = [store.unit for store in _process_of(states).stores]
+    units = [store.unit for store in process_of(states).stores]
     heads = [f"{name.replace('_', ' ') + f', {unit}':>24}" for name, unit in zip(stores, units, strict=True)]
     yield f"{'catchment':<{width}} {' '.join(heads)} {'storage, mm':>12} {'missing, h':>10}"
     for row in rows:
@@ -97,68 +114,11 @@ def _cell(values: Array) -> str:
 
 def _missing(states: States, rows: Sequence[int]) -> Iterator[str]:
     """Name the inputs that were missing."""
-    counts, inputs = array_of(states, "missing_hours"), layout_in(states).inputs
+    counts, inputs = array_of(states, MISSING), layout_in(states).inputs
     for row in rows:
         for variable, hours in zip(inputs, counts[row], strict=True):
             if hours:
                 yield f"{states.ids[row]}: {variable.name} was missing in {int(hours)} hours"
-
-
-def array_of(states: States, name: str) -> Array:
-    """Give one of the arrays.
-
-    Raises
-    ------
-    StateError
-        If there is none of that name.
-    """
-    if name not in states.arrays:
-        raise StateError(f"the states have no array {name!r}; there are {', '.join(sorted(states.arrays))}")
-    return states.arrays[name]
-
-
-def layout_in(states: States) -> HourLayout:
-    """Tell the inputs and outputs of a model: the method of potential evapotranspiration by the number of its inputs.
-
-    Raises
-    ------
-    StateError
-        If the model is not known, or has other inputs.
-    """
-    count, process = array_of(states, "missing_hours").shape[1], _process_of(states)()
-    found = next((layout for method in INPUTS if len((layout := layout_of(process, method)).inputs) == count), None)
-    if found is None:
-        raise StateError(f"the states are of a model with {count} inputs, which this software does not know")
-    return found
-
-
-def stores_in(states: States) -> dict[str, Array]:
-    """Give each store, shape (N, nmul), mm, by its name.
-
-    Raises
-    ------
-    StateError
-        If the model is not known, or has other stores.
-    """
-    values, stores = array_of(states, "stores"), _process_of(states).stores
-    if values.shape[-1] != len(stores):
-        names = ", ".join(store.name for store in stores)
-        raise StateError(f"the states have {values.shape[-1]} stores, expected {len(stores)}: {names}")
-    return {store.state_name: values[..., place] for place, store in enumerate(stores)}
-
-
-def _process_of(states: States) -> type[ProcessModel]:
-    name = states.identity.description.get("physics", "")
-    if name not in PROCESS_MODELS:
-        raise StateError(f"the states are of a model {name!r}, which this software does not know")
-    return PROCESS_MODELS[name]
-
-
-def storage_of(states: States) -> Array:
-    """Give what counts in the balance of each catchment, under way included, mm."""
-    counted = array_of(states, "stores")[..., Layout.of(_process_of(states)()).balanced]
-    held: Array = counted.sum(-1).mean(-1) + array_of(states, "in_transit").sum((1, 2))
-    return held
 
 
 # --- export ------------------------------------------------------------------------------------------------------------------------------
@@ -199,7 +159,7 @@ def _write(dataset: Any, states: States, variables: Sequence[_Variable]) -> None
     dataset.setncatts(
         {
             "Conventions": "CF-1.8",
-            "title": f"states of catchments of a δ{_process_of(states).family} model",
+            "title": f"states of catchments of a δ{process_of(states).family} model",
             "model": json.dumps(states.identity.description, ensure_ascii=False),
             "fingerprint": states.identity.digest,
         }
@@ -212,7 +172,8 @@ def _write(dataset: Any, states: States, variables: Sequence[_Variable]) -> None
     attributes = {"standard_name": "time", "long_name": "start of the next hour", "calendar": "standard"}
     time.setncatts({**attributes, "units": "hours since 1970-01-01 00:00:00"})
     time[:] = [int((_time(text) - datetime(1970, 1, 1)).total_seconds()) // 3600 for text in states.times]
-    _label(dataset, "flow_path", [flux.routed_name for flux in _process_of(states).fluxes if flux.routed])
+    for member, part in members_in(states).items():
+        _label(dataset, f"{member}_flow_path".lstrip("_"), [flux.routed_name for flux in process_of(part).fluxes if flux.routed])
     for each in variables:
         _write_variable(dataset, each)
 
@@ -240,8 +201,19 @@ def _write_variable(dataset: Any, each: _Variable) -> None:
 
 
 def _variables(states: States) -> Iterator[_Variable]:
-    """Give all that the arrays of a state hold, each by a name of its own."""
-    process = _process_of(states)
+    """Give all that the arrays of a state hold, each by a name of its own; of members of an ensemble with the member's name in front."""
+    for member, part in members_in(states).items():
+        yield from (_of_member(member, each) if member else each for each in _variables_of_model(part))
+    yield from _variables_of_hours(states)
+
+
+def _of_member(member: str, each: _Variable) -> _Variable:
+    dimensions = tuple(f"{member}_{dimension}" for dimension in each.dimensions)
+    return replace(each, name=f"{member}_{each.name}", dimensions=dimensions, long_name=f"{member}: {each.long_name}")
+
+
+def _variables_of_model(states: States) -> Iterator[_Variable]:
+    process = process_of(states)
     for store, (name, values) in zip(process.stores, stores_in(states).items(), strict=True):
         yield _Variable(name, ("component",), store.unit, name.replace("_", " "), values)
     yield _Variable("storage", (), "mm", "water held, under way included", storage_of(states))
@@ -249,19 +221,26 @@ def _variables(states: States) -> Iterator[_Variable]:
         "water_under_way", ("flow_path", "arrival_step"), "mm", "routed water by its step of arrival", states.arrays["in_transit"]
     )
     yield from _network(states)
-    budget = (*Layout.of(process()).budget, INCREMENTS)
+    budget = (*Layout.of(process).budget, INCREMENTS)
     for name, values in zip(budget, array_of(states, "budget").T, strict=True):
         yield _Variable(f"sum_of_{name}", (), "mm", f"water budget: sum of {name.replace('_', ' ')}", values)
     yield _Variable("initial_storage", (), "mm", "water budget: water held when the sums were zero", array_of(states, "initial_storage"))
-    yield _Variable("hours", (), "h", "hours on the clock of the BMI", array_of(states, "hours")[:, 0])
-    yield from _weather(states)
     yield from _remembered(states)
-    if "day" in states.arrays:
-        yield from _unfinished_day(states)
     if "hour_window" in states.arrays:
         yield from _windows(states)
     if "parameters" in states.arrays:
         yield from _static_parameters(states)
+
+
+def _variables_of_hours(states: States) -> Iterator[_Variable]:
+    """Give what a catchment works on by the hour, whatever its model."""
+    yield _Variable("hours", (), "h", "hours on the clock of the BMI", array_of(states, "hours")[:, 0])
+    yield from _weather(states)
+    latitude = states.arrays.get("latitude", np.zeros((len(states), 0)))
+    if latitude.shape[1]:
+        yield _Variable("latitude", (), "degrees_north", "latitude of the catchment", latitude[:, 0])
+    if "day" in states.arrays:
+        yield from _unfinished_day(states)
     # States of an earlier version have only the first of them.
     for variable, values in zip(layout_in(states).outputs, array_of(states, "reported").T, strict=False):
         yield _Variable(f"reported_{variable.name}", (), variable.units, f"reported now: {variable.meaning}", values)
@@ -271,7 +250,7 @@ def _network(states: States) -> Iterator[_Variable]:
     """Give the parts of the network's state: whatever nobody else has put there."""
     known = {*STATE_FIELDS, *SERIES_FIELDS, *_OF_THE_BMI, *_OF_WINDOWS, ATTRIBUTES, CALIBRATION}
     for part, values in states.arrays.items():
-        if part not in known and not part.startswith(_OF_THE_DAILY_MODEL):
+        if part not in known and not part.startswith((_OF_THE_DAILY_MODEL, PREFIX)):
             name = part_name(part)
             text = f"{name.removeprefix('network_').replace('_', ' ')} state of the network"
             size = "hidden_unit" if part in LSTM_PARTS else f"{name}_unit"
@@ -279,7 +258,7 @@ def _network(states: States) -> Iterator[_Variable]:
 
 
 def _weather(states: States) -> Iterator[_Variable]:
-    counts, weather = array_of(states, "missing_hours"), array_of(states, "weather")
+    counts, weather = array_of(states, MISSING), array_of(states, "weather")
     for place, variable in enumerate(layout_in(states).inputs):
         name = variable.name.replace("~", "_")
         yield _Variable(f"last_{name}", (), variable.units, f"last good hour: {variable.meaning}", weather[:, place])
@@ -288,9 +267,6 @@ def _weather(states: States) -> Iterator[_Variable]:
 
 def _remembered(states: States) -> Iterator[_Variable]:
     """Give what the states remember of their catchments, those of an earlier version nothing."""
-    latitude = states.arrays.get("latitude", np.zeros((len(states), 0)))
-    if latitude.shape[1]:
-        yield _Variable("latitude", (), "degrees_north", "latitude of the catchment", latitude[:, 0])
     if ATTRIBUTES in states.arrays:
         yield _Variable(ATTRIBUTES, ("attribute",), "1", "attributes, in the order of the model", states.arrays[ATTRIBUTES])
     if CALIBRATION in states.arrays:
@@ -338,7 +314,7 @@ def _windows(states: States) -> Iterator[_Variable]:
     passed = (seen - hours.shape[1] + HOURS_PER_DAY) // HOURS_PER_DAY - not_begun
     for window, end, name in ((hours, seen, "hour"), (array_of(states, "day_window"), passed, "day")):
         places = (end[:, None] + np.arange(window.shape[1])) % max(window.shape[1], 1)  # the oldest first
-        for column, (kind, units) in enumerate((forcing.label, forcing.unit) for forcing in _process_of(states).forcings):
+        for column, (kind, units) in enumerate((forcing.label, forcing.unit) for forcing in process_of(states).forcings):
             values = np.take_along_axis(window[..., column], places, axis=1)
             yield _Variable(f"last_{name}s_{kind}", (f"last_{name}",), units, f"{kind} of the last {name}s kept, the oldest first", values)
     for name in ("h", "c", "stores"):
@@ -354,7 +330,7 @@ def _where_hours(day: Array, values: Array) -> Array:
 
 
 def _static_parameters(states: States) -> Iterator[_Variable]:
-    table = _process_of(states).parameters
+    table = process_of(states).parameters
     for parameter, values in zip(table, np.moveaxis(array_of(states, "parameters"), -1, 0), strict=True):
         yield _Variable(f"parameter_{parameter.symbol}", ("component",), parameter.unit, f"parameter {parameter.symbol}", values)
     yield _Variable("hydrograph", ("lag",), "1", "unit hydrograph", array_of(states, "hydrograph"))

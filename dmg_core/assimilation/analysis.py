@@ -1,4 +1,4 @@
-"""The variational analysis of many windows at once."""
+"""The analysis of many windows at once, by the gradient of their cost or by an ensemble."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmg_core.assimilation.cost import Cost, Start
+from dmg_core.assimilation.ensemble import smooth
+from dmg_core.assimilation.gauge_windows import GaugeWindows
 from dmg_core.assimilation.minimum import minimise
 from dmg_core.assimilation.settings import AnalysisSettings
 from dmg_core.assimilation.windows import Array, Windows
@@ -19,6 +21,7 @@ TOGETHER: Final = 1024
 CONVERGED: Final = "converged"
 STOPPED: Final = "stopped at the most evaluations"
 UNOBSERVED: Final = "not taken: no observation in the window"
+ENSEMBLE: Final = "mean of an ensemble"
 NO_BETTER: Final = "not taken: the window would be no better"
 
 
@@ -36,9 +39,9 @@ class Analysis:
     misfit : ndarray, shape (N, 2)
         The part of the cost that observations make, before and after.
     outcome : tuple of str
-        For each window :data:`CONVERGED`, :data:`STOPPED`, :data:`UNOBSERVED` or :data:`NO_BETTER`.
+        For each window :data:`CONVERGED`, :data:`STOPPED`, :data:`ENSEMBLE`, :data:`UNOBSERVED` or :data:`NO_BETTER`.
     evaluations : ndarray of int64, shape (N,)
-        Of cost and gradient.
+        Of cost and gradient, or runs of the ensemble.
     """
 
     start: Start
@@ -50,15 +53,15 @@ class Analysis:
     @property
     def taken(self) -> NDArray[np.bool_]:
         """Which windows start from an analysis, (N,)."""
-        return np.array([one in {CONVERGED, STOPPED} for one in self.outcome], np.bool_)
+        return np.array([one in {CONVERGED, STOPPED, ENSEMBLE} for one in self.outcome], np.bool_)
 
 
-def analyse(windows: Windows, settings: AnalysisSettings, deviation: Array) -> Analysis:
+def analyse(windows: Windows | GaugeWindows, settings: AnalysisSettings, deviation: Array) -> Analysis:
     """Find the stores at the beginning of windows, and what else may be changed, that observations in them ask for.
 
     Parameters
     ----------
-    windows : Windows
+    windows : Windows or GaugeWindows
         N windows; all of their steps count.
     settings : AnalysisSettings
         What may be changed, and how much is trusted.
@@ -81,17 +84,25 @@ def analyse(windows: Windows, settings: AnalysisSettings, deviation: Array) -> A
 
 
 def _analyse(cost: Cost) -> Analysis:
-    nothing, narrowed = np.zeros((len(cost.windows), cost.unknowns)), _Narrowed(cost)
-    most, tolerance = cost.settings.evaluations, cost.settings.tolerance
-    found = minimise(narrowed.gradient, nothing, most=most, tolerance=tolerance)
-    before, after = (cost.misfit(cost.windows.run(*cost.start(unknowns)).flow) for unknowns in (nothing, found.points))
+    nothing = np.zeros((len(cost.windows), cost.unknowns))
+    points, outcome, evaluations = _by_ensemble(cost) if cost.settings.method == "ensemble" else _by_gradient(cost, nothing)
+    before, after = (cost.misfit(cost.flow(unknowns)) for unknowns in (nothing, points))
     with np.errstate(invalid="ignore"):
         better = after < before
-    outcome = np.where(found.converged, CONVERGED, STOPPED)
     outcome = np.where(better, outcome, np.where(cost.observed, NO_BETTER, UNOBSERVED))
-    unknowns = np.where(better[:, None], found.points, nothing)
+    unknowns = np.where(better[:, None], points, nothing)
     misfit = np.stack([before, np.where(better, after, before)], axis=1)
-    return Analysis(cost.start(unknowns), unknowns, misfit, tuple(map(str, outcome)), found.evaluations)
+    return Analysis(cost.start(unknowns), unknowns, misfit, tuple(map(str, outcome)), evaluations)
+
+
+def _by_gradient(cost: Cost, start: Array) -> tuple[Array, NDArray[np.str_], NDArray[np.int64]]:
+    found = minimise(_Narrowed(cost).gradient, start, most=cost.settings.evaluations, tolerance=cost.settings.tolerance)
+    return found.points, np.where(found.converged, CONVERGED, STOPPED), found.evaluations
+
+
+def _by_ensemble(cost: Cost) -> tuple[Array, NDArray[np.str_], NDArray[np.int64]]:
+    points, runs = smooth(cost)
+    return points, np.full(len(points), ENSEMBLE), runs
 
 
 class _Narrowed:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from dmg_core.assimilation.gauge_windows import GaugeWindows
 from dmg_core.assimilation.settings import AnalysisSettings
 from dmg_core.assimilation.windows import Array, Windows
 
@@ -25,13 +26,14 @@ class Start(NamedTuple):
 class Cost:
     """The cost of N windows, each of its own n unknowns; without unit, standard normal where the background is right.
 
-    The unknowns of a window are, in this order, one a store of each component; with a spread of precipitation one a step; with a spread of
-    water in transit one. At zero they change nothing. A store with a lower bound is changed by a factor of what it holds above it, so that
-    it never gets below; one without by a term; an upper bound cuts off.
+    The unknowns of a window are, in this order, one a store of each component; with a spread of precipitation one a step, or one for the
+    steps that go together; with a spread of water in transit one. Of a gauge over many units each unknown is shared by all of them, and
+    those of a store by its components as well. At zero they change nothing. A store with a lower bound is changed by a factor of what it
+    holds above it, so that it never gets below; one without by a term; an upper bound cuts off.
 
     Parameters
     ----------
-    windows : Windows
+    windows : Windows or GaugeWindows
         What is analysed.
     settings : AnalysisSettings
         What may be changed, and how much is trusted.
@@ -39,14 +41,15 @@ class Cost:
         Standard deviation of observed flow at each gauge, to which the floor of the observation error refers.
     """
 
-    def __init__(self, windows: Windows, settings: AnalysisSettings, deviation: Array) -> None:
+    def __init__(self, windows: Windows | GaugeWindows, settings: AnalysisSettings, deviation: Array) -> None:
         self.windows = windows
         self.settings = settings
         self.deviation = deviation
-        steps, self._inputs = len(windows.forcing), [i for i, one in enumerate(windows.process.forcings) if one.enters]
+        steps = self._steps = len(windows.forcing)
+        self._inputs = [i for i, one in enumerate(windows.process.forcings) if one.enters]
         self._sizes = (
-            int(np.prod(windows.stores.shape[1:])),
-            steps if settings.precipitation_spread else 0,
+            int(np.prod(windows.store_unknowns)),
+            -(-steps // settings.together) if settings.precipitation_spread else 0,
             1 if settings.transit_spread else 0,
         )
         stores = windows.process.stores
@@ -55,6 +58,7 @@ class Cost:
         self._scale = settings.store_spread * self._spread()
         age = np.arange(steps)[::-1, None]
         noise = (settings.relative_error * windows.observed) ** 2 + (settings.error_floor * deviation) ** 2
+        noise = settings.together * noise
         noise = np.where(np.isfinite(windows.observed) & (noise > 0.0), noise * np.exp(age / settings.memory), np.inf)
         self._trust = 1.0 / noise
 
@@ -79,7 +83,7 @@ class Cost:
         forcing = of.forcing
         if self._sizes[1]:
             forcing = forcing.copy()
-            factor = np.exp(self.settings.precipitation_spread * rain.T)
+            factor = np.repeat(np.exp(self.settings.precipitation_spread * rain.T), self.settings.together, axis=0)[: self._steps]
             forcing[: len(factor), :, self._inputs] *= factor[:, :, None]
         in_transit = of.in_transit
         if self._sizes[2]:
@@ -88,7 +92,16 @@ class Cost:
 
     def value(self, unknowns: Array) -> Array:
         """Give the cost of each window, (N,)."""
-        return np.asarray(self.misfit(self.windows.run(*self.start(unknowns)).flow) + (unknowns**2).sum(-1))
+        return np.asarray(self.misfit(self.flow(unknowns)) + (unknowns**2).sum(-1))
+
+    def flow(self, unknowns: Array) -> Array:
+        """Give the flow (T, N) that unknowns (N, n) make."""
+        return self.windows.run(*self.start(unknowns)).flow
+
+    @property
+    def trust(self) -> Array:
+        """Inverse variances of the observations, (T, N); 0 where there is none."""
+        return self._trust
 
     def misfit(self, flow: Array) -> Array:
         """Give the part of the cost that observations make, (N,), for a flow (T, N)."""
@@ -103,12 +116,14 @@ class Cost:
             return np.where(known, 2.0 * (flow - self.windows.observed) * self._trust, 0.0)
 
         flow, pull = self.windows.run_with_pull(*start, pull_of, by_forcing=bool(self._sizes[1]))
-        parts = [(pull.stores * self._slope(start.stores)).reshape(len(unknowns), -1)]
+        shared = self.windows.shared
+        parts = [self.windows.by_store(pull.stores * self._slope(start.stores)).reshape(len(unknowns), -1)]
         if self._sizes[1]:
             by_factor = (pull.forcing[..., self._inputs] * start.forcing[..., self._inputs]).sum(-1)
-            parts.append(self.settings.precipitation_spread * by_factor.T)
+            by_factor = np.add.reduceat(by_factor, np.arange(0, self._steps, self.settings.together), axis=0)
+            parts.append(self.settings.precipitation_spread * shared(by_factor.T))
         if self._sizes[2]:
-            parts.append(self.settings.transit_spread * (pull.in_transit * start.in_transit).sum(-1, keepdims=True))
+            parts.append(self.settings.transit_spread * shared((pull.in_transit * start.in_transit).sum(-1, keepdims=True)))
         cost = self.misfit(flow) + (unknowns**2).sum(-1)
         return cost, np.concatenate(parts, axis=1) + 2.0 * unknowns
 
@@ -120,9 +135,11 @@ class Cost:
         return np.where(np.isfinite(self._least), np.sqrt(np.log1p(bounded**2)), self.windows.spread)
 
     def _parts(self, unknowns: Array) -> tuple[Array, Array, Array]:
+        """Give the unknowns of stores (N, K, S), of precipitation and of water in transit, of each window or unit."""
         first, second, _ = self._sizes
-        stores = unknowns[:, :first].reshape(self.windows.stores.shape)
-        return stores, unknowns[:, first : first + second], unknowns[:, first + second :]
+        every = self.windows.given_to_units(unknowns)
+        stores = every[:, :first].reshape(-1, *self.windows.store_unknowns)
+        return np.broadcast_to(stores, self.windows.stores.shape), every[:, first : first + second], every[:, first + second :]
 
     def _stores(self, unknowns: Array) -> Array:
         held, change = self.windows.stores, self._scale * unknowns

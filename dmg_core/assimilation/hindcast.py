@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dmg_core.assimilation.analysis import analyse
-from dmg_core.assimilation.open_loop import OpenLoop, run_open_loop
-from dmg_core.assimilation.output_error import OutputError, fit_output_error
+from dmg_core.assimilation.forecasts import OPEN_LOOP, STATES, Raw, Span, forecasts
+from dmg_core.assimilation.gauged_run import GaugedRun
+from dmg_core.assimilation.open_loop import run_open_loop
+from dmg_core.assimilation.output_error import USUAL, OutputError, fit_output_error
 from dmg_core.assimilation.settings import AnalysisSettings
 from dmg_core.assimilation.windows import Array
 from dmg_core.data import BasinData
@@ -21,14 +23,11 @@ from dmg_core.model import DeltaModel
 
 #: Basins whose run without assimilation is kept in memory at once.
 BLOCK: Final = 64
-#: Days between the reference times that output errors are fitted on.
+#: Days between the reference times that output errors are fitted on, and how many there are to be at least where that leaves fewer.
 FIT_EVERY: Final = 14
-#: Reference times analysed in one call; bounds the memory.
-_AT_ONCE: Final = 64
+FIT_LEAST: Final = 24
 
-OPEN_LOOP: Final = "open_loop"
 PERSISTENCE: Final = "persistence"
-STATES: Final = "states"
 ASSIMILATION: Final = "assimilation"
 #: Kinds of forecasts, in words.
 KINDS: Final[Mapping[str, str]] = {
@@ -50,13 +49,13 @@ class HindcastSettings:
     Attributes
     ----------
     window, lead : int
-        Days of the window that ends with the reference day, and of the forecast after it.
+        Days of the window that ends with the reference day, and of the forecast after it; 0: the states alone are of interest.
     every : int
         Days from a reference time to the next.
     warm_up : int
         Days, as far as the data have them, that fill the stores before anything counts.
     analysis : AnalysisSettings
-        What may be changed, and how much is trusted.
+        How analyses are made; in steps of the model.
 
     Raises
     ------
@@ -72,29 +71,35 @@ class HindcastSettings:
 
     def __post_init__(self) -> None:
         """Check the numbers of days."""
-        for name, least in (("window", 1), ("lead", 1), ("every", 1), ("warm_up", 0)):
+        for name, least in (("window", 1), ("lead", 0), ("every", 1), ("warm_up", 0)):
             if getattr(self, name) < least:
                 raise ConfigError(f"assimilation: {name} is {getattr(self, name)} days, expected at least {least}")
+
+    def span(self, steps_per_day: int, learned: slice) -> Span:
+        """Give the same in steps of a model, with those that spreads are learned from."""
+        return Span(self.window * steps_per_day, self.lead * steps_per_day, learned, self.analysis)
 
 
 @dataclass(frozen=True, eq=False)
 class Hindcast:
-    """Forecasts of B basins from E reference days to L days ahead.
+    """Forecasts of G gauges from E reference times to L steps ahead.
 
     Attributes
     ----------
     ids : tuple of str
         Gauges.
     reference : NDArray[np.datetime64], shape (E,)
-        Days whose observation is the last that a forecast knows.
-    forecasts : dict of str to ndarray (L, E, B)
-        By :data:`KINDS`, mm/d.
-    observed : ndarray, shape (L, E, B)
+        Starts of the steps whose observation is the last that a forecast knows: days, or hours.
+    forecasts : dict of str to ndarray (L, E, G)
+        By :data:`KINDS`, mm per step.
+    observed : ndarray, shape (L, E, G)
         NaN where there is none.
-    persistence : dict of str to ndarray (B,)
+    persistence : dict of str to ndarray (G,)
         What is left of an error after a day, of :data:`PERSISTENCE` and :data:`ASSIMILATION`.
     outcomes : dict of str to int
         How many analyses ended how.
+    steps_per_day : int
+        Steps of the model in a day.
     """
 
     ids: tuple[str, ...]
@@ -103,18 +108,7 @@ class Hindcast:
     observed: Array
     persistence: Mapping[str, Array]
     outcomes: Mapping[str, int]
-
-
-@dataclass(frozen=True, eq=False)
-class _Forecasts:
-    """Raw forecasts from E reference days: the last step with an observation (E, B), and the L days after the reference (L, E, B)."""
-
-    ahead: dict[str, Array]
-    last: dict[str, Array]
-    observed: Array
-    age: Array
-    truth: Array
-    outcomes: dict[str, int]
+    steps_per_day: int = 1
 
 
 def hindcast(model: DeltaModel, data: BasinData, period: Period, fit: Period, settings: HindcastSettings) -> Hindcast:
@@ -144,91 +138,67 @@ def hindcast(model: DeltaModel, data: BasinData, period: Period, fit: Period, se
     blocks = [data.ids[first : first + BLOCK] for first in range(0, len(data.ids), BLOCK)]
     parts = []
     for number, ids in enumerate(blocks):
-        parts.append(_hindcast(model, _days(data.select(ids), fit, period, settings), period, fit, settings))
+        run = GaugedRun(run_open_loop(model, _days(data.select(ids), fit, period, settings)))
+        learned = slice(_day(run, fit[0]), _day(run, fit[1]) + 1)
+        if not len(past_ends(learned, settings, 1)):
+            room = f"no room for a window of {settings.window} and {settings.lead} days ahead"
+            raise ConfigError(f"from {fit[0]} to {fit[1]} there is {room}")
+        ends = np.arange(_day(run, period[0]), _day(run, period[1]) + 1, settings.every)
+        parts.append(hindcast_run(run, ends, learned, settings)[0])
         LOGGER.info("basins %d of %d done", min((number + 1) * BLOCK, len(data.ids)), len(data.ids))
-    return _joined(parts)
+    return joined(parts)
 
 
-def _hindcast(model: DeltaModel, data: BasinData, period: Period, fit: Period, settings: HindcastSettings) -> Hindcast:
-    """Make the forecasts of a block of basins."""
-    loop = run_open_loop(model, data)
-    learned = slice(_day(loop, fit[0]), _day(loop, fit[1]) + 1)
-    ends = np.arange(max(learned.start, settings.window - 1), learned.stop - settings.lead, FIT_EVERY)
-    if not len(ends):
-        raise ConfigError(f"from {fit[0]} to {fit[1]} there is no room for a window of {settings.window} and {settings.lead} days ahead")
-    past = _forecasts(loop, ends, learned, settings)
-    errors = {
-        kind: fit_output_error(past.ahead[raw], past.truth, past.last[raw], past.observed, past.age)
-        for kind, raw in ((PERSISTENCE, OPEN_LOOP), (ASSIMILATION, STATES))
-    }
-    ends = np.arange(_day(loop, period[0]), _day(loop, period[1]) + 1, settings.every)
-    now = _forecasts(loop, ends, learned, settings)
-    return Hindcast(
-        loop.ids, loop.dates[ends], _with_errors(now, errors), now.truth, {k: e.persistence for k, e in errors.items()}, now.outcomes
+def hindcast_run(run: GaugedRun, ends: NDArray[np.intp], learned: slice, settings: HindcastSettings) -> tuple[Hindcast, Raw]:
+    """Make forecasts from some steps of a run.
+
+    Parameters
+    ----------
+    run : GaugedRun
+        The run without assimilation, of a model with any number of steps a day, and what gauges have observed.
+    ends : ndarray of int, shape (E,)
+        The last step of each window.
+    learned : slice
+        Steps that spreads of stores, error scales and the persistence of errors come from. Where they have no room for a window and a
+        forecast, the persistence is the usual one.
+    settings : HindcastSettings
+        Windows, leads and the analysis.
+
+    Returns
+    -------
+    Hindcast, Raw
+        The forecasts, and what the analyses have done.
+    """
+    per_day = run.steps_per_day
+    span = settings.span(per_day, learned)
+    before = past_ends(learned, settings, per_day)
+    kinds = {PERSISTENCE: OPEN_LOOP, ASSIMILATION: STATES}
+    errors = {kind: OutputError(np.full(len(run.ids), USUAL), per_day) for kind in kinds}
+    if len(before):
+        past = forecasts(run, before, span)
+        errors = {
+            kind: fit_output_error(past.ahead[raw], past.truth, past.last[raw], past.observed, past.age, per_day)
+            for kind, raw in kinds.items()
+        }
+    now = forecasts(run, ends, span)
+    corrected = {kind: errors[kind].correct(now.ahead[raw], now.last[raw], now.observed, now.age) for kind, raw in kinds.items()}
+    found = {**now.ahead, **corrected}
+    persistence = {kind: error.persistence for kind, error in errors.items()}
+    made = Hindcast(
+        run.ids, run.dates[ends], {kind: found[kind] for kind in KINDS}, now.truth, persistence, now.outcomes, steps_per_day=per_day
     )
+    return made, now
 
 
-def _with_errors(made: _Forecasts, errors: Mapping[str, OutputError]) -> dict[str, Array]:
-    corrected = {
-        kind: errors[kind].correct(made.ahead[raw], made.last[raw], made.observed, made.age)
-        for kind, raw in ((PERSISTENCE, OPEN_LOOP), (ASSIMILATION, STATES))
-    }
-    found = {**made.ahead, **corrected}
-    return {kind: found[kind] for kind in KINDS}
+def past_ends(learned: slice, settings: HindcastSettings, per_day: int) -> NDArray[np.intp]:
+    """Give the last steps of the windows that errors are learned from."""
+    first, last = max(learned.start, settings.window * per_day - 1), learned.stop - settings.lead * per_day
+    days = max((last - first) // per_day, 0)
+    return np.arange(first, max(last, first), per_day * max(1, min(FIT_EVERY, days // FIT_LEAST)))
 
 
-def _forecasts(loop: OpenLoop, ends: NDArray[np.intp], learned: slice, settings: HindcastSettings) -> _Forecasts:
-    """Forecast from some days, some of them at a time."""
-    parts = [_some_forecasts(loop, ends[i : i + _AT_ONCE], learned, settings) for i in range(0, len(ends), _AT_ONCE)]
-    kinds = (OPEN_LOOP, STATES)
-    outcomes: dict[str, int] = {}
-    for part in parts:
-        for outcome, count in part.outcomes.items():
-            outcomes[outcome] = outcomes.get(outcome, 0) + count
-    return _Forecasts(
-        {kind: np.concatenate([part.ahead[kind] for part in parts], axis=1) for kind in kinds},
-        {kind: np.concatenate([part.last[kind] for part in parts]) for kind in kinds},
-        np.concatenate([part.observed for part in parts]),
-        np.concatenate([part.age for part in parts]),
-        np.concatenate([part.truth for part in parts], axis=1),
-        outcomes,
-    )
-
-
-def _some_forecasts(loop: OpenLoop, ends: NDArray[np.intp], learned: slice, settings: HindcastSettings) -> _Forecasts:
-    window, lead, count = settings.window, settings.lead, len(ends)
-    held = loop.stores[learned]
-    windows = loop.windows(ends, window, lead, held.std(0), held.mean(0))
-    deviation = np.nan_to_num(np.array([_deviation(column) for column in loop.observed[learned].T]))
-    analysis = analyse(windows.first(window), settings.analysis, np.tile(deviation, count))
-    forcing = windows.forcing.copy()
-    forcing[:window] = analysis.start.forcing
-    states = windows.run(analysis.start.stores, forcing, analysis.start.in_transit).flow
-    states = states.reshape(window + lead, count, -1)
-    steps = ends[None, :] + np.arange(-window + 1, lead + 1)[:, None]
-    raw = {OPEN_LOOP: loop.flow[steps], STATES: states}
-    age, known = _age(loop.observed[steps[:window]])
-    place = (window - 1 - np.where(known, age, 0)).astype(np.intp)[None]
-    last = {kind: np.take_along_axis(flow, place, axis=0)[0] for kind, flow in raw.items()}
-    observed = np.where(known, np.take_along_axis(loop.observed[steps], place, axis=0)[0], np.nan)
-    outcomes = {outcome: analysis.outcome.count(outcome) for outcome in sorted(set(analysis.outcome))}
-    return _Forecasts({k: f[window:] for k, f in raw.items()}, last, observed, age, loop.observed[steps[window:]], outcomes)
-
-
-def _age(observed: Array) -> tuple[Array, NDArray[np.bool_]]:
-    """Count the steps since the last observation of each window (W, E, B), and whether there is one."""
-    known = np.isfinite(observed)
-    return known[::-1].argmax(0).astype(np.float64), known.any(0)
-
-
-def _deviation(observed: Array) -> float:
-    """Take the standard deviation of what was observed; 0 where too little was: then only the relative error counts."""
-    values = observed[np.isfinite(observed)]
-    return float(values.std()) if len(values) > 1 else 0.0
-
-
-def _day(loop: OpenLoop, day: str | np.datetime64) -> int:
-    return int(np.searchsorted(loop.dates, np.datetime64(day, "D")))
+def _day(run: GaugedRun, day: str | np.datetime64) -> int:
+    return int(np.searchsorted(run.dates, np.datetime64(day, "D")))
 
 
 def _days(data: BasinData, fit: Period, period: Period, settings: HindcastSettings) -> BasinData:
@@ -258,16 +228,16 @@ def _require_before(fit: Period, period: Period) -> None:
         raise ConfigError(f"error scales are learned from {early} to {late}, which is not before the period that begins on {first}")
 
 
-def _joined(parts: Sequence[Hindcast]) -> Hindcast:
-    outcomes: dict[str, int] = {}
+def joined(parts: Sequence[Hindcast]) -> Hindcast:
+    """Put hindcasts of different gauges from the same reference times together."""
+    outcomes: Counter[str] = Counter()
     for part in parts:
-        for outcome, count in part.outcomes.items():
-            outcomes[outcome] = outcomes.get(outcome, 0) + count
-    return Hindcast(
-        tuple(gauge for part in parts for gauge in part.ids),
-        parts[0].reference,
-        {kind: np.concatenate([part.forecasts[kind] for part in parts], axis=2) for kind in KINDS},
-        np.concatenate([part.observed for part in parts], axis=2),
-        {kind: np.concatenate([part.persistence[kind] for part in parts]) for kind in parts[0].persistence},
-        outcomes,
+        outcomes.update(part.outcomes)
+    return replace(
+        parts[0],
+        ids=tuple(gauge for part in parts for gauge in part.ids),
+        forecasts={kind: np.concatenate([part.forecasts[kind] for part in parts], axis=2) for kind in KINDS},
+        observed=np.concatenate([part.observed for part in parts], axis=2),
+        persistence={kind: np.concatenate([part.persistence[kind] for part in parts]) for kind in parts[0].persistence},
+        outcomes=dict(sorted(outcomes.items())),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -83,13 +83,13 @@ class OpenLoop:
         count, starts = len(last), last - length + 1
 
         def at_steps(values: NDArray[Any]) -> NDArray[Any]:
-            return values[steps].reshape(len(steps), -1, *values.shape[2:])
+            return values[steps].reshape(len(steps), count * len(self.ids), *values.shape[2:])
 
         def repeated(values: NDArray[Any]) -> NDArray[Any]:
             return np.tile(values, (count, *(1,) * (values.ndim - 1)))
 
         def at_starts(values: NDArray[Any]) -> NDArray[Any]:
-            return np.asarray(values[starts].reshape(-1, *values.shape[2:]))
+            return np.asarray(values[starts].reshape(count * len(self.ids), *values.shape[2:]))
 
         observed = at_steps(self.observed)
         observed[length:] = np.nan  # the future is not known
@@ -123,6 +123,20 @@ class OpenLoop:
                 f"the forecast of {lead} steps after {self.dates[ends.max()]} ends after the weather, which ends on {self.dates[-1]}: "
                 "take a shorter lead, or an earlier end"
             )
+
+
+def joined_in_time(parts: Sequence[OpenLoop]) -> OpenLoop:
+    """Put runs together of which each goes on from where the one before ends."""
+    if len(parts) == 1:
+        return parts[0]
+    series = {
+        name: np.concatenate([getattr(part, name) for part in parts]) for name in ("dates", "forcing", "fractions", "flow", "observed")
+    }
+    states = {
+        name: np.concatenate([*(getattr(part, name)[:-1] for part in parts[:-1]), getattr(parts[-1], name)])
+        for name in ("stores", "in_transit")
+    }
+    return replace(parts[-1], **series, **states)
 
 
 def run_open_loop(model: DeltaModel, data: BasinData) -> OpenLoop:

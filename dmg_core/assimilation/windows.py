@@ -102,14 +102,7 @@ class Windows:
         """Refuse what cannot be assimilated."""
         if not self.routed:
             raise ConfigError(f"process model {self.process.name} has no routed flux: there is no flow at a gauge to assimilate into")
-        with np.errstate(invalid="ignore"):
-            wrong = (self.observed < 0.0) | (self.observed > FLOW_LIMITS.highest)
-        if wrong.any():
-            step, window = (int(found) for found in np.argwhere(wrong)[0])
-            raise ForcingError(
-                f"{self.names[window]}: the observation of step {step + 1} of the window is {self.observed[step, window]:g} mm, "
-                f"expected 0 to {FLOW_LIMITS.highest:g} mm, or NaN where there is none"
-            )
+        require_flow(self.observed, self.names)
 
     def __len__(self) -> int:
         """Count the windows."""
@@ -119,6 +112,23 @@ class Windows:
     def routed(self) -> tuple[str, ...]:
         """Fluxes whose sum, after routing, is observed."""
         return tuple(flux.name for flux in self.process.fluxes if flux.routed)
+
+    @property
+    def store_unknowns(self) -> tuple[int, int]:
+        """How many unknowns the stores have: components and stores, each its own."""
+        return self.stores.shape[1], self.stores.shape[2]
+
+    def given_to_units(self, unknowns: Array) -> Array:
+        """Give each unit basin its unknowns (N, n): a window is one."""
+        return unknowns
+
+    def shared(self, values: Array) -> Array:
+        """Add up derivatives (N, ·) by unknowns that unit basins share: a window shares with none."""
+        return values
+
+    def by_store(self, values: Array) -> Array:
+        """Add up derivatives (N, K, S) by unknowns of stores that are shared: none are."""
+        return values
 
     def take(self, rows: NDArray[np.intp] | slice) -> Windows:
         """Take some of the windows."""
@@ -133,6 +143,10 @@ class Windows:
     def first(self, steps: int) -> Windows:
         """Take the first steps of each window."""
         return replace(self, forcing=self.forcing[:steps], fractions=self.fractions[:steps], observed=self.observed[:steps])
+
+    def rest(self, steps: int) -> Windows:
+        """Take what follows the first steps of each window; where it starts is not moved on."""
+        return replace(self, forcing=self.forcing[steps:], fractions=self.fractions[steps:], observed=self.observed[steps:])
 
     def run(self, stores: Array, forcing: Array, in_transit: Array) -> Run:
         """Run through all windows from given stores and water in transit, with given forcing."""
@@ -175,6 +189,24 @@ class Windows:
             dynamic=self.dynamic,
             fractions=torch.from_numpy(self.fractions),
             results=[self.routed],
+        )
+
+
+def require_flow(observed: Array, names: Sequence[str]) -> None:
+    """Refuse observations (T, N) that cannot be flow.
+
+    Raises
+    ------
+    ForcingError
+        Naming window, step and value.
+    """
+    with np.errstate(invalid="ignore"):
+        wrong = (observed < 0.0) | (observed > FLOW_LIMITS.highest)
+    if wrong.any():
+        step, window = (int(found) for found in np.argwhere(wrong)[0])
+        raise ForcingError(
+            f"{names[window]}: the observation of step {step + 1} of the window is {observed[step, window]:g} mm, "
+            f"expected 0 to {FLOW_LIMITS.highest:g} mm, or NaN where there is none"
         )
 
 

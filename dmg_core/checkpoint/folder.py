@@ -12,6 +12,7 @@ import torch
 import yaml
 
 from dmg_core.checkpoint.config import CONFIG_NAME, ModelConfig, ModelSettings, check_settings, config_document, read_config
+from dmg_core.checkpoint.ensemble import is_ensemble_folder, read_ensemble
 from dmg_core.checkpoint.own import is_own_folder, is_published_form, read_own, write_own
 from dmg_core.checkpoint.spellings import forcing_index
 from dmg_core.checkpoint.statistics import STATISTICS_NAME, checked_rows, forcing_in_statistics, read_statistics
@@ -65,6 +66,8 @@ def read_checkpoint(folder: str | Path) -> Checkpoint:
         If files are missing or damaged, or do not fit together; the message names file, key, what was expected and what was found.
     """
     folder = Path(folder)
+    if is_ensemble_folder(folder):
+        raise CheckpointError(f"{folder}: is an ensemble of {', '.join(read_ensemble(folder).names)}; name one of its members")
     if is_own_folder(folder):
         return Checkpoint(folder, *read_own(folder))
     check_files(folder)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,36 @@ from dmg_core.errors import AttributeTableError, ConfigError, ForcingError
 FloatArray = NDArray[np.float64]
 
 DAY = np.timedelta64(1, "D")
+
+
+class Observed(Protocol):
+    """What splits look at: basins, or gauges, their days, and the flow observed there, (T, B) in mm/d, NaN where there is none."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The B basins."""
+
+    @property
+    def dates(self) -> NDArray[np.datetime64]:
+        """The T days, without gaps."""
+
+    @property
+    def flow(self) -> FloatArray:
+        """The flow."""
+
+
+def days_of(dates: NDArray[np.datetime64], start: str | np.datetime64, end: str | np.datetime64) -> slice:
+    """Find the days from a first to a last one, both included, among days without gaps.
+
+    Raises
+    ------
+    ConfigError
+        If not all of these days are there, or there is none between.
+    """
+    first, last = np.datetime64(start, "D"), np.datetime64(end, "D")
+    if not dates[0] <= first <= last <= dates[-1]:
+        raise ConfigError(f"the data have {dates[0]} to {dates[-1]}, not all of {first} to {last}")
+    return slice(int((first - dates[0]) / DAY), int((last - dates[0]) / DAY) + 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,11 +130,8 @@ class BasinData:
         ConfigError
             If not all of these days are there, or there is none between.
         """
-        first, last = np.datetime64(start, "D"), np.datetime64(end, "D")
-        if not self.dates[0] <= first <= last <= self.dates[-1]:
-            raise ConfigError(f"the data have {self.dates[0]} to {self.dates[-1]}, not all of {first} to {last}")
-        begin, stop = int((first - self.dates[0]) / DAY), int((last - self.dates[0]) / DAY) + 1
-        return replace(self, dates=self.dates[begin:stop], forcing=self.forcing[begin:stop], flow=self.flow[begin:stop])
+        days = days_of(self.dates, start, end)
+        return replace(self, dates=self.dates[days], forcing=self.forcing[days], flow=self.flow[days])
 
     def forcings(self, names: Iterable[str]) -> FloatArray:
         """Give some of the forcings, shape (T, B, n), in the order given.

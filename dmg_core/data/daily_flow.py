@@ -10,7 +10,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from dmg_core.data.flow_files import FlowSeries
+from dmg_core.data.flow_series import FlowSeries
 from dmg_core.data.plausibility import FLOW_LIMITS
 from dmg_core.data.units import MM_PER_DAY_OF_FLOW, millimetres_per_day
 from dmg_core.errors import ForcingError
@@ -118,7 +118,7 @@ def _means(series: FlowSeries, area: float | None, period: Literal["D", "h"]) ->
     """Average flow over days or hours."""
     rates = series.values * millimetres_per_day(series.unit, area, series.where)
     faults = impossible_flow(rates, np.nan if area is None else area, daily=False)
-    _require_possible(rates, faults, series)
+    require_possible(rates, faults, series)
     order = np.argsort(series.times, kind="stable")
     times, rates, faults = series.times[order], rates[order], faults[order]
     kept = np.isfinite(rates) & ~faults
@@ -164,10 +164,18 @@ def without_impossible(flow: FloatArray, area: FloatArray, ids: Sequence[str], d
     for basin in np.flatnonzero(faults.any(axis=0)):
         days = np.flatnonzero(faults[:, basin])
         series = FlowSeries(f"{where}: {ids[basin]}", dates, flow[:, basin], "mm/d")
-        _require_possible(flow[:, basin], faults[:, basin], series)
+        require_possible(flow[:, basin], faults[:, basin], series)
         example = f"{flow[days[0], basin]:g} mm/d"
         LOGGER.warning("%s: values cannot be flow (%s); days left out: %s", series.where, example, named(dates[days]))
     return np.where(faults, np.nan, flow)
+
+
+def on_days(flow: DailyFlow, days: Dates) -> FloatArray:
+    """Give the values of some days, shape (D,), NaN on those that there are none for."""
+    values = np.full(len(days), np.nan)
+    _, places, rows = np.intersect1d(days, flow.days, return_indices=True)
+    values[places] = flow.values[rows]
+    return values
 
 
 def tell(flow: DailyFlow, where: str, first: np.datetime64, last: np.datetime64) -> None:
@@ -189,7 +197,8 @@ def named(days: Sequence[Any] | Dates) -> str:
     return ", ".join(map(str, days[:NAMED])) + (f" and {len(days) - NAMED} more" if len(days) > NAMED else "")
 
 
-def _require_possible(rates: FloatArray, faults: BoolArray, series: FlowSeries) -> None:
+def require_possible(rates: FloatArray, faults: BoolArray, series: FlowSeries) -> None:
+    """Refuse a series most of whose values, given in mm/d, are too large for any flow."""
     too_large = faults & (rates > 0.0)
     if 2 * too_large.sum() > np.isfinite(series.values).sum():
         place = int(np.flatnonzero(too_large)[0])

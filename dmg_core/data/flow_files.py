@@ -1,7 +1,7 @@
-"""Observed flow as it stands in files: series of gauges with their own times and units, from CSV or NetCDF.
+"""Observed flow as it stands in files: series of gauges with their own times and units, from CSV, NetCDF and what USGS gives.
 
-A further kind of file, such as the services and time slices of USGS, is a further function in :data:`FLOW_READERS`: it gives
-:class:`FlowSeries`, and everything after that (units, plausibility, days) is the same for all.
+A further kind of file is a further function in :data:`FLOW_READERS`: it gives :class:`~dmg_core.data.flow_series.FlowSeries`, and
+everything after that (units, plausibility, days) is the same for all.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ from __future__ import annotations
 import csv
 import re
 import warnings
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,37 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dmg_core.data.calendars import moments
-from dmg_core.data.gauges import gauge_ids, without_leading_zeros
+from dmg_core.data.flow_series import FlowSeries, Found, chosen
+from dmg_core.data.gauges import gauge_ids
+from dmg_core.data.time_slices import is_time_slice, read_time_slices, slices_in
+from dmg_core.data.usgs_flow import read_json, read_rdb
 from dmg_core.errors import ConfigError
 
 FloatArray = NDArray[np.float64]
-Dates = NDArray[np.datetime64]
 
 _HEADER: Final = re.compile(r"\s*(?P<gauge>[^\[\]()]+?)\s*(?:\[(?P<square>[^\[\]]+)\]|\((?P<round>[^()]+)\))\s*")
 #: Names of variables that hold the ids of gauges or catchments.
 ID_VARIABLES: Final = ("catchment_id", "divide_id", "ids", "gauge_id")
-
-
-@dataclass(frozen=True, eq=False)
-class FlowSeries:
-    """Flow of one gauge or catchment.
-
-    Attributes
-    ----------
-    where : str
-        File and gauge, for messages.
-    times : NDArray[np.datetime64], shape (T,)
-        When values begin to hold, UTC, to the second; in any order and with any intervals.
-    values : NDArray[np.float64], shape (T,)
-        NaN where there is none.
-    unit : str
-        Theirs, of a depth or a volume by time.
-    """
-
-    where: str
-    times: Dates
-    values: FloatArray
-    unit: str
 
 
 def read_flow(path: Path, wanted: Collection[str]) -> dict[str, FlowSeries]:
@@ -57,12 +35,14 @@ def read_flow(path: Path, wanted: Collection[str]) -> dict[str, FlowSeries]:
 
     A CSV file has a column ``time`` (ISO 8601) and one for each gauge, headed by its id and the unit, ``cat-7[mm d-1]`` or
     ``cat-7 (m3/s)``. A NetCDF file has one variable over time and gauges, with the attribute ``units``, and the ids in one of
-    :data:`ID_VARIABLES`.
+    :data:`ID_VARIABLES`. Instantaneous and daily values of USGS are read as text (:func:`~dmg_core.data.usgs_flow.read_rdb`) or JSON
+    (:func:`~dmg_core.data.usgs_flow.read_json`), and t-route's time slices from one file or a folder
+    (:func:`~dmg_core.data.time_slices.read_time_slices`).
 
     Parameters
     ----------
     path : Path
-        ``.csv`` or ``.nc``.
+        A key of :data:`FLOW_READERS` is how its name ends; or a folder of time slices.
     wanted : collection of str
         Ids, which may lack leading zeros in the file. Others there are left out.
 
@@ -71,15 +51,20 @@ def read_flow(path: Path, wanted: Collection[str]) -> dict[str, FlowSeries]:
     ConfigError
         If the file cannot be read so, has a gauge twice, or none of those wanted; cells that are no numbers are named.
     """
-    if path.suffix.lower() not in FLOW_READERS:
-        raise ConfigError(f"{path}: observed flow is read from {' or '.join(FLOW_READERS)}, by the ending of the name")
-    ids, series = FLOW_READERS[path.suffix.lower()](path, wanted)
+    if path.is_dir():
+        ids, series = read_time_slices(slices_in(path), path, wanted)
+    elif path.suffix.lower() in FLOW_READERS:
+        ids, series = FLOW_READERS[path.suffix.lower()](path, wanted)
+    else:
+        known = " or ".join(FLOW_READERS)
+        raise ConfigError(f"{path}: observed flow is read from {known}, by the ending of the name, or from a folder of time slices")
     if not series:
-        raise ConfigError(f"{path}: none of its catchments ({', '.join(ids[:5])} …) is one of the run")
+        looked_for = f"the {len(wanted)} looked for, such as {min(wanted)}" if wanted else "those looked for"
+        raise ConfigError(f"{path}: none of its catchments ({', '.join(ids[:5])} …) is one of {looked_for}")
     return series
 
 
-def _read_csv(path: Path, wanted: Collection[str]) -> tuple[list[str], dict[str, FlowSeries]]:
+def _read_csv(path: Path, wanted: Collection[str]) -> Found:
     """Ids of all columns, and the series of those wanted."""
     import pandas as pd
 
@@ -101,25 +86,13 @@ def _read_csv(path: Path, wanted: Collection[str]) -> tuple[list[str], dict[str,
         line = int(np.flatnonzero(times.isna())[0])
         raise ConfigError(f"{unreadable}: line {line + 2}, time is {stamps.iloc[line]!r}")
     seconds = times.to_numpy(dtype="datetime64[s]")
-    chosen, series = _chosen(list(units), wanted), {}
+    names, series = chosen(list(units), wanted), {}
     for place, header in enumerate(headers):
         gauge = _gauge(header)
-        if gauge in chosen:
+        if gauge in names:
             values = _numbers(frame.iloc[:, place], f"{unreadable}: line {{line}}, {header}")
-            series[chosen[gauge]] = FlowSeries(f"{path}: {gauge}", seconds, values, units[gauge])
+            series[names[gauge]] = FlowSeries(f"{path}: {gauge}", seconds, values, units[gauge])
     return list(units), series
-
-
-def _chosen(ids: Sequence[str], wanted: Collection[str]) -> dict[str, str]:
-    """Ids of a file that are wanted, and what they are called there: as they stand, or else with other leading zeros."""
-    numbers = Counter(map(without_leading_zeros, ids))
-    by_number = {without_leading_zeros(gauge): gauge for gauge in wanted}
-    chosen = {gauge: gauge for gauge in ids if gauge in wanted}
-    for gauge in ids:
-        meant = by_number.get(without_leading_zeros(gauge))
-        if gauge not in chosen and meant is not None and numbers[without_leading_zeros(gauge)] == 1:
-            chosen[gauge] = meant
-    return chosen
 
 
 def _gauge(header: str) -> str:
@@ -158,7 +131,7 @@ def _numbers(column: Any, where: str) -> FloatArray:
     return values
 
 
-def _read_netcdf(path: Path, wanted: Collection[str]) -> tuple[list[str], dict[str, FlowSeries]]:
+def _read_netcdf(path: Path, wanted: Collection[str]) -> Found:
     """Ids of all gauges, and the series of those wanted."""
     import xarray as xr
 
@@ -168,6 +141,8 @@ def _read_netcdf(path: Path, wanted: Collection[str]) -> tuple[list[str], dict[s
         problem = str(error).splitlines()[0] if isinstance(error, OSError) else "it is none, or damaged"
         raise ConfigError(f"{path}: not readable as NetCDF: {problem}") from error
     with dataset:
+        if is_time_slice(dataset):
+            return read_time_slices([path], path, wanted)
         names = next((dataset[name] for name in ID_VARIABLES if name in dataset), None)
         if names is None or names.ndim != 1 or "time" not in dataset:
             raise ConfigError(f"{path}: needs the variables time and catchment_id, the ids of the catchments")
@@ -179,15 +154,20 @@ def _read_netcdf(path: Path, wanted: Collection[str]) -> tuple[list[str], dict[s
         flow = dataset[flows[0]].transpose("time", names.dims[0])
         ids = gauge_ids(names.values, f"{path}: {names.name}")
         times = moments(dataset["time"].values, dataset["time"].attrs, f"{path}: {', '.join(ids[:3])}: time")
-        chosen = _chosen(ids, wanted)
-        rows = [row for row, gauge in enumerate(ids) if gauge in chosen]
+        called = chosen(ids, wanted)
+        rows = [row for row, gauge in enumerate(ids) if gauge in called]
         values = flow.values[:, rows].astype(np.float64)
     unit = str(flow.attrs["units"])
     columns = {ids[row]: values[:, column] for column, row in enumerate(rows)}
-    return list(ids), {chosen[gauge]: FlowSeries(f"{path}: {gauge}", times, one, unit) for gauge, one in columns.items()}
+    return list(ids), {called[gauge]: FlowSeries(f"{path}: {gauge}", times, one, unit) for gauge, one in columns.items()}
 
 
-FLOW_READERS: Final[Mapping[str, Callable[[Path, Collection[str]], tuple[list[str], dict[str, FlowSeries]]]]] = {
+FLOW_READERS: Final[Mapping[str, Callable[[Path, Collection[str]], Found]]] = {
     ".csv": _read_csv,
     ".nc": _read_netcdf,
+    ".ncdf": _read_netcdf,
+    ".json": read_json,
+    ".rdb": read_rdb,
+    ".txt": read_rdb,
+    ".tsv": read_rdb,
 }

@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
+from dmg_core.attributes import require_finite
 from dmg_core.errors import NetworkError
 from dmg_core.ids import legal_ids
 from dmg_core.routing import Membership, UnitNetwork
+from dmg_core.routing.unit_network import check_areas
 
 LOGGER = logging.getLogger(__name__)
+
+FloatArray = NDArray[np.float64]
 
 #: Column -> the names it may have: ours, and those of hydrofabrics and published tables.
 COLUMNS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -97,7 +102,9 @@ def read_unit_network(file: Path) -> UnitNetwork:
 def _areas(file: Path) -> dict[str, float]:
     rows = _Table(file, ("unit_id", "area_km2"))
     ids = legal_ids(rows.column("unit_id"), f"{file}: unit_id", NetworkError)
-    return dict(zip(ids, rows.numbers("area_km2"), strict=True))
+    areas = np.array(rows.numbers("area_km2"), np.float64)
+    check_areas(ids, areas, str(file))
+    return dict(zip(ids, areas.tolist(), strict=True))
 
 
 def read_gauges(file: Path) -> GaugeTable:
@@ -120,15 +127,70 @@ def read_gauges(file: Path) -> GaugeTable:
     return GaugeTable(ids, units, areas)
 
 
+def read_numbers(file: Path, key: Sequence[str], rows: Sequence[tuple[str, ...]], names: Sequence[str]) -> FloatArray:
+    """Read columns of numbers of a table of units, gauges or pairs.
+
+    Parameters
+    ----------
+    file : Path
+        CSV.
+    key : sequence of str
+        Columns of :data:`COLUMNS` that say what a row is about, such as ``gauge_id`` and ``unit_id``.
+    rows : sequence of tuple of str
+        The N rows wanted, by their ``key``.
+    names : sequence of str
+        The n columns wanted.
+
+    Returns
+    -------
+    ndarray, shape (N, n)
+        NaN for empty cells. Without columns, the file is not read.
+
+    Raises
+    ------
+    NetworkError
+        If the table cannot be read, lacks a column or a row or has it twice, or a cell is no number.
+    """
+    if not names:
+        return np.empty((len(rows), 0))
+    table = _Table(file, (*key, *(name for name in names if name not in key)))
+    keys = list(zip(*map(table.column, key), strict=True))
+    places = {row: place for place, row in enumerate(keys)}
+    for row in rows:
+        if row not in places:
+            raise NetworkError(f"{file}: there is no row of {' and '.join(row)}")
+    if len(places) < len(keys):
+        twice = next(row for place, row in enumerate(keys) if places[row] != place)
+        raise NetworkError(f"{file}: there are two rows of {' and '.join(twice)}; keep one")
+    values = np.array([table.numbers(name) for name in names], np.float64)
+    return np.ascontiguousarray(values[:, [places[row] for row in rows]].T)
+
+
+def read_attributes(file: Path, key: Sequence[str], rows: Sequence[tuple[str, ...]], names: Sequence[str]) -> FloatArray:
+    """Read columns of numbers of which none may be missing; see :func:`read_numbers`.
+
+    Raises
+    ------
+    NetworkError
+        As there.
+    AttributeTableError
+        If a value is missing or not finite; row, column and value are named.
+    """
+    table = read_numbers(file, key, rows, names)
+    require_finite(table, [f"{' '.join(row)} ({file})" for row in rows], names)
+    return table
+
+
 def tell_areas(membership: Membership, stated: Mapping[str, float], where: str) -> dict[str, float]:
     """Log gauges whose stated area is not that of their units, and give the ratios."""
     found = membership.area_disagreements(stated, AREA_TOLERANCE)
     for gauge, ratio in found.items():
-        LOGGER.warning("%s", _disagreement(where, gauge, stated[gauge], ratio))
+        LOGGER.warning("%s", disagreement(where, gauge, stated[gauge], ratio))
     return found
 
 
-def _disagreement(where: str, gauge: str, area: float, ratio: float) -> str:
+def disagreement(where: str, gauge: str, area: float, ratio: float) -> str:
+    """Say that the units of a gauge have another area (``ratio`` times as much) than it drains (km²)."""
     return (
         f"{where}: gauge {gauge} drains {area:g} km², but its units have {ratio * area:.4g} km² ({100.0 * (ratio - 1.0):+.0f} %): is it at "
         "the right unit? Flow in mm is off by as much"
@@ -152,11 +214,12 @@ class _Table:
             raise NetworkError(f"{file}: line {ragged + 2} has {len(lines[ragged])} cells, expected {len(header)}")
         self._columns: dict[str, list[str]] = {}
         for name in (*required, *optional):
-            given = [place for place, column in enumerate(header) if column in COLUMNS[name]]
+            spellings = COLUMNS.get(name, (name,))
+            given = [place for place, column in enumerate(header) if column in spellings]
             if len(given) > 1:
                 raise NetworkError(f"{file}: {' and '.join(header[place] for place in given)} both are the column {name}; keep one")
             if name in required and not given:
-                raise NetworkError(f"{file}: there is no column {' or '.join(COLUMNS[name])}; it has {', '.join(header) or 'no header'}")
+                raise NetworkError(f"{file}: there is no column {' or '.join(spellings)}; it has {', '.join(header) or 'no header'}")
             self._columns[name] = [cells[given[0]] if given else "" for cells in lines]
 
     def column(self, name: str) -> list[str]:
@@ -169,7 +232,8 @@ class _Table:
             try:
                 values.append(float(cell) if cell else float("nan"))
             except ValueError:
-                raise NetworkError(f"{self.file}: line {place + 2}, {name} is {cell!r}, expected a number in km²") from None
+                unit = " in km²" if name in COLUMNS else ""
+                raise NetworkError(f"{self.file}: line {place + 2}, {name} is {cell!r}, expected a number{unit}") from None
         return values
 
 

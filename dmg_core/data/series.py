@@ -123,7 +123,7 @@ def read_series(file: str | Path, mapping: Mapping[str, Any], ids: Sequence[str]
         If attributes are not there or have gaps.
     """
     names = SeriesNames.from_mapping(mapping)
-    with opened(Path(file)) as dataset:
+    with open_lazily(Path(file)) as dataset:
         reader = SeriesReader(Path(file), dataset, names)
         gauges, rows = reader.choose(ids)
         dates = consecutive_days(dataset[names.time].values, dataset[names.time].attrs, f"{file}: {names.time}")
@@ -218,18 +218,20 @@ def _weather(reader: SeriesReader, rows: NDArray[np.intp], latitude: FloatArray,
     ]
 
 
-def opened(file: Path) -> xr.Dataset:
-    """Open a NetCDF or Zarr file.
+def open_lazily(file: Path) -> xr.Dataset:
+    """Open a NetCDF file, or a folder with Zarr, of which nothing but the names is read yet; times are left as numbers.
 
     Raises
     ------
-    ForcingError, ConfigError
-        If it cannot be read, or what reads it is missing.
+    ConfigError
+        If a package that reads it is not installed.
+    ForcingError
+        If it cannot be read.
     """
     import xarray as xr
 
     try:
-        return xr.open_zarr(file, decode_times=False) if file.is_dir() else xr.open_dataset(file, decode_times=False)
+        return xr.open_dataset(file, engine="zarr" if file.is_dir() else None, decode_times=False, cache=False)
     except ImportError as error:
         raise ConfigError(f"{file}: install the package that reads it: {error}") from error
     except (OSError, ValueError, KeyError) as error:

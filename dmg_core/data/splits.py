@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dmg_core.data.basins import BasinData
+from dmg_core.data.basins import Observed
 from dmg_core.errors import ConfigError
 
 BoolArray = NDArray[np.bool_]
@@ -96,12 +96,12 @@ class Split:
             raise ConfigError(f"this describes no split: {type(error).__name__}: {error}") from error
 
 
-def split_in_time(data: BasinData, *, training: Period, testing: Period, validation: Period | None = None) -> Split:
+def split_in_time(data: Observed, *, training: Period, testing: Period, validation: Period | None = None) -> Split:
     """Split all basins by periods.
 
     Parameters
     ----------
-    data : BasinData
+    data : Observed
         Only its basins and days count.
     training, testing, validation : tuple of two str
         First and last day, both included.
@@ -121,12 +121,12 @@ def split_in_time(data: BasinData, *, training: Period, testing: Period, validat
     return Split("time", settings, data.ids, data.dates, **{name: np.outer(mask, everywhere) for name, mask in days.items()})
 
 
-def split_in_space(data: BasinData, *, folds: int = 5, seed: int = 0) -> tuple[Split, ...]:
+def split_in_space(data: Observed, *, folds: int = 5, seed: int = 0) -> tuple[Split, ...]:
     """Split basins at random into folds; each is tested by a model that learnt from the others (ungauged basins).
 
     Parameters
     ----------
-    data : BasinData
+    data : Observed
         Only its basins and days count.
     folds : int
         At least 2, at most the number of basins; their sizes differ by one basin at most.
@@ -143,12 +143,12 @@ def split_in_space(data: BasinData, *, folds: int = 5, seed: int = 0) -> tuple[S
     return tuple(_hold_out(data, "space", {"folds": folds, "seed": seed, "fold": held_out}, fold == held_out) for held_out in range(folds))
 
 
-def split_by_region(data: BasinData, labels: Sequence[str]) -> tuple[Split, ...]:
+def split_by_region(data: Observed, labels: Sequence[str]) -> tuple[Split, ...]:
     """Hold out one region after the other, in the order of their labels.
 
     Parameters
     ----------
-    data : BasinData
+    data : Observed
         B basins.
     labels : sequence of str, length B
         Region of each, such as its HUC-2 (:func:`dmg_core.data.camels_attributes.read_labels`).
@@ -167,7 +167,7 @@ def split_by_region(data: BasinData, labels: Sequence[str]) -> tuple[Split, ...]
     return tuple(_hold_out(data, "region", {"region": str(region)}, places == region) for region in regions)
 
 
-def split_by_extremes(data: BasinData, *, return_period: float = 5.0, folds: int = 5, seed: int = 0) -> tuple[Split, ...]:
+def split_by_extremes(data: Observed, *, return_period: float = 5.0, folds: int = 5, seed: int = 0) -> tuple[Split, ...]:
     """Keep the water years with the rarest floods for testing.
 
     Water years (October to September) are judged basin by basin by the return period of their highest daily flow, after Weibull's plotting
@@ -178,7 +178,7 @@ def split_by_extremes(data: BasinData, *, return_period: float = 5.0, folds: int
 
     Parameters
     ----------
-    data : BasinData
+    data : Observed
         Its flow tells the years.
     return_period : float
         Years.
@@ -230,7 +230,7 @@ def return_periods(peaks: FloatArray) -> FloatArray:
     return np.where(np.isfinite(peaks), (np.isfinite(peaks).sum(axis=0) + 1.0) / np.maximum(rank, 1.0), np.nan)
 
 
-def _hold_out(data: BasinData, kind: str, settings: dict[str, Any], basins: BoolArray) -> Split:
+def _hold_out(data: Observed, kind: str, settings: dict[str, Any], basins: BoolArray) -> Split:
     """Test on some basins, learn from the others."""
     days = np.ones(len(data.dates), dtype=bool)
     return Split(

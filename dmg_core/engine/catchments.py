@@ -26,8 +26,10 @@ from dmg_core.engine.rows import checked_row, checked_rows
 from dmg_core.engine.state import require_like
 from dmg_core.engine.static_parameters import StaticParameters
 from dmg_core.engine.turns import in_turn
-from dmg_core.errors import AttributeTableError, CatchmentError
+from dmg_core.errors import AttributeTableError, CatchmentError, CheckpointError
 from dmg_core.model import DeltaModel
+from dmg_core.models.layout import TOTAL
+from dmg_core.spread import Spread
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -48,7 +50,11 @@ class Catchments(ABC):
     ----------
     attribute_names, arrays, calibration, lock
         See :class:`dmg_core.Engine`.
+    spread : Spread or None
+        Calibrated quantiles of the flow, where the model folder has them; they have no state, and take no part in a step.
     """
+
+    spread: Spread | None = None
 
     def __init__(self, model: DeltaModel, reload: Callable[[], DeltaModel] | None) -> None:
         self.lock = RLock()
@@ -127,6 +133,32 @@ class Catchments(ABC):
         with self.lock:
             return identity_of(self._static_parameters.whole_model())
 
+    def give_spread(self, spread: Spread, where: str) -> None:
+        """Add calibrated quantiles to the model; states of this engine are of the model with them from then on.
+
+        Parameters
+        ----------
+        spread : Spread
+            Of the flow of this model.
+        where : str
+            Where it comes from, for messages.
+
+        Raises
+        ------
+        CheckpointError
+            If the model steps otherwise than by the day, or does not have the flow, outputs or attributes that it needs.
+        """
+        process, outputs = self.model.physics.process, self.model.physics.layout.outputs
+        if process.steps_per_day != 1:
+            steps = f"{process.name} has {process.steps_per_day} steps a day"
+            raise CheckpointError(f"{where}: the spread is one of daily flow, and {steps}; remove it")
+        missing = [name for name in (TOTAL, *spread.predictors) if name not in outputs]
+        missing += [name for name in spread.attributes if name not in self.attribute_names]
+        if missing:
+            raise CheckpointError(f"{where}: the spread needs {', '.join(missing)}, which the model does not have; calibrate it anew")
+        self.identity = self.identity.with_part("spread", spread.digest)
+        self.spread = spread
+
     @in_turn
     def capture(self, rows: slice) -> dict[str, npt.NDArray[Any]]:
         """Copy the state of some catchments, and what it is to remember of them: arrays with one row for each.
@@ -175,16 +207,25 @@ class Catchments(ABC):
             If arrays are missing, misshapen, of another type or not finite, stores are below 0, or the catchment had other attributes;
             nothing is changed then.
         """
-        row, arrays = checked_row(row, len(self)), self.state_arrays()
-        for name, array in arrays.items():
+        row = checked_row(row, len(self))
+        self.require_restorable(row, state, where, accept_changes=accept_changes)
+        self._take_over(row, state, where)
+
+    def require_restorable(self, row: int, state: Mapping[str, npt.NDArray[Any]], where: str, *, accept_changes: bool) -> None:
+        """Refuse a state that a catchment cannot go on from; see :meth:`restore`."""
+        for name, array in self.state_arrays().items():
             require_like(name, state, array[row], where)
         require_stores(self.model.physics.process, state, where, self._ids[row])
+        described(state, CALIBRATION, (len(self.calibration.parameters), 3), where)
         attributes = described(state, ATTRIBUTES, (len(self.attribute_names),), where)
-        calibration = described(state, CALIBRATION, (len(self.calibration.parameters), 3), where)
         if attributes is not None:
             now = self._described[row]
             require_unchanged(self.attribute_names, attributes, now, where, self._ids[row], accept=accept_changes)
-        for name, array in arrays.items():
+
+    def _take_over(self, row: int, state: Mapping[str, npt.NDArray[Any]], where: str) -> None:
+        """Let a catchment go on from a state that has been looked at."""
+        calibration = state.get(CALIBRATION)
+        for name, array in self.state_arrays().items():
             array[row] = state[name]
         if self.model.static_from_series:
             self.arrays.settled[row] = True

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from struct import Struct
 from typing import Any
@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 
 from dmg_core.engine.arrays import INCREMENTS
-from dmg_core.engine.backends import make_backend
+from dmg_core.engine.backends import Backend, CompiledBackend, make_backend
 from dmg_core.engine.catchments import Catchments
 from dmg_core.engine.forcing import require_series, require_step
 from dmg_core.engine.rows import checked_row, checked_rows
@@ -81,7 +81,7 @@ class Engine(Catchments):
         reload: Callable[[], DeltaModel] | None = None,
     ) -> None:
         super().__init__(model.eval(), reload)
-        self._backend = make_backend(model, device, backend, threads)
+        self._backend = self._make_backend(device, backend, threads)
         self._bind()
         self.outputs = model.physics.layout.outputs
         self._all_outputs = np.arange(len(self.outputs))
@@ -89,9 +89,23 @@ class Engine(Catchments):
         self._one_forcing = np.empty((1, 1, count))
         self._set_weather = partial(Struct(f"{count}d").pack_into, self._one_forcing.reshape(-1).data, 0)
         self._one_result = np.empty((len(self.outputs), 1, 1))
+        self._one_outputs = self._one_result.reshape(-1)
+
+    def _make_backend(self, device: str, backend: str, threads: int) -> Backend:
+        return make_backend(self.model, device, backend, threads)
 
     def _bind(self) -> None:
         self._backend.bind(self.arrays)
+
+    @property
+    def members(self) -> Mapping[str, Engine]:
+        """Engines of the members of an ensemble by name, with the same catchments in the same rows; any other model has none."""
+        return {}
+
+    @property
+    def last_of_members(self) -> Mapping[str, FloatArray]:
+        """What each member of an ensemble gave in its last step: outputs (N, O) in the order of its engine's."""
+        return {}
 
     @classmethod
     def from_folder(
@@ -147,6 +161,11 @@ class Engine(Catchments):
             If two catchments would have one name.
         """
         return [Catchment(self, row) for row in self._place(attributes, ids, repeated=repeated)]
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether compiled code steps the catchments."""
+        return isinstance(self._backend, CompiledBackend)
 
     @in_turn
     def withdraw(self, catchment: Catchment) -> None:
@@ -263,7 +282,7 @@ class Engine(Catchments):
                 self._settle(slice(row, row + 1))
             self._set_weather(*weather)
             self._advance_one(row)
-            return self._one_result.ravel().copy()
+            return self._one_outputs.copy()
 
     @in_turn
     def budget(self) -> dict[str, FloatArray]:
@@ -314,7 +333,12 @@ class Engine(Catchments):
 
     def _advance_one(self, row: int) -> None:
         """Advance a row through the one step of weather that is set, with all outputs."""
-        self._backend.advance(row, row + 1, self._one_forcing, self._all_outputs, self._one_result)
+        self._one_step(row)
+
+    @cached_property
+    def _one_step(self) -> Callable[[int], None]:
+        """Of the backend; made, and compiled, with the first step."""
+        return self._backend.one_step(self._one_forcing, self._all_outputs, self._one_result)
 
     def _run_through(self, first: int, last: int, series: FloatArray) -> None:
         """Advance rows through a series without looking at outputs."""
@@ -365,6 +389,12 @@ class Catchment:
         """Its name."""
         self.require_present()
         return self.engine._ids[self.row]  # ``ids`` copies them all
+
+    @property
+    def attributes(self) -> dict[str, float]:
+        """Its attributes by name."""
+        self.require_present()
+        return dict(zip(self.engine.attribute_names, self._described.tolist(), strict=True))
 
     def step(self, *weather: float, **by_name: float) -> dict[str, float]:
         """Advance by one step.

@@ -29,6 +29,11 @@ class Identity:
     description: dict[str, Any]
     digest: str
 
+    def with_part(self, name: str, digest: str) -> Identity:
+        """Give the identity of this model with something more that shapes results."""
+        whole = hashlib.sha256(f"{self.digest}\0{name}\0{digest}".encode()).hexdigest()
+        return Identity({**self.description, name: digest[:12]}, whole)
+
     def require(self, other: Identity, where: str) -> None:
         """Refuse the state of another model.
 

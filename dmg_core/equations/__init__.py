@@ -2,12 +2,13 @@
 
 A step is traced into elementary operations (:mod:`~dmg_core.equations.tape`), each of which has a rule forward and in reverse
 (:mod:`~dmg_core.equations.rules`); from these comes straight-line source (:mod:`~dmg_core.equations.source`) for components that lie side
-by side in vector lanes (:mod:`~dmg_core.equations.groups`). What runs it: :mod:`~dmg_core.equations.stepping` an engine's steps,
+by side in vector lanes (:mod:`~dmg_core.equations.groups`). Steps that end where equations are solved have a solver made of their tape
+(:mod:`~dmg_core.equations.implicit`). What runs it: :mod:`~dmg_core.equations.stepping` an engine's steps,
 :mod:`~dmg_core.equations.series` series with gradients, :mod:`~dmg_core.equations.arrays` one step and its Jacobian on arrays,
 :mod:`~dmg_core.equations.scalar` functions of a few numbers.
 """
 
-from dmg_core.equations.arrays import Jacobian, Stepped, jacobian, jacobian_pattern, step_arrays
+from dmg_core.equations.arrays import Jacobian, Stepped, evaluations, jacobian, jacobian_pattern, step_arrays
 from dmg_core.equations.convention import torch_convention
 from dmg_core.equations.models import tape_of
 from dmg_core.equations.scalar import compile_scalar
@@ -21,6 +22,7 @@ __all__ = [
     "Stepped",
     "Tape",
     "compile_scalar",
+    "evaluations",
     "jacobian",
     "jacobian_pattern",
     "simulate_series",

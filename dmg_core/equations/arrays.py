@@ -10,16 +10,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dmg_core.equations import compilation, elementary, groups, primitives
+from dmg_core.equations import groups
 from dmg_core.equations.compilation import compile_kernel, compiled, digest_of
-from dmg_core.equations.groups import LANES, jacobian_dtype, jacobian_function, step_dtype, step_function
+from dmg_core.equations.groups import jacobian_dtype, jacobian_function, step_dtype, step_function
+from dmg_core.equations.lanes import LANES
 from dmg_core.equations.models import tape_of
 from dmg_core.equations.tape import StepTape
 from dmg_core.models.process_model import ProcessModel
+from dmg_core.models.rate_model import RateModel
 
 Array = npt.NDArray[np.float64]
 
-_DIGEST = digest_of(sys.modules[__name__], groups, primitives, compilation, elementary)
+_DIGEST = digest_of(sys.modules[__name__], *groups.MADE_OF)
 
 
 class Jacobian(NamedTuple):
@@ -86,6 +88,25 @@ def jacobian_all(stores: Any, parameters: Any, forcing: Any, site: Any, group: A
                 found[i, k, places[e, 0], places[e, 1]] = g.entries[e, lane]
 
 
+def evaluations_all(stores: Any, parameters: Any, forcing: Any, site: Any, group: Any, found: Any) -> None:
+    """Step all components, and note how often equations were evaluated; ``step_group`` is bound when this is compiled."""
+    components = stores.shape[1]
+    g = group[0]
+    for start in range(0, stores.shape[0] * components, LANES):
+        count = _enter(start, stores, parameters, forcing, site, g)
+        step_group(g)  # type: ignore[name-defined]  # noqa: F821
+        for lane in range(count):
+            i, k = divmod(start + lane, components)
+            for j in range(found.shape[2]):
+                found[i, k, j] = g.evaluations[j, lane]
+
+
+@lru_cache(maxsize=64)
+def _evaluations_kernel(step: StepTape) -> Callable[..., None]:
+    group: Any = step_function(step)
+    return compile_kernel(evaluations_all, group.py_func.__qualname__, _DIGEST, step_group=group)
+
+
 @lru_cache(maxsize=64)
 def _step_kernel(step: StepTape) -> Callable[..., None]:
     group: Any = step_function(step)
@@ -138,6 +159,37 @@ def step_arrays(
     return found
 
 
+def evaluations(
+    model: RateModel, stores: npt.ArrayLike, parameters: npt.ArrayLike, forcing: npt.ArrayLike, site: npt.ArrayLike | None = None
+) -> Array:
+    """Count how often the equations of the last part of a step are evaluated until they are solved.
+
+    Parameters
+    ----------
+    model, stores, parameters, forcing, site
+        As in :func:`step_arrays`.
+
+    Returns
+    -------
+    ndarray, shape (N, K, S)
+        One count for each equation that is solved by itself, or for the first of several; zero for the others, for those that are linear,
+        and for an explicit scheme.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not go together.
+    ConfigError
+        If the model cannot be traced.
+    """
+    step = tape_of(model)
+    given = _checked(model, step, stores, parameters, forcing, site)
+    found = np.zeros(given[0].shape)
+    if step.scheme:
+        _evaluations_kernel(step)(*given, np.zeros(1, step_dtype(step)), found)
+    return found
+
+
 def jacobian(
     model: ProcessModel,
     stores: npt.ArrayLike,
@@ -176,7 +228,7 @@ def jacobian(
     given = _checked(model, step, stores, parameters, forcing, site)
     n, k, s = given[0].shape
     found = np.zeros((n, k, s + len(fluxes), s + len(step.parameters)))
-    kernel(*given, np.zeros(1, jacobian_dtype(step, len(places))), places, found)
+    kernel(*given, np.zeros(1, jacobian_dtype(step, len(places), s + len(fluxes))), places, found)
     return Jacobian(found[..., :s], found[..., s:])
 
 

@@ -150,3 +150,18 @@ def compile_kernel(template: Callable[..., Any], name: str, digest: str, **bindi
     except RuntimeError as error:
         _log.warning("compiled code cannot be kept and is made anew at every start (%s); set NUMBA_CACHE_DIR to a writeable folder", error)
     return kernel  # type: ignore[no-any-return]  # numba has no types here
+
+
+def direct_call(kernel: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
+    """Give what calls a kernel without finding out the types of its arguments, which takes longer than a small kernel itself.
+
+    Parameters
+    ----------
+    kernel : callable
+        Of :func:`compile_kernel`; it is compiled now.
+    *arguments
+        Arguments such as it will be called with. All later ones must be of the same types, arrays of the same element, number of
+        dimensions and order in memory: nothing looks, and others would be read wrong.
+    """
+    entry: Callable[..., Any] = kernel.compile(tuple(numba.typeof(argument) for argument in arguments))  # type: ignore[attr-defined]
+    return entry

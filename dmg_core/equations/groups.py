@@ -4,83 +4,78 @@ A step of a component is a chain of operations that wait for each other; compone
 holds all that :data:`LANES` components work on, each quantity side by side for its members, at places that are known when the code is
 compiled; the loop over the members then becomes vector instructions. Lanes know nothing of each other: a component gets the same bits
 alone, where most lanes are idle, and among others.
+
+Steps that are the solution of equations are made in :mod:`dmg_core.equations.implicit`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
+from dmg_core.equations import compilation, elementary, implicit, lanes, newton, one_unknown, primitives, several_unknowns
+from dmg_core.equations.lanes import (
+    LANES,
+    Asked,
+    Result,
+    checked_results,
+    inputs_of,
+    lane_function,
+    read_rows,
+    record_dtype,
+    rows_of,
+    sum_of,
+    writer_of,
+)
 from dmg_core.equations.lowering import Operand
-from dmg_core.equations.source import Code, Statement, function_of, statements_of, write_forward, write_reverse
+from dmg_core.equations.source import write_forward, write_reverse
 from dmg_core.equations.tape import StepTape
-from dmg_core.equations.writer import Writer
-from dmg_core.errors import ConfigError
-
-#: Members of a group: components that are taken through a step together.
-LANES: Final = 8
-
-#: What a result of a series is: the sum of fluxes, and stores at the end of a step, of these names.
-Result = tuple[str, ...]
-
-
-class Asked(NamedTuple):
-    """What gradients are asked of, besides the stores."""
-
-    parameters: tuple[str, ...]
-    """Symbols of parameters."""
-    forcing: bool
-    """Whether of the forcings."""
-    site: bool
-    """Whether of what the equations read of a catchment."""
-
-
-def record_dtype(**rows: int) -> np.dtype[Any]:
-    """Record with so many rows of each quantity, at least one (numba knows no empty arrays in a record), side by side for the lanes."""
-    return np.dtype([(name, np.float64, (max(count, 1), LANES)) for name, count in rows.items()])
+#: Modules whose code steps are made of, for the digest of kernels that call them; generated code tells its own content by its name.
+MADE_OF = (sys.modules[__name__], lanes, implicit, newton, one_unknown, several_unknowns, primitives, compilation, elementary)
 
 
 def step_dtype(step: StepTape) -> np.dtype[Any]:
     """Record of a group that is stepped; ``catchment`` says whose component is in which lane."""
-    rows = record_dtype(**_read_rows(step), fluxes=len(step.fluxes))
-    return np.dtype([*((name, rows[name]) for name in rows.names or ()), ("catchment", np.int64, (LANES,))])
+    rows = record_dtype(**read_rows(step), fluxes=len(step.fluxes), **(implicit.solver_rows(step) if step.scheme else {}))
+    return np.dtype([*_fields(rows), ("catchment", np.int64, (LANES,))])
 
 
 def series_dtype(step: StepTape, results: int) -> np.dtype[Any]:
     """Record of a group that is taken through a series with so many results, forward and in reverse; ``d…`` are sensitivities."""
-    read = _read_rows(step)
-    return record_dtype(**read, results=results, dresults=results, **{f"d{name}": count for name, count in read.items()})
+    read, solution = read_rows(step), implicit.series_rows(step) if step.scheme else {"solution": 0}
+    return record_dtype(**read, results=results, dresults=results, **{f"d{name}": count for name, count in read.items()}, **solution)
 
 
-def _read_rows(step: StepTape) -> dict[str, int]:
-    return {
-        "stores": len(step.stores),
-        "parameters": len(step.parameters),
-        "forcing": len(step.forcings),
-        "site": len(step.site),
-    }
+def solution_rows(step: StepTape) -> int:
+    """How many numbers the reverse needs of a step besides the stores before it, in the rows ``solution`` of a group."""
+    return implicit.solution_rows(step) if step.scheme else 0
 
 
 def step_function(step: StepTape) -> Callable[..., Any]:
     """Compile ``step_group(group)`` for a group of :func:`step_dtype`: stores are advanced, fluxes written."""
-    writer, values = _writer(step), _inputs(step)
+    if step.scheme:
+        return implicit.step_function(step)
+    writer, values = writer_of(step), inputs_of(step)
     results = write_forward(step.tape, writer, values)
     targets = {
-        **_rows("stores", results[: len(step.stores)]),
-        **_rows("fluxes", results[len(step.stores) :]),
+        **rows_of("stores", results[: len(step.stores)]),
+        **rows_of("fluxes", results[len(step.stores) :]),
     }
-    return _compiled("step_group", step, writer, targets)
+    return lane_function("step_group", step, writer, targets)
 
 
 def series_step_function(step: StepTape, results: Sequence[Result]) -> Callable[..., Any]:
     """Compile ``step_group(group)`` for a group of :func:`series_dtype`: stores are advanced, results written."""
-    writer, values = _writer(step), _inputs(step)
+    if step.scheme:
+        return implicit.series_step_function(step, results)
+    writer, values = writer_of(step), inputs_of(step)
     given = write_forward(step.tape, writer, values)
     by_name = dict(zip((*step.stores, *step.fluxes), given, strict=True))
-    sums = [_sum(writer, [by_name[name] for name in result]) for result in checked_results(step, results)]
-    return _compiled("step_group", step, writer, {**_rows("stores", given[: len(step.stores)]), **_rows("results", sums)})
+    sums = [sum_of(writer, [by_name[name] for name in result]) for result in checked_results(step, results)]
+    return lane_function("step_group", step, writer, {**rows_of("stores", given[: len(step.stores)]), **rows_of("results", sums)})
 
 
 def series_reverse_function(step: StepTape, results: Sequence[Result], asked: Asked) -> Callable[..., Any]:
@@ -89,7 +84,9 @@ def series_reverse_function(step: StepTape, results: Sequence[Result], asked: As
     ``dstores`` and ``dresults`` are read; ``dstores`` and ``dforcing`` are written, ``dparameters`` and ``dsite`` added to. What is not
     asked for is not computed.
     """
-    writer, values = _writer(step), _inputs(step)
+    if step.scheme:
+        return implicit.series_reverse_function(step, results, asked)
+    writer, values = writer_of(step), inputs_of(step)
     write_forward(step.tape, writer, values)
     given: dict[str, Operand] = {name: f"d_{name}" for name in step.stores} | dict.fromkeys(step.fluxes, 0.0)
     for place, result in enumerate(checked_results(step, results)):
@@ -105,12 +102,19 @@ def series_reverse_function(step: StepTape, results: Sequence[Result], asked: As
         wanted |= {f"x_{name}": f"group.dsite[{place}, lane] +=" for place, name in enumerate(step.site)}
     owed = write_reverse(step.tape, writer, values, [given[name] for name in (*step.stores, *step.fluxes)], wanted)
     targets = dict(zip(wanted.values(), owed, strict=True))
-    return _compiled("reverse_group", step, writer, targets, results=len(results))
+    return lane_function("reverse_group", step, writer, targets, results=len(results))
 
 
-def jacobian_dtype(step: StepTape, entries: int) -> np.dtype[Any]:
-    """Record of a group whose Jacobian has so many entries that can differ from zero."""
-    return record_dtype(**_read_rows(step), entries=entries)
+def jacobian_dtype(step: StepTape, entries: int, results: int) -> np.dtype[Any]:
+    """Record of a group whose Jacobian, of so many results, has so many entries that can differ from zero."""
+    if not step.scheme:
+        return record_dtype(**read_rows(step), entries=entries)
+    rows = record_dtype(entries=entries, before=len(step.stores))
+    return np.dtype([*_fields(series_dtype(step, results)), *_fields(rows)])
+
+
+def _fields(record: np.dtype[Any]) -> list[tuple[str, np.dtype[Any]]]:
+    return [(name, record[name]) for name in record.names or ()]
 
 
 def jacobian_function(step: StepTape, results: Sequence[str]) -> tuple[Callable[..., Any], list[tuple[int, int]]]:
@@ -131,7 +135,9 @@ def jacobian_function(step: StepTape, results: Sequence[str]) -> tuple[Callable[
         For each entry, which result and which input it belongs to, stores first, then parameters.
     """
     checked_results(step, [(name,) for name in results])
-    writer, values = _writer(step), _inputs(step)
+    if step.scheme:
+        return implicit.jacobian_function(step, results)
+    writer, values = writer_of(step), inputs_of(step)
     write_forward(step.tape, writer, values)
     names = (*step.stores, *step.fluxes)
     wanted = step.tape.inputs[: len(step.stores) + len(step.parameters)]
@@ -142,56 +148,4 @@ def jacobian_function(step: StepTape, results: Sequence[str]) -> tuple[Callable[
             if isinstance(derivative, str) or derivative != 0.0:
                 places.append((row, column))
                 entries.append(derivative)
-    return _compiled("jacobian_group", step, writer, _rows("entries", entries)), places
-
-
-def checked_results(step: StepTape, results: Sequence[Result]) -> Sequence[Result]:
-    """Give back the results of a series.
-
-    Raises
-    ------
-    ConfigError
-        If one names what is neither a flux nor a store.
-    """
-    known = (*step.fluxes, *step.stores)
-    for name in (name for result in results for name in result):
-        if name not in known:
-            raise ConfigError(f"{step.tape.name}: {name!r} is neither a flux nor a store; there are {', '.join(known)}")
-    return results
-
-
-def _sum(writer: Writer, values: Sequence[Operand]) -> Operand:
-    total: Operand = 0.0
-    for value in values:
-        total = writer.add(total, value)
-    return total
-
-
-def _writer(step: StepTape) -> Writer:
-    """Start to write, knowing the ranges of parameters."""
-    return Writer({f"p_{symbol}": bounds for symbol, bounds in zip(step.parameters, step.ranges, strict=True)})
-
-
-def _inputs(step: StepTape) -> dict[str, Operand]:
-    return {name: name for name in step.tape.inputs}
-
-
-def _rows(field: str, values: Sequence[Operand]) -> dict[str, Operand]:
-    return {f"group.{field}[{place}, lane] =": value for place, value in enumerate(values)}
-
-
-def _compiled(name: str, step: StepTape, writer: Writer, targets: Mapping[str, Operand], results: int = 0) -> Callable[..., Any]:
-    """Compile a function of a group: a loop over its lanes that reads what is needed and writes to the targets."""
-    statements, used = statements_of(writer, targets)
-    places = {
-        **{f"s_{name}": f"group.stores[{place}, lane]" for place, name in enumerate(step.stores)},
-        **{f"p_{name}": f"group.parameters[{place}, lane]" for place, name in enumerate(step.parameters)},
-        **{f"x_{name}": f"group.forcing[{place}, lane]" for place, name in enumerate(step.forcings)},
-        **{f"x_{name}": f"group.site[{place}, lane]" for place, name in enumerate(step.site)},
-        **{f"d_{name}": f"group.dstores[{place}, lane]" for place, name in enumerate(step.stores)},
-        **{f"r_{place}": f"group.dresults[{place}, lane]" for place in range(results)},
-    }
-    indent = 8 * " "
-    reads = [f"{indent}{variable} = {place}" for variable, place in places.items() if variable in used]
-    head = "\n".join([f"def {name}(group):", "    for lane in range(LANES):", *reads])
-    return function_of(Code(name, head, statements or (Statement("pass", ""),), indent), LANES=LANES)
+    return lane_function("jacobian_group", step, writer, rows_of("entries", entries)), places

@@ -24,5 +24,5 @@ def digest_of_equations(model: ProcessModel) -> str:
     """Short digest of what a model's step does: the same for the same operations, whatever the source looks like."""
     step = tape_of(model)
     operations = [(each.name, each.kind, each.operands) for each in step.tape.operations]
-    content = repr((step.tape.inputs, operations, step.tape.results, step.fluxes, model.dt))
+    content = repr((step.tape.inputs, operations, step.tape.results, step.fluxes, model.dt, *(step.scheme or ())))
     return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from dmg_core.equations.groups import Asked, Result, series_dtype
+from dmg_core.equations.groups import series_dtype, solution_rows
+from dmg_core.equations.lanes import Asked, Result
 from dmg_core.equations.models import tape_of
 from dmg_core.equations.series_kernels import Gradients, Series, reverse_kernel, simulation_kernel
 from dmg_core.equations.tape import StepTape
@@ -46,7 +47,8 @@ class _Series(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         steps, catchments, _, components = fractions.shape
         series = _arrays(run, forcing, fractions, parameters, site)
-        record = np.empty((catchments * components if recorded else 0, steps if recorded else 0, stores.shape[2]))
+        width = stores.shape[2] + solution_rows(run.step)
+        record = np.empty((catchments * components if recorded else 0, steps if recorded else 0, width))
         results, last = np.zeros((len(run.results), steps, catchments)), stores.detach().contiguous().numpy().copy()
         kernel = simulation_kernel(run.step, run.results, str(fractions.dtype))
         _in_threads(run, lambda first, end, group: kernel(first, end, series, group, last, results, record), catchments)

@@ -14,14 +14,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dmg_core.equations import compilation, elementary, groups, primitives
+from dmg_core.equations import groups
 from dmg_core.equations.compilation import compile_kernel, compiled, digest_of
-from dmg_core.equations.groups import LANES, Asked, Result, series_reverse_function, series_step_function
+from dmg_core.equations.groups import series_reverse_function, series_step_function
+from dmg_core.equations.lanes import LANES, Asked, Result
 from dmg_core.equations.tape import StepTape
 
 Array = npt.NDArray[Any]
 
-_DIGEST = digest_of(sys.modules[__name__], groups, primitives, compilation, elementary)
+_DIGEST = digest_of(sys.modules[__name__], *groups.MADE_OF)
 
 
 class Series(NamedTuple):
@@ -123,19 +124,19 @@ def _enter_step(series: Series, t: int, catchment: Array, component: Array, grou
 
 
 @compiled
-def _remember(stores: Array, start: int, count: int, t: int, record: Array) -> None:
-    """Record the stores of a group before a step."""
+def _remember(lanes: Array, start: int, count: int, t: int, first: int, last: int, record: Array) -> None:
+    """Record what fills the columns ``first … last`` at a step: the stores of a group before it, or its solution."""
     for i in range(count):
-        for j in range(record.shape[2]):
-            record[start + i, t, j] = stores[j, i]
+        for j in range(last - first):
+            record[start + i, t, first + j] = lanes[j, i]
 
 
 @compiled
-def _recall(record: Array, start: int, count: int, t: int, stores: Array) -> None:
-    """Bring back the stores of a group before a step."""
-    for j in range(record.shape[2]):
+def _recall(record: Array, start: int, count: int, t: int, first: int, last: int, lanes: Array) -> None:
+    """Bring back what :func:`_remember` has recorded."""
+    for j in range(last - first):
         for i in range(LANES):
-            stores[j, i] = record[start + min(i, count - 1), t, j]
+            lanes[j, i] = record[start + min(i, count - 1), t, first + j]
 
 
 @compiled
@@ -164,10 +165,10 @@ def simulate(first: int, last: int, series: Series, group: Any, stores: Array, r
         Stores; changed in place.
     results : ndarray, shape (R, T, N)
         Means of the components are added here.
-    record : ndarray, shape (N * K, T, S) or (0, 0, S)
-        Where stores are recorded before each step, or nowhere.
+    record : ndarray, shape (N * K, T, S + solution) or (0, 0, S + solution)
+        Where stores are recorded before each step, and solutions of it, or nowhere.
     """
-    steps, components = results.shape[1], stores.shape[1]
+    steps, components, held = results.shape[1], stores.shape[1], stores.shape[2]
     g = group[0]
     catchment, component = np.empty(LANES, np.int64), np.empty(LANES, np.int64)
     for start in range(first * components, last * components, LANES):
@@ -176,9 +177,11 @@ def simulate(first: int, last: int, series: Series, group: Any, stores: Array, r
         _gather(stores, catchment, component, g.stores)
         for t in range(steps):
             if record.shape[0]:
-                _remember(g.stores, start, count, t, record)
+                _remember(g.stores, start, count, t, 0, held, record)
             _enter_step(series, t, catchment, component, g)
             step_group(g)  # type: ignore[name-defined]  # noqa: F821
+            if record.shape[0]:
+                _remember(g.solution, start, count, t, held, record.shape[2], record)
             for r in range(results.shape[0]):
                 for i in range(count):
                     results[r, t, catchment[i]] += g.results[r, i] / components
@@ -197,7 +200,7 @@ def reverse_simulation(first: int, last: int, series: Series, group: Any, record
     owed : Gradients
         Sensitivities to the last stores, and where those to what is asked for go.
     """
-    steps, components = dresults.shape[1], owed.stores.shape[1]
+    steps, components, held = dresults.shape[1], owed.stores.shape[1], owed.stores.shape[2]
     g = group[0]
     catchment, component = np.empty(LANES, np.int64), np.empty(LANES, np.int64)
     for start in range(first * components, last * components, LANES):
@@ -208,7 +211,8 @@ def reverse_simulation(first: int, last: int, series: Series, group: Any, record
         _clear(g.dsite, series.site.shape[1])
         for t in range(steps - 1, -1, -1):
             _enter_step(series, t, catchment, component, g)
-            _recall(record, start, count, t, g.stores)
+            _recall(record, start, count, t, 0, held, g.stores)
+            _recall(record, start, count, t, held, record.shape[2], g.solution)
             for r in range(dresults.shape[0]):
                 for i in range(LANES):
                     g.dresults[r, i] = dresults[r, t, catchment[i]] / components

@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dmg_core.equations import compilation, elementary, groups, primitives
+from dmg_core.equations import groups
 from dmg_core.equations.compilation import compiled, digest_of, rebind
-from dmg_core.equations.groups import LANES, step_function
+from dmg_core.equations.groups import step_function
+from dmg_core.equations.lanes import LANES
 from dmg_core.equations.tape import StepTape
 from dmg_core.models.layout import TOTAL, UNROUTED_TOTAL, Layout
 from dmg_core.models.process_model import ProcessModel
@@ -28,7 +29,7 @@ Array = npt.NDArray[Any]
 _inlined = partial(compiled, inline=True)
 
 #: Modules whose code a step is made of, for the digest of kernels that call it; the generated code tells its own content by its name.
-MADE_OF = (sys.modules[__name__], groups, primitives, compilation, elementary)
+MADE_OF = (sys.modules[__name__], *groups.MADE_OF)
 
 #: Digest of those.
 DIGEST = digest_of(*MADE_OF)

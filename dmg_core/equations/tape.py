@@ -26,6 +26,7 @@ from dmg_core.equations.lowering import Lowering, NoRuleError, Operand, Operatio
 from dmg_core.errors import ConfigError, DmgError
 from dmg_core.models.declaration import check_declaration
 from dmg_core.models.process_model import ProcessModel
+from dmg_core.models.rate_model import RateModel
 
 #: Folders whose files are not the user's: lines of a model are looked for outside of them.
 _NOT_A_MODEL = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
@@ -53,11 +54,26 @@ class Tape(NamedTuple):
     """What the function returns, in order."""
 
 
+class Implicit(NamedTuple):
+    """How a step is made that is the solution of equations."""
+
+    parts: int
+    """Equal parts of a step."""
+    length: float
+    """Length of a part, days."""
+    tolerance: float
+    """Largest residual of a solution (:class:`~dmg_core.models.RateModel`)."""
+
+
 class StepTape(NamedTuple):
-    """The tape of a step and what its inputs and results are called; inputs are named ``s_SP``, ``p_BETA``, ``x_P``."""
+    """The tape of a step and what its inputs and results are called; inputs are named ``s_SP``, ``p_BETA``, ``x_P``.
+
+    The tape of a step that is solved is that of :meth:`~dmg_core.models.RateModel.update`, and has estimates of the stores, ``u_SP``, and
+    the length ``h`` of a part of a step among its inputs.
+    """
 
     tape: Tape
-    """Inputs: stores, parameters, forcings, site; results: stores, then fluxes."""
+    """Inputs: stores, parameters, forcings, site [, estimates, length]; results: stores, then fluxes."""
     stores: tuple[str, ...]
     """Names of stores, in declared order."""
     parameters: tuple[str, ...]
@@ -70,6 +86,8 @@ class StepTape(NamedTuple):
     """Names of what :meth:`~dmg_core.models.ProcessModel.site` gives, in its order."""
     fluxes: tuple[str, ...]
     """Names of fluxes, in declared order."""
+    scheme: Implicit | None = None
+    """How the step is solved, if it is."""
 
 
 class Namespace:
@@ -294,13 +312,20 @@ def trace(model: ProcessModel) -> StepTape:
     s, p = namespace("s", "stores", stores), namespace("p", "parameters", symbols)
     x = namespace("x", "forcings and attributes", [*forcings, *site])
     before, drawn = dict(vars(model)), torch.random.get_rng_state()
-    returned = run_equations(title, lambda: model.step(s, p, x, model.dt))
+    solved = isinstance(model, RateModel) and model.solved
+    unknowns = [f"u_{name}" for name in stores] if solved else []
+    if solved:
+        u, h = Namespace(title, "s", "stores", {name: _input(tracer, f"u_{name}") for name in stores}), _input(tracer, "h")
+        returned = run_equations(title, lambda: model.update(s, u, p, x, h))
+    else:
+        returned = run_equations(title, lambda: model.step(s, p, x, model.dt))
     _refuse_memory(model, before, drawn)
     results = declared_results(model, returned, stores, fluxes)
-    inputs = (*(f"s_{name}" for name in stores), *(f"p_{name}" for name in symbols), *(f"x_{name}" for name in (*forcings, *site)))
+    inputs = (*(f"s_{name}" for name in stores), *(f"p_{name}" for name in symbols), *(f"x_{name}" for name in (*forcings, *site)), *unknowns, *(("h",) if solved else ()))
     tape = _tape(title, tracer, inputs, results)
+    scheme = Implicit(model.substeps, model.dt / model.substeps, model.tolerance) if solved else None
     ranges = tuple((parameter.low, parameter.high) for parameter in model.parameters)
-    return StepTape(tape, tuple(stores), tuple(symbols), ranges, tuple(forcings), site, tuple(fluxes))
+    return StepTape(tape, tuple(stores), tuple(symbols), ranges, tuple(forcings), site, tuple(fluxes), scheme)
 
 
 def site_names(model: ProcessModel) -> tuple[str, ...]:

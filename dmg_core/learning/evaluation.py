@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,15 +13,19 @@ import torch
 from numpy.typing import NDArray
 
 from dmg_core.attribute_ranges import far_outside, training_ranges
+from dmg_core.checkpoint import members_of
 from dmg_core.data import BasinData
+from dmg_core.ensembles.declaration import STD
 from dmg_core.errors import AttributeTableError, ConfigError
 from dmg_core.files import written_whole
 from dmg_core.learning.data.material import Inputs, read_data, tensors_of, with_inputs
-from dmg_core.learning.loop.run_folder import load_trained
+from dmg_core.learning.loop.run_folder import load_trained, model_folder_of
 from dmg_core.learning.settings.experiment import DataSettings, Period
 from dmg_core.learning.settings.experiment_file import EXPERIMENT_NAME, read_experiment
-from dmg_core.metrics import METRICS
+from dmg_core.metrics import METRICS, scores_of_quantiles
 from dmg_core.model import DeltaModel
+from dmg_core.models.layout import TOTAL
+from dmg_core.spread import Spread, read_spread
 
 #: Basins run together; bounds the memory.
 BLOCK: Final = 128
@@ -32,26 +36,16 @@ LOGGER = logging.getLogger(__name__)
 FloatArray = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """What models, or the mean of several, do in a period of D days, in B basins.
+class Scored:
+    """Something with scores of several basins or gauges.
 
     Attributes
     ----------
-    basins : BasinData
-        The basins on these days.
-    simulated : ndarray, shape (D, B)
-        mm/d over the areas of the data; of several models, the mean of their flows.
     scores : dict of str to ndarray (B,)
         By the names of :data:`dmg_core.metrics.METRICS`; NaN where there is no observed flow.
-    parameters : dict of str to ndarray (B,)
-        Physical values, means over components and days; of several models, their mean.
     """
 
-    basins: BasinData
-    simulated: FloatArray
     scores: Mapping[str, FloatArray]
-    parameters: Mapping[str, FloatArray]
 
     def median(self, metric: str) -> float:
         """Median of a score over the basins that have one; NaN if none has."""
@@ -64,6 +58,37 @@ class Evaluation:
         return int(np.isfinite(self.scores["nse"]).sum())
 
 
+@dataclass(frozen=True, eq=False)
+class Evaluation(Scored):
+    """What models, or the mean of several, do in a period of D days, in B basins.
+
+    Attributes
+    ----------
+    basins : BasinData
+        The basins on these days.
+    simulated : ndarray, shape (D, B)
+        mm/d over the areas of the data; of several models, the mean of their flows.
+    scores : dict of str to ndarray (B,)
+        By the names of :data:`dmg_core.metrics.METRICS`; NaN where there is no observed flow.
+    parameters : dict of str to ndarray (B,)
+        Physical values, means over components and days; of several models, their mean.
+    deviation : ndarray, shape (D, B), or None
+        Standard deviation of the flows of several models, mm/d; None of a single one.
+    levels : tuple of float
+        Levels of calibrated quantiles; none of a model without calibrated spread.
+    quantiles : ndarray, shape (D, B, L), or None
+        Quantiles of flow, mm/d. The scores then have those of :func:`dmg_core.metrics.scores_of_quantiles` too.
+    """
+
+    basins: BasinData
+    simulated: FloatArray
+    scores: Mapping[str, FloatArray]
+    parameters: Mapping[str, FloatArray]
+    deviation: FloatArray | None = None
+    levels: tuple[float, ...] = ()
+    quantiles: FloatArray | None = None
+
+
 def evaluate_folders(
     folders: Sequence[Path],
     file: Path,
@@ -74,13 +99,14 @@ def evaluate_folders(
     warm_up: int = 365,
     reader: str | None = None,
     options: Mapping[str, Any] | None = None,
+    calibrated: bool = True,
 ) -> Evaluation:
     """Read trained models and data for them, and evaluate.
 
     Parameters
     ----------
     folders : sequence of Path
-        Model folders, or folders of trainings.
+        Model folders, folders of trainings, or ensembles; each counts as one in the mean.
     file, attributes : Path
         Series and attributes.
     period, warm_up
@@ -91,18 +117,29 @@ def evaluate_folders(
         How data are read; by default as in the training of each model, or as CAMELS where that is not known.
     options : mapping of str to object, optional
         Arguments of the reader, in place of those of the training.
+    calibrated : bool
+        Give the quantiles of a single model that has a calibrated spread.
 
     Raises
     ------
     DmgError
         If anything cannot be read or does not fit together.
     """
-    pairs = [read_for(folder, data_settings_of(folder, file, attributes, reader, options), ids) for folder in folders]
-    return evaluate([model for model, _ in pairs], [data for _, data in pairs], period, warm_up=warm_up)
+    single = [(member, weight / len(folders)) for folder in folders for member, weight in members_of(model_folder_of(folder))]
+    pairs = [read_for(folder, data_settings_of(folder, file, attributes, reader, options), ids) for folder, _ in single]
+    models, data = [model for model, _ in pairs], [data for _, data in pairs]
+    evaluation = evaluate(models, data, period, warm_up=warm_up, weights=[weight for _, weight in single])
+    spread = read_spread(model_folder_of(folders[0])) if len(folders) == 1 and calibrated else None
+    return evaluation if spread is None else with_spread(evaluation, spread)
 
 
 def evaluate(
-    models: Sequence[DeltaModel], data: Sequence[BasinData], period: tuple[str, str] | Period, *, warm_up: int = 365
+    models: Sequence[DeltaModel],
+    data: Sequence[BasinData],
+    period: tuple[str, str] | Period,
+    *,
+    warm_up: int = 365,
+    weights: Sequence[float] | None = None,
 ) -> Evaluation:
     """Run models through a period, with days before it, and score the mean of their flows.
 
@@ -116,6 +153,8 @@ def evaluate(
         First and last day that count.
     warm_up : int
         Days before them, as far as the data have them, that only fill the stores.
+    weights : sequence of float, optional
+        Of each model in the mean; alike by default.
 
     Raises
     ------
@@ -129,11 +168,42 @@ def evaluate(
     before = min(warm_up, first)
     days = slice(first - before, first + len(basins.dates))
     runs = [_run(model, one, days, before) for model, one in zip(models, data, strict=True)]
-    simulated = np.mean([flow for flow, _ in runs], axis=0)
+    simulated = np.average([flow for flow, _ in runs], axis=0, weights=weights)
     shared = [name for name in runs[0][1] if all(name in parameters for _, parameters in runs)]
-    parameters = {name: np.mean([values[name] for _, values in runs], axis=0) for name in shared}
+    parameters = {name: np.average([values[name] for _, values in runs], axis=0, weights=weights) for name in shared}
     scores = {name: np.asarray(metric(simulated, basins.flow), np.float64) for name, metric in METRICS.items()}
-    return Evaluation(basins, simulated, scores, parameters)
+    deviation = _deviation([flow for flow, _ in runs], simulated, weights) if len(runs) > 1 else None
+    return Evaluation(basins, simulated, scores, parameters, deviation)
+
+
+def with_spread(evaluation: Evaluation, spread: Spread) -> Evaluation:
+    """Add the quantiles that a calibrated spread gives, and their scores.
+
+    Raises
+    ------
+    DmgError
+        If the spread needs attributes or the spread of several models, and there are none.
+    """
+    values = dict(zip(evaluation.basins.attribute_names, evaluation.basins.attributes.T, strict=True))
+    predictors = predictors_of(evaluation)
+    lacking = [name for name in spread.predictors if name not in predictors]
+    if lacking:
+        raise ConfigError(f"the spread of the model needs {', '.join(lacking)}, which only an ensemble gives")
+    quantiles = spread.of_flow(evaluation.simulated, spread.place(values), predictors)
+    scores = scores_of_quantiles(quantiles, spread.levels, evaluation.simulated, evaluation.basins.flow)
+    return replace(evaluation, scores={**evaluation.scores, **scores}, levels=spread.levels, quantiles=quantiles)
+
+
+def predictors_of(evaluation: Evaluation) -> dict[str, FloatArray]:
+    """Give what tells of the spread from day to day, by the names of a model's outputs: of an ensemble the members' deviation."""
+    return {} if evaluation.deviation is None else {f"{TOTAL}{STD}": evaluation.deviation}
+
+
+def _deviation(flows: Sequence[FloatArray], mean: FloatArray, weights: Sequence[float] | None) -> FloatArray:
+    """Give the standard deviation (D, B) of the flows of several models as an ensemble does: of a sample, weighted as the mean is."""
+    shares = np.full(len(flows), 1.0 / len(flows)) if weights is None else np.asarray(weights, np.float64)
+    of_sample = 1.0 / (1.0 - float(np.sum(shares**2)))
+    return np.asarray(np.sqrt(of_sample * np.average([(flow - mean) ** 2 for flow in flows], axis=0, weights=shares)))
 
 
 def _run(model: DeltaModel, data: BasinData, days: slice, warm_up: int) -> tuple[FloatArray, dict[str, FloatArray]]:
@@ -183,7 +253,8 @@ def data_settings_of(
     Parameters
     ----------
     folder : Path
-        A model folder with the experiment that made it in it or beside it; without one, the reader is ``camels``.
+        A model folder with the experiment that made it in it or beside it; without one, or if it learned at gauges, the reader is
+        ``camels``.
     file, attributes : Path
         Where series and attributes are now.
     reader : str, optional
@@ -200,18 +271,19 @@ def data_settings_of(
         if (place / EXPERIMENT_NAME).is_file():
             experiment = read_experiment(place / EXPERIMENT_NAME)
             experiment.import_plugins()
+            if not isinstance(experiment.data, DataSettings):
+                break
             learned = experiment.data.options if reader in {None, experiment.data.reader} else {}
             given = {**learned, **(options or {})}
             return DataSettings(file=file, attributes=attributes, reader=reader or experiment.data.reader, options=given)
     return DataSettings(file=file, attributes=attributes, reader=reader or "camels", options=dict(options or {}))
 
 
-def write_scores(path: Path, evaluation: Evaluation) -> None:
-    """Write a table with a row for each basin and a column for each score, whole or not at all; what is not known is empty."""
-    names = list(evaluation.scores)
+def write_scores(path: Path, ids: Sequence[str], scores: Mapping[str, FloatArray]) -> None:
+    """Write a table with a row for each gauge and a column for each score, whole or not at all; what is not known is empty."""
     with written_whole(path) as stream:
-        lines = [["gauge_id", *names]]
-        for basin, gauge in enumerate(evaluation.basins.ids):
-            values = [float(evaluation.scores[name][basin]) for name in names]
+        lines = [["gauge_id", *scores]]
+        for place, gauge in enumerate(ids):
+            values = [float(of_gauges[place]) for of_gauges in scores.values()]
             lines.append([gauge, *("" if np.isnan(value) else f"{value:.6g}" for value in values)])
         stream.write("".join(",".join(line) + "\n" for line in lines).encode())

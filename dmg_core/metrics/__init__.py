@@ -8,7 +8,8 @@ Four look at simulated flows of unobserved times all the same, because the publi
 ``rmse_ub``, ``rmse_fdc`` and ``d_max`` (with ``d_max_rel``). With complete observations that makes no difference; with gaps, do not
 compare their values between basins.
 
-:data:`METRICS` holds all by their names.
+:data:`METRICS` holds all of these by their names. Those of distributions, members or quantiles, are in
+:mod:`dmg_core.metrics.probabilistic`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,19 @@ from numpy.typing import ArrayLike
 
 from dmg_core.metrics.agreement import corr, corr_spearman, kge, kge_12, nse, r2
 from dmg_core.metrics.deviation import bias, bias_rel, mae, pbias, pbias_abs, rmse, rmse_ub
+from dmg_core.metrics.probabilistic import (
+    central_bands,
+    coverage,
+    crps_of_members,
+    crps_of_quantiles,
+    level_weights,
+    pinball,
+    pit_of_members,
+    pit_of_quantiles,
+    reliability_index,
+    scores_of_quantiles,
+    width,
+)
 from dmg_core.metrics.regimes import (
     d_max,
     d_max_rel,
@@ -71,8 +85,12 @@ __all__ = [
     "Metric",
     "bias",
     "bias_rel",
+    "central_bands",
     "corr",
     "corr_spearman",
+    "coverage",
+    "crps_of_members",
+    "crps_of_quantiles",
     "d_max",
     "d_max_rel",
     "fhv",
@@ -81,17 +99,24 @@ __all__ = [
     "flv_abs",
     "kge",
     "kge_12",
+    "level_weights",
     "mae",
     "nse",
     "pbias",
     "pbias_abs",
     "pbias_abs_mid",
     "pbias_mid",
+    "pinball",
+    "pit_of_members",
+    "pit_of_quantiles",
     "r2",
+    "reliability_index",
     "rmse",
     "rmse_fdc",
     "rmse_high",
     "rmse_low",
     "rmse_mid",
     "rmse_ub",
+    "scores_of_quantiles",
+    "width",
 ]

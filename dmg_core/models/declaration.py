@@ -40,7 +40,7 @@ def check_declaration(model: ProcessModel) -> None:
         _check_store(model, store)
     for forcing in model.forcings:
         _one_of(model, f"forcing {forcing.name}: aggregate", forcing.aggregate, get_args(Aggregate))
-        _one_of(model, f"forcing {forcing.name}: balance", forcing.balance, ("in", None))
+        _one_of(model, f"forcing {forcing.name}: balance", forcing.balance, ("in", "uncounted", None))
     for flux in model.fluxes:
         _one_of(model, f"flux {flux.name}: balance", flux.balance, (*get_args(Balance), None))
     if not model.stores and not model.fluxes:

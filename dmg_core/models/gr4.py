@@ -16,10 +16,11 @@ CASCADE: Final = 11
 #: Share of the cascade's outflow that passes the routing store.
 ROUTED_SHARE: Final = 0.9
 
-#: Least filling of the routing store in a power, which wants a positive number.
+#: Least filling of the routing store in a root, which wants a positive number.
 LEAST_FILLING: Final = 1e-6
 
-_CASCADE_STORES: Final = tuple(f"H{k}" for k in range(1, CASCADE + 1))
+#: Their names.
+CASCADE_STORES: Final = tuple(f"H{k}" for k in range(1, CASCADE + 1))
 
 
 @PROCESS_MODELS.register("Gr4")
@@ -58,7 +59,7 @@ class Gr4(ProcessModel):
         Store("S", "mm", "water in the production store", output="production_store"),
         *(
             Store(name, "mm", f"water on its way to the river, store {k}", output=f"cascade_store_{k}")
-            for k, name in enumerate(_CASCADE_STORES, start=1)
+            for k, name in enumerate(CASCADE_STORES, start=1)
         ),
         Store("R", "mm", "water in the routing store", output="routing_store"),
     )
@@ -80,7 +81,7 @@ class Gr4(ProcessModel):
         rain, thirst = torch.clamp(x.P - x.PET, min=0.0) / self.parts, torch.clamp(x.PET - x.P, min=0.0) / self.parts
         emptying = 1.0 - torch.exp(-(CASCADE - 1) / p.X4 * part)
         passing = 1.0 - emptying * p.X4 / ((CASCADE - 1) * part)
-        S, cascade, R = s.S, [getattr(s, name) for name in _CASCADE_STORES], s.R
+        S, cascade, R = s.S, [getattr(s, name) for name in CASCADE_STORES], s.R
         infiltration = evaporation = percolation = direct = slow = exchange = 0.0
         for _ in range(self.parts):
             entering, leaving, S, draining = production(S, rain, thirst, p.X1, part)
@@ -92,7 +93,7 @@ class Gr4(ProcessModel):
             R, gained, from_store, beside = routing(R, flow, p.X2, p.X3, part)
             infiltration, evaporation, percolation = infiltration + entering, evaporation + leaving, percolation + draining
             direct, slow, exchange = direct + beside, slow + from_store, exchange + gained
-        return {"S": S, **dict(zip(_CASCADE_STORES, cascade, strict=True)), "R": R}, {
+        return {"S": S, **dict(zip(CASCADE_STORES, cascade, strict=True)), "R": R}, {
             "unrouted_direct_flow": direct,
             "unrouted_routing_store_flow": slow,
             "aet": torch.minimum(x.P, x.PET) + evaporation,
@@ -124,8 +125,7 @@ def production(S: Quantity, rain: Quantity, thirst: Quantity, X1: Quantity, part
     infiltration = X1 * (1.0 - filling * filling) * wetting / (1.0 + filling * wetting)
     evaporation = S * (2.0 - filling) * drying / (1.0 + (1.0 - filling) * drying)
     S = S + infiltration - evaporation
-    share = 4.0 / 9.0 * S / X1
-    percolation = S * (1.0 - torch.pow(1.0 + part * (share * share) * (share * share), -0.25))
+    percolation = S * _emptied(4.0 / 9.0 * S / X1, part)
     return infiltration, evaporation, S - percolation, percolation
 
 
@@ -148,15 +148,27 @@ def routing(R: Quantity, flow: Quantity, X2: Quantity, X3: Quantity, part: float
     R, exchange, outflow, direct : Quantity
         Content; what store and direct flow gained from groundwater; outflow; flow beside the store; mm.
     """
-    potential = X2 * torch.pow(torch.clamp(R / X3, min=LEAST_FILLING), 3.5) * part
+    filling = torch.clamp(R / X3, min=LEAST_FILLING)
+    potential = X2 * (filling * filling * filling * torch.sqrt(filling)) * part  # the power of 3.5
     filled = R + ROUTED_SHARE * flow
     into_store = torch.maximum(potential, -filled)
     R = filled + into_store
-    filling = R / X3
-    outflow = R * (1.0 - torch.pow(1.0 + part * (filling * filling) * (filling * filling), -0.25))
+    outflow = R * _emptied(R / X3, part)
     beside = flow - ROUTED_SHARE * flow
     into_direct = torch.maximum(potential, -beside)
     return R - outflow, into_store + into_direct, outflow, beside + into_direct
+
+
+def _emptied(filling: Quantity, part: float) -> Quantity:
+    """Share of its content that a store of the fifth power loses: ``1 - (1 + part filling⁴)^(-1/4)``.
+
+    Written without the difference, which would round by the whole content, not by what leaves: with ``r = (1 + part filling⁴)^(1/4)`` it is
+    ``(r - 1) / r``, and ``r⁴ - 1 = (r - 1) (r + 1) (r² + 1)``.
+    """
+    fourth = part * (filling * filling) * (filling * filling)
+    squared = torch.sqrt(1.0 + fourth)
+    root = torch.sqrt(squared)
+    return fourth / (root * (root + 1.0) * (squared + 1.0))
 
 
 def _tanh(x: Quantity) -> Quantity:

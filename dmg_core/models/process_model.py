@@ -47,7 +47,7 @@ class Forcing:
         How the hours of a longer step become one value.
     meaning : str
         What it is, in a few words.
-    balance : {"in", "out", None}, optional
+    balance : {"in", "uncounted", None}, optional
         Whether it enters the balance; by default precipitation ``P`` does and nothing else.
     bmi_name : str, optional
         Name of the BMI variable it comes from; by default that of a known forcing, else ``name``. Several forcings may come from one
@@ -60,7 +60,7 @@ class Forcing:
     unit: str
     aggregate: Aggregate = "mean"
     meaning: str = ""
-    balance: Literal["in", "out", None] = None
+    balance: Literal["in", "uncounted", None] = None
     bmi_name: str = ""
     least: float | None = None
     largest: float | None = None
@@ -102,6 +102,8 @@ class Parameter:
         What it does, in a few words.
     constant : float, optional
         Value wherever it is not listed as dynamic; the network does not give it then. By default the network gives it always.
+    varies : bool
+        Whether it varies in time without being listed as dynamic.
     """
 
     name: str
@@ -110,6 +112,7 @@ class Parameter:
     unit: str
     meaning: str = ""
     constant: float | None = None
+    varies: bool = False
 
     @property
     def symbol(self) -> str:
@@ -226,6 +229,8 @@ class Flux:
         Name of its BMI variable; by default made from ``name``.
     routed_bmi_name : str
         Name of the BMI variable of :attr:`routed_name`; by default made from that.
+    at_end : bool
+        Whether it is what is held at the end of a step, as a store is, not an amount of the step.
     """
 
     name: str
@@ -235,6 +240,7 @@ class Flux:
     routed: bool = False
     bmi_name: str = ""
     routed_bmi_name: str = ""
+    at_end: bool = False
 
     def __post_init__(self) -> None:
         """Make the names that are not given."""
@@ -267,6 +273,8 @@ class ProcessModel(ABC):
         Ranges of shape and time scale of the unit hydrograph where one routes its flows (:mod:`dmg_core.routing`).
     hydrograph_steps : int
         Length of the unit hydrograph, steps.
+    default_nmul : int
+        Components of a model whose settings do not say how many.
     first_outputs : tuple of str
         Outputs that lead the list of its BMI variables, in this order; all others follow as they are declared.
     tabulated : tuple of str
@@ -301,6 +309,7 @@ class ProcessModel(ABC):
     route_a: ClassVar[Parameter] = Parameter("route_a", 0.0, 2.9, "1", "shape of the unit hydrograph")
     route_b: ClassVar[Parameter] = Parameter("route_b", 0.0, 6.5, "d", "time scale of the unit hydrograph")
     hydrograph_steps: ClassVar[int] = 15
+    default_nmul: ClassVar[int] = 16
     first_outputs: ClassVar[tuple[str, ...]] = ()
     tabulated: ClassVar[tuple[str, ...]] = ()
     citations: ClassVar[tuple[Citation, ...]] = ()
@@ -345,7 +354,7 @@ class ProcessModel(ABC):
     def parameters_for(cls, dynamic: Iterable[str]) -> tuple[Parameter, ...]:
         """Parameters that a network gives where those called ``dynamic`` vary in time, in the order of the table."""
         names = set(dynamic)
-        return tuple(one for one in cls.parameters if one.constant is None or one.name in names)
+        return tuple(one for one in cls.parameters if one.constant is None or one.varies or one.name in names)
 
     @classmethod
     def split(cls, dynamic: Iterable[str]) -> tuple[tuple[Parameter, ...], tuple[Parameter, ...]]:
@@ -363,7 +372,8 @@ class ProcessModel(ABC):
             if names.count(name) > 1:
                 raise ConfigError(f"{cls.name}: dynamic parameter {name!r} is listed twice")
         given = cls.parameters_for(names)
-        return tuple(one for one in given if one.name in names), tuple(one for one in given if one.name not in names)
+        varying = [one.name for one in given if one.varies or one.name in names]
+        return tuple(one for one in given if one.name in varying), tuple(one for one in given if one.name not in varying)
 
 
 class _ProcessModels(Registry[type[ProcessModel]]):

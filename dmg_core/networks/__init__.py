@@ -6,6 +6,7 @@ from dmg_core.networks.lstm_mlp import LstmMlpModel
 from dmg_core.networks.mlp import AnnModel, MlpModel
 from dmg_core.networks.registry import NETWORKS
 from dmg_core.networks.stacked import DailyHalf, HourlyHalf, StackedLstm, StackLstmMlpModel
+from dmg_core.networks.static_mlp import NoNetwork, StaticMlpModel
 
 __all__ = [
     "NETWORKS",
@@ -20,9 +21,11 @@ __all__ = [
     "MlpModel",
     "Network",
     "NetworkState",
+    "NoNetwork",
     "ParameterNetwork",
     "SeriesNetwork",
     "SplitNetwork",
     "StackLstmMlpModel",
     "StackedLstm",
+    "StaticMlpModel",
 ]

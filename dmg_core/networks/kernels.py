@@ -55,8 +55,12 @@ class Workspace(NamedTuple):
     """The outputs, after the sigmoid, (b, n), padded."""
 
 
-def lstm_weights(network: LstmNetwork, forcings: int, columns: list[int]) -> LstmWeights:
-    """Copy a network's weights into the kernel's layout, keeping only some ``columns`` of its outputs."""
+def lstm_weights(network: LstmNetwork | None, forcings: int, columns: list[int], dtype: torch.dtype = torch.float32) -> LstmWeights:
+    """Copy a network's weights into the kernel's layout, keeping only some ``columns`` of its outputs; without a network there are none."""
+    if network is None:
+        nothing = torch.zeros(0, dtype=dtype)
+        panels, none = (weight_panels(torch.zeros(rows, 0, dtype=dtype)) for rows in (forcings, 0))
+        return LstmWeights(panels, False, none, none, padded_bias(nothing), none, padded_bias(nothing))
     lstm = network.cell
     return LstmWeights(
         forcing=weight_panels(_input_layer(network)[0][:, :forcings].T),

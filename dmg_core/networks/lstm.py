@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from dmg_core.networks.base import Columns, NetworkState, SeriesNetwork
 from dmg_core.networks.linear import Linear, missing_columns
+from dmg_core.networks.lstm_series import has_compiled_form, run_series
 
 #: Hidden and cell state, each (B, H).
 LstmState = tuple[Tensor, Tensor]
@@ -31,6 +32,9 @@ class Lstm(nn.Module):
 
     def forward(self, x: Tensor, state: LstmState) -> tuple[Tensor, LstmState]:
         """Run a series (T, B, inputs) from ``state``; returns hidden states (T, B, H) and the last state."""
+        if has_compiled_form(x, self.hidden, *state, *self.parameters()):
+            series, last = run_series(x, *state, self.w_ih, self.w_hh, self.b_ih + self.b_hh)
+            return series, (series[-1], last)
         missing = missing_columns(self.hidden)
         if missing or missing_columns(x.shape[-1]):
             return self._run_aligned(x, state, missing)

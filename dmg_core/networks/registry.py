@@ -11,6 +11,7 @@ from dmg_core.networks.base import ParameterNetwork
 from dmg_core.networks.lstm import LstmModel
 from dmg_core.networks.lstm_mlp import LstmMlpModel
 from dmg_core.networks.mlp import AnnModel
+from dmg_core.networks.static_mlp import StaticMlpModel
 from dmg_core.registry import Registry
 from dmg_core.routing import Routing
 
@@ -84,3 +85,21 @@ def lstm_mlp_model(settings: Sizes, physics: Asked, dropout: float) -> LstmMlpMo
     lstm = LstmModel(inputs, len(physics.dynamic_parameters) * settings.nmul, settings.hidden_size, dropout)
     outputs = len(physics.static_parameters) * settings.nmul + len(physics.routing.parameters)
     return LstmMlpModel(lstm, AnnModel(attributes, outputs, settings.mlp_hidden_size, dropout))
+
+
+@NETWORKS.register("StaticMlpModel")
+def static_mlp_model(settings: Sizes, physics: Asked, dropout: float) -> StaticMlpModel:
+    """Make the network that gives static parameters alone; its width is ``mlp_hidden_size`` or else ``hidden_size``.
+
+    Raises
+    ------
+    ConfigError
+        If there are dynamic parameters, or no attributes to tell catchments by.
+    """
+    if physics.dynamic_parameters:
+        names = ", ".join(parameter.name for parameter in physics.dynamic_parameters)
+        raise ConfigError(f"model: a StaticMlpModel gives no parameters that vary in time, found dynamic: {names}")
+    if not settings.attributes:
+        raise ConfigError("model: a StaticMlpModel needs attributes")
+    outputs = len(physics.static_parameters) * settings.nmul + len(physics.routing.parameters)
+    return StaticMlpModel(AnnModel(len(settings.attributes), outputs, settings.mlp_hidden_size or settings.hidden_size, dropout))

@@ -320,7 +320,7 @@ class Physics(nn.Module):
     def _made_of(self, output: str) -> tuple[tuple[str, ...], bool]:
         """Say which fluxes or store an output is the sum of, and whether it is routed."""
         routed = {flux.routed_name: flux.name for flux in self.layout.routed}
-        if output in {TOTAL, UNROUTED_TOTAL}:
+        if routed and output in {TOTAL, UNROUTED_TOTAL}:
             return tuple(routed.values()), output == TOTAL
         if output in routed:
             return (routed[output],), True

@@ -176,7 +176,7 @@ class Membership:
         count = len(gauges)
         return cls(tuple(gauges), tuple(gauges), np.ones(count), np.arange(count + 1), np.arange(count))
 
-    def batch(self, gauges: Sequence[int]) -> MembershipBatch:
+    def batch(self, gauges: Sequence[int] | IntArray) -> MembershipBatch:
         """Take some gauges, as often as they are named, each with units of its own.
 
         A unit above two of them is there twice, because two gauges of a batch may have different windows of time.
@@ -198,24 +198,24 @@ class Membership:
         )
         return MembershipBatch(membership, units, pairs)
 
-    def shared(self, gauges: Sequence[int]) -> MembershipBatch:
-        """Take some gauges, each once, with the units above them, each once: the gauges of such a batch have one window of time.
+    def ordered(self, gauges: Sequence[int] | IntArray) -> Membership:
+        """Take some gauges, each once, in an order; the units stay."""
+        spans = [self.members[self.offsets[g] : self.offsets[g + 1]] for g in gauges]
+        return Membership(tuple(self.gauges[g] for g in gauges), self.units, self.areas, _offsets(map(len, spans)), _joined(spans))
+
+    def part(self, gauges: Sequence[int] | IntArray) -> MembershipBatch:
+        """Take some gauges, each once, and the units above them, each once.
 
         Parameters
         ----------
         gauges : sequence of int
             Places of gauges.
         """
-        pairs = _joined(np.arange(self.offsets[g], self.offsets[g + 1]) for g in gauges)
-        units, members = np.unique(self.members[pairs], return_inverse=True)
-        membership = Membership(
-            tuple(self.gauges[g] for g in gauges),
-            tuple(self.units[u] for u in units),
-            self.areas[units],
-            _offsets(self.offsets[g + 1] - self.offsets[g] for g in gauges),
-            members,
-        )
-        return MembershipBatch(membership, units, pairs)
+        whole = self.ordered(gauges)
+        units, members = np.unique(whole.members, return_inverse=True)
+        names = tuple(self.units[u] for u in units)
+        membership = Membership(whole.gauges, names, self.areas[units], whole.offsets, members.astype(np.int64))
+        return MembershipBatch(membership, units, _joined(np.arange(self.offsets[g], self.offsets[g + 1]) for g in gauges))
 
     def places_of_units(self, available: Sequence[str], where: str) -> IntArray:
         """Find the units that gauges need in a table of others' making.
@@ -267,11 +267,11 @@ class MembershipBatch(NamedTuple):
     """Some gauges of a membership."""
 
     membership: Membership
-    """Their own, whose n units are those of the pairs."""
+    """Their own, with n units."""
     units: IntArray
     """(n,): place of each unit in the whole."""
     pairs: IntArray
-    """(n,): place of each pair in the whole."""
+    """(p,): place of each pair in the whole."""
 
 
 def _offsets(counts: Iterable[int]) -> IntArray:

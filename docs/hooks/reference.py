@@ -29,7 +29,17 @@ VARIANT_TITLES: Final = {"Hbv": "1.0", "Hbv_1_1p": "1.1p", "Hbv_2": "2.0", "Hbv_
 MEMBERS: Final[dict[str, type[ProcessModel]]] = {name: PROCESS_MODELS[name] for name in VARIANT_TITLES}
 
 #: Models of the equations page, and their titles.
-MODELS: Final = {**{name: f"HBV {title}" for name, title in VARIANT_TITLES.items()}, "Gr4": "GR4", "Hymod": "HyMOD"}
+MODELS: Final = {
+    **{name: f"HBV {title}" for name, title in VARIANT_TITLES.items()},
+    "Hbv_implicit": "HBV in rates",
+    "Hbv_implicit_capillary": "HBV in rates with capillary rise",
+    "Hbv_implicit_emptied": "HBV in rates, stores emptied",
+    "Hbv_implicit_emptied_capillary": "HBV in rates with capillary rise, stores emptied",
+    "Gr4": "GR4",
+    "Gr4_implicit": "GR4 in rates",
+    "Hymod": "HyMOD",
+    "none": "No process equations",
+}
 
 #: Lengths of steps by their number in a day.
 STEPS: Final = {1: "a day", 24: "an hour"}
@@ -87,7 +97,9 @@ def other_models() -> str:
 
 
 def _is_other(name: str) -> bool:
-    return name not in MEMBERS and PROCESS_MODELS[name].__module__.startswith("dmg_core.")
+    """Whether a model of the package has outputs of its own: those of HBV in rates are the family's."""
+    families = {member.family for member in MEMBERS.values()}
+    return PROCESS_MODELS[name].family not in families and PROCESS_MODELS[name].__module__.startswith("dmg_core.")
 
 
 def _outputs_of(variables: Iterable[OutputVariable]) -> str:

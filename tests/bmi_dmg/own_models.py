@@ -137,7 +137,7 @@ def make_gru(settings, physics, dropout):
     return Gru(inputs, len(physics.table) * settings.nmul + len(physics.routing.parameters), settings.hidden_size)
 '''
 
-#: Models that the plugin registers; Gr4 comes with the package.
+#: Models that the plugin registers; Gr4 and none come with the package.
 OWN = ("TwoBuckets", "TwoBucketsHourly", "OneForcing", "FourForcings", "DegreeDays")
 
 NAME = "own_models_of_a_user"
@@ -163,7 +163,7 @@ class OwnModel:
     @property
     def from_series(self) -> bool:
         """Whether static parameters come from a series."""
-        return self.network != "LstmMlpModel"
+        return self.network != "LstmMlpModel" and self.physics != "none"
 
 
 #: By what they differ in: networks stepped by torch and in compiled code, one forcing and four, hours and days, with stores and without.
@@ -175,6 +175,7 @@ MODELS = {
     "four forcings": OwnModel("FourForcings", "LstmMlpModel", ("parK",)),
     "no stores": OwnModel("DegreeDays", "LstmMlpModel", ("parTT",)),
     "GR4": OwnModel("Gr4", "LstmMlpModel", ("parX1",)),
+    "LSTM": OwnModel("none", "LstmModel", ()),
 }
 
 
@@ -206,12 +207,12 @@ def write_own_model(folder: Path, model: OwnModel, *, nmul: int = 2) -> Path:
         nmul=nmul,
         routing=any(flux.routed for flux in process.fluxes),
         nearzero=1e-5,
-        dynamic=model.dynamic,
+        dynamic=tuple(parameter.name for parameter in process.split(model.dynamic)[0]),
         forcings=tuple(forcing.name for forcing in process.forcings),
         attributes=tuple(ATTRIBUTES),
         log_norm=(),
         hidden_size=4,
-        mlp_hidden_size=None if model.from_series else 3,
+        mlp_hidden_size=3 if model.network == "LstmMlpModel" else None,
         plugins=(NAME,) if model.physics in OWN else (),
         tape=digest_of_equations(made),
     )

@@ -27,6 +27,7 @@ function axisStyle() {
 
 function curveStyle(curve, isRain) {
   const colour = colourOf(curve);
+  if (curve.lower || curve.edge) return { label: curve.label, stroke: colour, width: 0, points: { show: false } };
   const drawn = { label: curve.label, stroke: colour, width: 1.25 * curve.width, points: { show: false } };
   if (isRain) return { ...drawn, fill: colour, width: 0, paths: uPlot.paths.bars({ size: [1, Infinity], align: 1 }) };
   return curve.filled ? { ...drawn, fill: `color-mix(in srgb, ${colour} 35%, transparent)` } : drawn;
@@ -75,6 +76,9 @@ function timeLabels(_, ticks, axis, space, step) {
   });
 }
 
+/** Bands of a panel: from each upper edge to the curve after it, which is the lower one. */
+const bandsOf = (panel) => panel.curves.flatMap((curve, i) => (curve.lower ? [{ series: [i + 1, i + 2], fill: colourOf(curve) }] : []));
+
 function panelOptions(panel, width, isLast, hooks) {
   const isRain = panel.curves[0].role === "precipitation";
   return {
@@ -87,6 +91,7 @@ function panelOptions(panel, width, isLast, hooks) {
     scales: { y: isLogarithmic(panel) ? { distr: 3, range: decades } : { range: fromZero, dir: isRain ? -1 : 1 } },
     axes: [{ ...axisStyle(), space: 60, ...(isLast ? { values: timeLabels } : { size: 0, values: (_, ticks) => ticks.map(() => "") }) }, { ...axisStyle(), size: 46, space: 24, values: (_, ticks) => ticks.map((tick) => (tick === null ? "" : String(Number(tick.toPrecision(6))))) }],
     series: [{}, ...panel.curves.map((curve) => curveStyle(curve, isRain))],
+    bands: bandsOf(panel),
     hooks,
   };
 }
@@ -167,7 +172,7 @@ function durationCurve(role, row) {
 
 function drawDurations(row) {
   durations?.destroy();
-  const curves = facts.panels.find((panel) => panel.title === "Runoff").curves.filter((curve) => !curve.filled);
+  const curves = facts.panels.find((panel) => panel.title === "Runoff").curves.filter((curve) => !curve.filled && !curve.lower && !curve.edge);
   const found = curves.map((curve) => durationCurve(curve.role, row));
   const top = Math.max(...found.flat().filter((value) => value !== null), 0);
   // A logarithmic axis has no place for nothing: what is next to it is left away.

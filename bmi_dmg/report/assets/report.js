@@ -81,6 +81,17 @@ function drawFindings() {
   link.className = serious[0][1] ? "error" : "warning";
 }
 
+/** Scores of forecasts by lead; nothing where nothing was assimilated. */
+function drawAssimilation() {
+  const found = facts.assimilation;
+  element("assimilation-section").hidden = !found;
+  if (!found) return;
+  const head = ["Score", "Forecast", ...found.leads.map((days) => `${days} d`)];
+  const cell = (value) => make("td", { class: "number" }, value === null ? "" : value.toFixed(3));
+  const rows = found.rows.map((row) => make("tr", {}, make("th", { scope: "row" }, row.score), make("td", {}, row.forecast), ...row.values.map(cell)));
+  element("assimilation").append(make("thead", {}, make("tr", {}, ...head.map((text) => make("th", { scope: "col" }, text)))), make("tbody", {}, ...rows));
+}
+
 function drawList(id, lines) {
   element(id).append(...lines.map(([label, value]) => make("div", {}, make("dt", {}, label), make("dd", {}, value))));
 }
@@ -117,7 +128,9 @@ function drawBudget(row) {
   })));
   const rest = facts.budget.missing.length ? ` The rest holds what the run does not tell: ${facts.budget.missing.join(", ").toLowerCase()}.` : "";
   element("budget-heading").textContent = `Water budget: ${nameOf(row)}`;
-  element("budget-note").textContent = `mm, ${date(facts.period.budgetStart)} to ${lastDay(facts.period.budgetEnd)}.${rest}`;
+  element("budget-note").textContent = lines.length
+    ? `mm, ${date(facts.period.budgetStart)} to ${lastDay(facts.period.budgetEnd)}.${rest}`
+    : "The model gives flow without a water balance; of an ensemble, budget.csv has those of its members.";
 }
 
 function drawFacts(row) {
@@ -324,6 +337,7 @@ async function start() {
   choose(rowOfAddress());
   listen();
   drawFindings();
+  drawAssimilation();
   drawList("settings", facts.settings);
   drawList("versions", facts.versions);
   drawNotes();

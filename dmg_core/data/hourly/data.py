@@ -122,7 +122,7 @@ class HourlyData:
             If gauges are not in the data; all are named.
         """
         rows = rows_of(gauges, self.gauges, "the data")
-        chosen = self.membership.shared(rows)
+        chosen = self.membership.part(rows)
         units = chosen.units
         return replace(
             self,

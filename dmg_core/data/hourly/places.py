@@ -64,7 +64,7 @@ class Places:
             raise ConfigError(f"{gauges}: no unit_id, the unit a gauge stands in, for {', '.join(unknown)}")
         membership = Membership.from_network(network, {gauge: table.units[gauge] for gauge in chosen})
         tell_areas(membership, table.areas, str(gauges))
-        needed = membership.shared(range(len(chosen)))  # units that drain to no gauge are not needed
+        needed = membership.part(range(len(chosen)))  # units that drain to no gauge are not needed
         return cls(needed.membership, network)
 
     @property

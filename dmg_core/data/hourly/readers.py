@@ -16,7 +16,7 @@ from dmg_core.data.daily_flow import impossible_flow
 from dmg_core.data.hourly.data import HOUR, HourlyData, whole_days
 from dmg_core.data.hourly.flow import read_observed
 from dmg_core.data.hourly.places import Places
-from dmg_core.data.series import SeriesReader, opened
+from dmg_core.data.series import SeriesReader, open_lazily
 from dmg_core.errors import ConfigError, ForcingError
 from dmg_core.registry import Registry
 from dmg_core.routing import Membership
@@ -112,7 +112,7 @@ def read_hourly_series(
         raise ConfigError(f"the reader 'hourly_series' takes attributes from variables of {file}, not from a table ({attributes_file})")
     wanted = tuple(dict.fromkeys([*attributes, *path_attributes]))
     named = _names(names, wanted)
-    with opened(file) as dataset:
+    with open_lazily(file) as dataset:
         reader = SeriesReader(file, dataset, named, UNITS)
         hours = consecutive_hours(dataset[named.time].values, dataset[named.time].attrs, f"{file}: {named.time}")
         kept = whole_days(hours, day_starts, str(file))

@@ -50,7 +50,7 @@ def make_backend(model: DeltaModel, device: str, backend: str, threads: int) -> 
 
 def _no_compiled_form(model: DeltaModel) -> str:
     """Say why compiled code cannot step a model; nothing if it can."""
-    if model.stepped.lstm_form is None:
+    if model.stepped.lstm_form is None and (model.stepped.state_sizes or model.physics.dynamic_parameters):
         return f"its network {model.settings.network} is no LSTM"
     return "" if model.physics.process.compiled else f"its process model {model.physics.process.name} says that it cannot be traced"
 

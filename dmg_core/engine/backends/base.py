@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy.typing as npt
@@ -28,4 +29,13 @@ class Backend(Protocol):
             Places of the outputs that are wanted, among those of the layout.
         results : ndarray of float64, shape (K, T, last - first)
             Where they go.
+        """
+
+    def one_step(self, forcing: Array, selection: Array, results: Array) -> Callable[[int], None]:
+        """Give what advances one row by one step, each time from and to the same arrays.
+
+        Parameters
+        ----------
+        forcing, selection, results : ndarray
+            As for :meth:`advance`, with one step and one row; contiguous.
         """

@@ -18,8 +18,9 @@ from dmg_core.engine.arrays import CatchmentArrays
 from dmg_core.engine.backends.base import Array
 from dmg_core.engine.calibration import FACTOR, OFFSET
 from dmg_core.equations import stepping
-from dmg_core.equations.compilation import compile_kernel, compiled, digest_of
-from dmg_core.equations.groups import LANES, step_dtype
+from dmg_core.equations.compilation import compile_kernel, compiled, digest_of, direct_call
+from dmg_core.equations.groups import step_dtype
+from dmg_core.equations.lanes import LANES
 from dmg_core.equations.models import tape_of
 from dmg_core.equations.stepping import (
     CatchmentRows,
@@ -183,7 +184,7 @@ class CompiledBackend:
     Raises
     ------
     ConfigError
-        If its process model cannot be traced, or its network is no LSTM.
+        If its process model cannot be traced, or its network is neither an LSTM nor none at all.
     """
 
     def __init__(self, model: DeltaModel, threads: int = 1) -> None:
@@ -191,7 +192,8 @@ class CompiledBackend:
         self._model = model
         self._threads = threads
         self._tape = tape_of(physics.process)
-        self._weights = lstm_weights(model.lstm, len(physics.process.forcings), model.network.dynamic_columns(physics.columns))
+        columns, lstm = model.network.dynamic_columns(physics.columns), model.lstm if model.stepped.state_sizes else None
+        self._weights = lstm_weights(lstm, len(physics.process.forcings), columns, model.dtype)
         normalizer = model.normalize_forcing
         self._inputs = _Inputs(normalizer.mean, normalizer.divisor, normalizer.log)
         self._places = output_places(physics.process, physics.layout)
@@ -205,7 +207,8 @@ class CompiledBackend:
 
     def bind(self, arrays: CatchmentArrays) -> None:
         """Take the arrays anew, after they were allocated or have grown."""
-        network = _NetworkRows(arrays.network["h"], arrays.network["c"], arrays.fixed)
+        held = arrays.network or dict.fromkeys("hc", arrays.fixed)  # without an LSTM all are without columns
+        network = _NetworkRows(held["h"], held["c"], arrays.fixed)
         catchments = CatchmentRows(arrays.stores, arrays.parameters, arrays.site, arrays.hydrograph, arrays.in_transit, arrays.budget)
         self._arguments = (network, catchments, arrays.dynamic_change, self._weights, self._inputs, self._dynamic, self._places)
         self._bound = self._bind(self._make_room(), *self._arguments)
@@ -223,6 +226,11 @@ class CompiledBackend:
         share = -(-(last - first) // self._threads)
         with ThreadPoolExecutor(self._threads) as pool:
             list(pool.map(advance_share, range(first, last, share)))
+
+    def one_step(self, forcing: Array, selection: Array, results: Array) -> Callable[[int], None]:
+        """Give what advances one row by one step; see :class:`Backend`."""
+        kernel = direct_call(self._kernel, self._bound, 0, 1, 0, forcing, selection, results)
+        return lambda row: kernel(self._bound, row, row + 1, row, forcing, selection, results)
 
     def _make_room(self) -> _Room:
         physics, precision = self._model.physics, self._weights.out.dtype

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -33,6 +35,10 @@ class TorchBackend:
     def bind(self, arrays: CatchmentArrays) -> None:
         """Take the arrays anew, after they were allocated or have grown."""
         self._arrays = arrays
+
+    def one_step(self, forcing: Array, selection: Array, results: Array) -> Callable[[int], None]:
+        """Give what advances one row by one step; see :class:`Backend`."""
+        return lambda row: self.advance(row, row + 1, forcing, selection, results)
 
     @torch.inference_mode()
     def advance(self, first: int, last: int, forcing: Array, selection: Array, results: Array) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dmg_core.checkpoint import Moments, MultiTimescaleStatistics
-from dmg_core.data import Split
 from dmg_core.data.hourly import HOURLY_READERS, HourlyData
 from dmg_core.data.hourly.data import AGGREGATES
 from dmg_core.errors import ConfigError
 from dmg_core.learning.data.hourly_sampler import HOURLY_SAMPLERS, HOURS_PER_DAY, Windows
-from dmg_core.learning.data.material import Compared, Judged, learned_first, span
+from dmg_core.learning.data.lessons import Compared, Judged, Lessons, order_of, span_of
+from dmg_core.learning.data.material import BLOCK
 from dmg_core.learning.data.sampler import Batch
 from dmg_core.learning.data.splitting import split_experiment
 from dmg_core.learning.settings.experiment import Experiment, basins_of
@@ -58,15 +57,16 @@ class Carried(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class HourlyMaterial:
+class HourlyMaterial(Lessons):
     """Data of an hourly experiment: G gauges, of which the first L are learned from, and the U units above them.
+
+    What :class:`~dmg_core.learning.data.lessons.Lessons` says of days is said of hours here. A day of which only the mean is known has it
+    in all its hours; statistics are :class:`~dmg_core.checkpoint.MultiTimescaleStatistics`.
 
     Attributes
     ----------
     membership : Membership
         Which unit lies above which gauge.
-    dates : ndarray of datetime64, shape (T,)
-        The hours.
     days : Tensor, shape (T / 24, U, F)
         Forcings of days.
     forcing : Tensor, shape (T, U, F)
@@ -77,20 +77,10 @@ class HourlyMaterial:
         Of the ways to gauges.
     upstream_area, elevation : Tensor, shape (U,)
         km² and m.
-    learned : ndarray, shape (T, L)
-        Flow learned from, mm/d; a day of which only the mean is known has it in all its hours. NaN elsewhere.
-    judged : ndarray, shape (T, G)
-        Flow validated on, likewise.
     by_day : ndarray of bool, shape (T / 24, G)
         Days of which only the mean is known.
-    statistics : MultiTimescaleStatistics
-        Of the inputs, over what is learned from.
-    split : Split
-        What is learned from, validated on and kept for tests, of all gauges of the data.
     windows : Windows
         Lengths of windows.
-    pet_method : str or None
-        How potential evapotranspiration was computed, if known.
     routing : LaggedUnitHydrograph or None
         The way from units to gauges; None where flow is summed up.
     continuous : bool
@@ -98,46 +88,31 @@ class HourlyMaterial:
     """
 
     membership: Membership
-    dates: NDArray[np.datetime64]
     days: Tensor
     forcing: Tensor
     attributes: Tensor
     path_attributes: Tensor
     upstream_area: Tensor
     elevation: Tensor
-    learned: FloatArray
-    judged: FloatArray
     by_day: BoolArray
-    statistics: MultiTimescaleStatistics
-    split: Split
     windows: Windows
-    pet_method: str | None
     routing: LaggedUnitHydrograph | None
     continuous: bool
 
     @property
-    def ids(self) -> tuple[str, ...]:
-        """The G gauges."""
-        return self.membership.gauges
+    def dtype(self) -> torch.dtype:
+        """Precision of the process equations."""
+        return self.forcing.dtype
 
-    @property
-    def train_days(self) -> tuple[int, int]:
-        """First and last hour with flow to learn from, as rows."""
-        return span(self.learned)
+    def blocks(self, basins: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+        """Part gauges into such as are run together; see :meth:`Lessons.blocks`."""
+        return [basins[start : start + BLOCK] for start in range(0, len(basins), BLOCK)]
 
-    @cached_property
-    def observed(self) -> Tensor:
-        """Flow learned from, (T, L), in the precision of the equations."""
-        return torch.from_numpy(self.learned).to(self.forcing.dtype)
-
-    def finite_weather(self, hours: NDArray[np.int64], gauges: NDArray[np.int64]) -> Tensor:
-        """Whether the weather of all units above some gauges (b,) is a number in some hours (D, b)."""
-        good = [torch.isfinite(self.forcing[hours[:, [i]], self._units([gauge])]).all(-1).all(-1) for i, gauge in enumerate(gauges)]
-        return torch.stack(good, dim=1)
-
-    def finite_attributes(self, gauges: NDArray[np.int64]) -> Tensor:
-        """Whether the attributes of all units above some gauges are numbers, (b,)."""
-        return torch.stack([torch.isfinite(self.attributes[self._units([gauge])]).all() for gauge in gauges])
+    def are_numbers(self, days: NDArray[np.int64], basins: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Tell where inputs of all units are numbers, in hours (D, b); see :meth:`Lessons.are_numbers`."""
+        units = [self._units([gauge]) for gauge in basins]
+        weather = [torch.isfinite(self.forcing[days[:, [i]], above]).all(-1).all(-1) for i, above in enumerate(units)]
+        return torch.stack(weather, dim=1), torch.stack([torch.isfinite(self.attributes[above]).all() for above in units])
 
     def compare(self, model: MultiTimescaleModel, batch: Batch, sampler: Any, carried: Carried | None = None) -> Compared:  # noqa: ARG002
         """Run the windows of a batch, which all begin at the same hour.
@@ -185,7 +160,7 @@ class HourlyMaterial:
         Tensor (hours, b), Carried
             Flow after the warm-up, mm/d, and where it ends. Gradients flow through all of it, but for what is carried over.
         """
-        part, (warm_up, stop) = self.membership.shared(gauges), (self.windows.warm_up, self._end(start))
+        part, (warm_up, stop) = self.membership.part(gauges), (self.windows.warm_up, self._end(start))
         attributes, site = self.attributes[part.units], {"upstream_area": self.upstream_area[part.units]}
         site["elevation"] = self.elevation[part.units]
         if carried is None:
@@ -203,12 +178,12 @@ class HourlyMaterial:
         return Carried.of_tensors(tensors)
 
     def judge(self, model: MultiTimescaleModel, gauges: NDArray[np.intp], warm_up: int) -> Iterator[Judged]:  # noqa: ARG002
-        """Run some gauges through the weeks of the validation period that have flow; see :meth:`Material.judge`.
+        """Run some gauges through the weeks of the validation period that have flow; see :meth:`Lessons.judge`.
 
         Windows have a warm-up of their own, so that ``warm_up`` is not looked at. States that are carried over in training are here too:
         then weeks without flow are run as well.
         """
-        first, last = span(self.judged)
+        first, last = span_of(self.judged)
         begin = max(first - first % HOURS_PER_DAY, self.windows.before)
         carried = None
         for start in range(begin, last + 1, self.windows.hours):
@@ -222,7 +197,7 @@ class HourlyMaterial:
         return min(start + self.windows.warm_up + self.windows.hours, len(self.dates))
 
     def _units(self, gauges: Sequence[int]) -> Any:
-        return self.membership.shared(gauges).units
+        return self.membership.part(gauges).units
 
     def _at_gauges(self, model: MultiTimescaleModel, flow: Tensor, part: Any, in_transit: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Lead flow of units (T, u) to gauges (T, b)."""
@@ -261,7 +236,7 @@ def make_hourly_material(data: HourlyData, experiment: Experiment) -> HourlyMate
     options, basins = hourly_options(experiment), data.daily_basins()
     split = split_experiment(basins, experiment)
     train, validation = (np.where(part, basins.flow, np.nan) for part in (split.training, split.validation))
-    order, count = learned_first(train, validation, data.gauges)
+    order, count = order_of(train, validation, data.gauges)
     data = data.select([data.gauges[gauge] for gauge in order])
     flow, by_day = _targets(data)
     learned, judged = (np.where(_hours_of(part[:, order]), flow, np.nan) for part in (split.training, split.validation))
@@ -269,6 +244,7 @@ def make_hourly_material(data: HourlyData, experiment: Experiment) -> HourlyMate
     _require_weather_before(judged, windows, data)
     dtype = torch.float64 if experiment.precision == "float64" else torch.float32
     return HourlyMaterial(
+        ids=data.gauges,
         membership=data.membership,
         dates=data.hours,
         days=torch.from_numpy(data.days()).to(dtype),
@@ -314,7 +290,7 @@ def _without_low_flow(flow: FloatArray, quantile: float) -> FloatArray:
 
 
 def _require_weather_before(judged: FloatArray, windows: Windows, data: HourlyData) -> None:
-    _, last = span(judged)
+    _, last = span_of(judged)
     if last < windows.before:
         raise ConfigError(
             f"split: validation ends on {data.hours[last]}, but a window needs {windows.days} days and {windows.warm_up} hours of weather "
@@ -334,7 +310,7 @@ def hourly_statistics(data: HourlyData, training: BoolArray) -> MultiTimescaleSt
     training : ndarray of bool, shape (T / 24, L)
         Days of the first L gauges that are learned from.
     """
-    part = data.membership.shared(range(training.shape[1]))
+    part = data.membership.part(range(training.shape[1]))
     weather = data.forcing[_hours_of(training.any(axis=1))][:, part.units].reshape(-1, len(data.forcing_names))
     hourly = _moments(weather)
     lengths = [HOURS_PER_DAY if AGGREGATES[name] == "sum" else 1 for name in data.forcing_names]

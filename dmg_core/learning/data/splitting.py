@@ -10,17 +10,20 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from dmg_core.data import BasinData, Split, split_by_extremes, split_by_region, split_in_space
+from dmg_core.data import Split, split_by_extremes, split_by_region, split_in_space
+from dmg_core.data.basins import Observed, days_of
 from dmg_core.data.camels_attributes import read_labels
 from dmg_core.errors import ConfigError
 from dmg_core.learning.settings.experiment import Experiment, Period
 from dmg_core.registry import Registry
 
-#: ``split(data, table, **options) -> Split``, where ``table`` is the experiment's table of attributes.
+#: What a column of labels calls basins that are learned from, validated on and kept for tests.
+LABELS: Final = ("train", "validation", "test")
+#: ``split(data, table, **options) -> Split``, where ``table`` is the experiment's table of attributes, or of gauges.
 SPLITS: Final[Registry[Callable[..., Split]]] = Registry("split")
 
 
-def split_experiment(data: BasinData, experiment: Experiment) -> Split:
+def split_experiment(data: Observed, experiment: Experiment) -> Split:
     """Give the basins' days that an experiment learns from, validates on and keeps for tests.
 
     The experiment's periods bound what the split of its name gives: flow is learned from within the one, validated on within the other. A
@@ -28,7 +31,7 @@ def split_experiment(data: BasinData, experiment: Experiment) -> Split:
 
     Parameters
     ----------
-    data : BasinData
+    data : Observed
         All basins and days.
     experiment : Experiment
         How to split.
@@ -39,7 +42,7 @@ def split_experiment(data: BasinData, experiment: Experiment) -> Split:
         If the name is unknown, options are, or the data do not have the periods.
     """
     settings = experiment.split
-    split: Split = SPLITS.call(settings.name, data, experiment.data.attributes, options=settings.options)
+    split: Split = SPLITS.call(settings.name, data, experiment.data.labels, options=settings.options)
     learned = split.training & _within(data, settings.train)
     judged = (split.validation if split.validation.any() else split.training) & _within(data, settings.validation) & ~learned
     periods = {"train": [str(day) for day in settings.train], "validation": [str(day) for day in settings.validation]}
@@ -47,20 +50,20 @@ def split_experiment(data: BasinData, experiment: Experiment) -> Split:
 
 
 @SPLITS.register("time")
-def in_time(data: BasinData, table: Path | None) -> Split:  # noqa: ARG001 - as all splits
+def in_time(data: Observed, table: Path | None) -> Split:  # noqa: ARG001 - as all splits
     """Leave everything to the periods."""
     everything = np.ones(data.flow.shape, np.bool_)
     return Split("time", {}, data.ids, data.dates, everything, ~everything, ~everything)
 
 
 @SPLITS.register("space")
-def in_space(data: BasinData, table: Path | None, *, fold: int, folds: int = 5, seed: int = 0) -> Split:  # noqa: ARG001
+def in_space(data: Observed, table: Path | None, *, fold: int, folds: int = 5, seed: int = 0) -> Split:  # noqa: ARG001
     """Hold out one of several random folds of basins."""
     return _nth(split_in_space(data, folds=folds, seed=seed), fold)
 
 
 @SPLITS.register("region")
-def by_region(data: BasinData, table: Path | None, *, held_out: str | int, column: str = "huc_02") -> Split:
+def by_region(data: Observed, table: Path | None, *, held_out: str | int, column: str = "huc_02") -> Split:
     """Hold out the basins with a label in a column of the table of attributes.
 
     Raises
@@ -76,9 +79,28 @@ def by_region(data: BasinData, table: Path | None, *, held_out: str | int, colum
     return split_by_region(data, labels)[sorted(set(labels)).index(str(held_out))]
 
 
+@SPLITS.register("labels")
+def by_labels(data: Observed, table: Path | None, *, column: str) -> Split:
+    """Take basins by what a column of the table of attributes, or of gauges, calls them: ``train``, ``validation`` or ``test``.
+
+    Raises
+    ------
+    ConfigError
+        If there is no table, or a basin is called otherwise.
+    """
+    if table is None:
+        raise ConfigError(f"split labels: there is no table of attributes that could have the column {column}")
+    labels = np.char.strip(read_labels(table, data.ids, column))
+    for gauge, label in zip(data.ids, labels, strict=True):
+        if label not in LABELS:
+            raise ConfigError(f"{table}: {column} of basin {gauge} is {str(label)!r}, expected one of {', '.join(LABELS)}")
+    parts = (np.broadcast_to(labels == label, data.flow.shape).copy() for label in LABELS)
+    return Split("labels", {"column": column}, data.ids, data.dates, *parts)
+
+
 @SPLITS.register("extremes")
 def by_extremes(
-    data: BasinData,
+    data: Observed,
     table: Path | None,  # noqa: ARG001
     *,
     fold: int,
@@ -96,7 +118,8 @@ def _nth(splits: tuple[Split, ...], fold: int) -> Split:
     return splits[fold]
 
 
-def _within(data: BasinData, period: Period) -> NDArray[np.bool_]:
+def _within(data: Observed, period: Period) -> NDArray[np.bool_]:
     """Mark the days of a period (T, 1), all of which must be there."""
-    days = data.period(*period).dates
-    return np.asarray((data.dates >= days[0]) & (data.dates <= days[-1]))[:, None]
+    within = np.zeros((len(data.dates), 1), np.bool_)
+    within[days_of(data.dates, *period)] = True
+    return within

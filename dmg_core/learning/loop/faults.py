@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from dmg_core.errors import DmgError
-from dmg_core.learning.data.any_material import AnyMaterial
+from dmg_core.learning.data.lessons import Lessons
 from dmg_core.learning.data.sampler import Batch
 
 
@@ -18,14 +18,14 @@ class TrainingError(DmgError):
     """Raise if a training cannot go on: its loss or gradient is no number."""
 
 
-def require_finite_flow(simulated: Tensor, material: AnyMaterial, batch: Batch, warm_up: int) -> None:
+def require_finite_flow(simulated: Tensor, material: Lessons, batch: Batch, warm_up: int) -> None:
     """Stop where a simulated flow is no number.
 
     Parameters
     ----------
     simulated : Tensor, shape (days, b)
         Flow of each window after its warm-up.
-    material : AnyMaterial
+    material : Lessons
         Names basins and days.
     batch : Batch
         The windows.
@@ -41,8 +41,8 @@ def require_finite_flow(simulated: Tensor, material: AnyMaterial, batch: Batch, 
     if bool(torch.isfinite(flow).all()):
         return
     days = batch.starts + np.arange(warm_up + len(flow))[:, None]
-    weather = material.finite_weather(days, batch.basins)
-    attributes = material.finite_attributes(batch.basins).expand(len(days), -1)
+    weather, attributes = material.are_numbers(days, batch.basins)
+    attributes = attributes.expand(len(days), -1)
     for what, good, rows in (
         ("weather", weather, days),
         ("attributes", attributes, days),
@@ -52,7 +52,7 @@ def require_finite_flow(simulated: Tensor, material: AnyMaterial, batch: Batch, 
             raise TrainingError(f"the {what} is no number in basins {_first_days(material, batch, (~good).numpy(), rows)}")
 
 
-def require_finite_loss(loss: Tensor, simulated: Tensor, material: AnyMaterial, batch: Batch, warm_up: int) -> None:
+def require_finite_loss(loss: Tensor, simulated: Tensor, material: Lessons, batch: Batch, warm_up: int) -> None:
     """Stop where the loss is no number.
 
     Parameters
@@ -72,9 +72,7 @@ def require_finite_loss(loss: Tensor, simulated: Tensor, material: AnyMaterial, 
         raise TrainingError(f"the loss is {loss.item()}, though every simulated flow is a number; {_windows(material, batch, warm_up)}")
 
 
-def require_finite_gradient(
-    loss_of: Callable[[Batch], Tensor], model: nn.Module, material: AnyMaterial, batch: Batch, warm_up: int
-) -> None:
+def require_finite_gradient(loss_of: Callable[[Batch], Tensor], model: nn.Module, material: Lessons, batch: Batch, warm_up: int) -> None:
     """Stop, because a gradient is no number, after finding the basins it comes from.
 
     Parameters
@@ -103,14 +101,14 @@ def _has_finite_gradient(loss: Tensor, model: nn.Module) -> bool:
     return all(bool(torch.isfinite(gradient).all()) for gradient in gradients if gradient is not None)
 
 
-def _windows(material: AnyMaterial, batch: Batch, warm_up: int) -> str:
+def _windows(material: Lessons, batch: Batch, warm_up: int) -> str:
     windows = [
         f"{material.ids[basin]} from {material.dates[start + warm_up]}" for basin, start in zip(batch.basins, batch.starts, strict=True)
     ]
     return f"basins and first days of the loss: {', '.join(windows)}"
 
 
-def _first_days(material: AnyMaterial, batch: Batch, wrong: NDArray[np.bool_], rows: NDArray[np.int64]) -> str:
+def _first_days(material: Lessons, batch: Batch, wrong: NDArray[np.bool_], rows: NDArray[np.int64]) -> str:
     """Name the basins with anything wrong (days, b) and the first day of each; ``rows`` are the days' places in the data."""
     columns = np.flatnonzero(wrong.any(axis=0))
     first = rows[wrong.argmax(axis=0), np.arange(wrong.shape[1])]

@@ -15,30 +15,28 @@ from typing import Any, Final
 import torch
 
 from dmg_core.checkpoint import write_checkpoint, write_multi_timescale
-from dmg_core.checkpoint.spellings import MULTI_TIMESCALE
 from dmg_core.data import Split
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
 from dmg_core.learning.settings.experiment import Experiment
-from dmg_core.learning.settings.experiment_file import EXPERIMENT_NAME, document_of, read_experiment, write_experiment
+from dmg_core.learning.settings.experiment_file import EXPERIMENT_NAME, PATHS, document_of, read_experiment, write_experiment
+from dmg_core.learning.settings.start import MODEL_NAME, model_folder_of
 from dmg_core.loading import load_model
 from dmg_core.model import DeltaModel
+from dmg_core.multi_scale import GaugeModel, write_channels
+from dmg_core.multi_scale.files import PATTERN
 from dmg_core.multi_timescale import MultiTimescaleModel
 
 LOG_NAME: Final = "log.csv"
 LAST_NAME: Final = "last.pt"
-MODEL_NAME: Final = "model"
 VERSIONS_NAME: Final = "versions.json"
 SPLIT_NAME: Final = "split.json"
 #: What results depend on, besides the interpreter.
 _PACKAGES: Final = ("bmi-dmg", "torch", "numpy", "numba")
+#: Files of weights in a model folder, by their epoch.
+_WEIGHTS: Final = ("*_ep*.pt", "*_ep*.safetensors", PATTERN)
 #: What may differ when a training goes on: where data and modules lie and how often it is saved.
-_FREE: Final = (
-    *(f"data.{key}" for key in ("file", "attributes", "basins", "observed", "units", "gauges")),
-    "start.model",
-    "plugin_folder",
-    "checkpoint_minutes",
-)
+_FREE: Final = (*(f"data.{key}" for key in PATHS), "start.model", "plugin_folder", "checkpoint_minutes")
 
 
 @dataclass(frozen=True)
@@ -118,24 +116,20 @@ class RunFolder:
         """
         return _load(self.last) if self.last.exists() else None
 
-    def save_model(self, model: DeltaModel | MultiTimescaleModel, statistics: Any, epoch: int) -> None:
+    def save_model(self, model: DeltaModel | GaugeModel | MultiTimescaleModel, statistics: Any, epoch: int) -> None:
         """Write the best weights as a model folder, from which those that were best before go.
 
-        Parameters
-        ----------
-        model : DeltaModel or MultiTimescaleModel
-            What has learned.
-        statistics : dict of str to tuple, or MultiTimescaleStatistics
-            Of its inputs.
-        epoch : int
-            For the name of the file of weights.
+        Of a model with gauges the folder is that of the units; channels to gauges lie in it as a file more
+        (:mod:`dmg_core.multi_scale.files`).
         """
-        before = {file for pattern in ("*_ep*.pt", "*_ep*.safetensors") for file in self.model.glob(pattern)}
-        write: Any = write_multi_timescale if isinstance(model, MultiTimescaleModel) else write_checkpoint
-        write(self.model, model.settings, statistics, model.network.state_dict(), epoch=epoch)
-        physics = MULTI_TIMESCALE if isinstance(model, MultiTimescaleModel) else model.settings.physics
+        before = {file for pattern in _WEIGHTS for file in self.model.glob(pattern)}
+        units, channels = (model.units, model.channels) if isinstance(model, GaugeModel) else (model, None)
+        if channels is not None:
+            write_channels(self.model, channels, epoch)
+        write: Any = write_multi_timescale if isinstance(units, MultiTimescaleModel) else write_checkpoint
+        write(self.model, units.settings, statistics, units.network.state_dict(), epoch=epoch)
         for file in before:
-            if file.stem != f"{physics.lower()}_ep{epoch}":
+            if not file.stem.endswith(f"_ep{epoch}"):
                 file.unlink()
 
 
@@ -152,7 +146,7 @@ def load_trained(folder: Path) -> DeltaModel:
     DmgError
         If there is no model yet, or its files are damaged.
     """
-    return load_model(folder / MODEL_NAME if (folder / MODEL_NAME).is_dir() else folder)
+    return load_model(model_folder_of(folder))
 
 
 def log_of(folder: Path) -> Path | None:

@@ -13,9 +13,11 @@ import torch
 
 from dmg_core.checkpoint import Checkpoint, ModelSettings, MultiTimescaleCheckpoint, MultiTimescaleSettings
 from dmg_core.errors import ConfigError
-from dmg_core.learning.data.any_material import AnyMaterial
+from dmg_core.learning.data.capped import CappedSampler
+from dmg_core.learning.data.gauge_material import GaugeMaterial, load_gauge_material
 from dmg_core.learning.data.hourly_material import HourlyMaterial, load_hourly_material
 from dmg_core.learning.data.hourly_sampler import HOURLY_SAMPLERS
+from dmg_core.learning.data.lessons import Lessons
 from dmg_core.learning.data.material import load_material
 from dmg_core.learning.data.sampler import SAMPLERS, Sampler
 from dmg_core.learning.loop.learning_parts import let_learn, require_no_decay
@@ -25,11 +27,12 @@ from dmg_core.learning.loop.run_folder import RunFolder
 from dmg_core.learning.loop.trainer import Parts, Trainer, Watcher
 from dmg_core.learning.losses import LOSSES
 from dmg_core.learning.new_model import new_model, new_multi_timescale_model
-from dmg_core.learning.settings.experiment import Component, Experiment
+from dmg_core.learning.settings.experiment import Component, Experiment, UnitDataSettings
 from dmg_core.learning.settings.model import model_settings
 from dmg_core.learning.settings.multi_timescale import multi_timescale_settings
 from dmg_core.learning.settings.start import read_start
 from dmg_core.model import DeltaModel
+from dmg_core.multi_scale import Channels, GaugeModel, new_channels
 from dmg_core.multi_timescale import MultiTimescaleModel
 from dmg_core.registry import Registry
 
@@ -67,7 +70,7 @@ def train(experiment: Experiment, out: str | Path, *, resume: bool = False, watc
         torch.set_num_threads(experiment.threads)
         if resume:
             folder.require_same(experiment)
-        material = load_any_material(experiment)
+        material = load_lessons(experiment)
         parts = make_parts(experiment, material)
         _require_one_process(parts, ranks)
         if ranks.leads and not resume:
@@ -81,20 +84,31 @@ def train(experiment: Experiment, out: str | Path, *, resume: bool = False, watc
     return folder.model
 
 
-def load_any_material(experiment: Experiment) -> AnyMaterial:
-    """Read the data of an experiment, hourly ones where its model has an hourly half, and prepare them.
+def load_lessons(experiment: Experiment) -> Lessons:
+    """Read and prepare what an experiment learns from: basins, gauges with units above them, or either by the hour.
 
     Raises
     ------
     DmgError
-        If data or basins are missing, or no flow is left to learn from or to validate on; what is wrong is named.
+        If data are missing or wrong.
     """
-    material = load_material(experiment) if experiment.model.hourly is None else load_hourly_material(experiment)
+    material = _lessons(experiment)
     if experiment.start is None:
         return material
     start = read_start(experiment.start.model)
     _tell_other_pet(start.settings, material.pet_method)
     return replace(material, statistics=start.statistics)  # what its weights were trained with
+
+
+def _lessons(experiment: Experiment) -> Lessons:
+    of_units = isinstance(experiment.data, UnitDataSettings)
+    if experiment.model.hourly is not None:
+        if of_units:
+            raise ConfigError("data: hourly models take units and gauges through a reader; name one (reader: ngen) and the file of weather")
+        return load_hourly_material(experiment)
+    if of_units and experiment.start is not None:
+        raise ConfigError("start: a model of units and gauges cannot be fine-tuned; fine-tune that of the units at basins")
+    return load_gauge_material(experiment) if of_units else load_material(experiment)
 
 
 def _tell_other_pet(settings: ModelSettings | MultiTimescaleSettings, method: str | None) -> None:
@@ -103,17 +117,7 @@ def _tell_other_pet(settings: ModelSettings | MultiTimescaleSettings, method: st
         LOGGER.warning("the model to start from was trained with evapotranspiration after %s, these data have that after %s", then, method)
 
 
-def _let_learn(experiment: Experiment, model: Any) -> bool:
-    """Let the parts of a model learn that the experiment names; see :func:`let_learn`."""
-    if experiment.start is None:
-        return False
-    hourly = experiment.model.hourly
-    if experiment.start.parts == "routing" and hourly is not None and not hourly.routing:
-        raise ConfigError("start: parts is 'routing', but model.hourly.routing is false: flow of units is summed up")
-    return let_learn(model, experiment.start.parts)
-
-
-def make_parts(experiment: Experiment, material: AnyMaterial) -> Parts:
+def make_parts(experiment: Experiment, material: Lessons) -> Parts:
     """Make model, loss, sampler and optimiser of an experiment.
 
     Raises
@@ -133,7 +137,7 @@ def make_parts(experiment: Experiment, material: AnyMaterial) -> Parts:
     return Parts(model, loss, sampler, optimizer, scheduler)
 
 
-def _new_model(experiment: Experiment, material: AnyMaterial) -> Any:
+def _new_model(experiment: Experiment, material: Lessons) -> Any:
     """Make the model that learns, with random weights or those of the model to start from."""
     if experiment.start is not None:
         return _started(read_start(experiment.start.model), experiment, material.pet_method)
@@ -142,7 +146,8 @@ def _new_model(experiment: Experiment, material: AnyMaterial) -> Any:
         both = multi_timescale_settings(experiment, material.pet_method)
         return new_multi_timescale_model(both, material.statistics, experiment.seed, dropout=dropout)
     settings = replace(model_settings(experiment), pet_method=material.pet_method)
-    return new_model(settings, material.statistics, experiment.seed, dropout=dropout)
+    units = new_model(settings, material.statistics, experiment.seed, dropout=dropout)
+    return GaugeModel(units, _channels(experiment, material)) if isinstance(material, GaugeMaterial) else units
 
 
 def _started(start: Checkpoint | MultiTimescaleCheckpoint, experiment: Experiment, method: str | None) -> Any:
@@ -160,16 +165,34 @@ def _started(start: Checkpoint | MultiTimescaleCheckpoint, experiment: Experimen
     return model
 
 
-def _sampler(experiment: Experiment, material: AnyMaterial) -> Sampler:
+def _let_learn(experiment: Experiment, model: Any) -> bool:
+    """Let the parts of a model learn that the experiment names; see :func:`let_learn`."""
+    if experiment.start is None:
+        return False
+    hourly = experiment.model.hourly
+    if experiment.start.parts == "routing" and hourly is not None and not hourly.routing:
+        raise ConfigError("start: parts is 'routing', but model.hourly.routing is false: flow of units is summed up")
+    return let_learn(model, experiment.start.parts)
+
+
+def _sampler(experiment: Experiment, material: Lessons) -> Sampler:
     given = (material.learned, *material.train_days, np.random.default_rng(experiment.seed))
     if isinstance(material, HourlyMaterial):
         return cast(Sampler, _made(HOURLY_SAMPLERS, experiment.sampler, *given, material.windows))
-    return cast(Sampler, _made(SAMPLERS, experiment.sampler, *given))
+    sampler = cast(Sampler, _made(SAMPLERS, experiment.sampler, *given))
+    if isinstance(material, GaugeMaterial):
+        return CappedSampler(sampler, material.unit_counts[: material.learned.shape[1]], material.units_per_batch)
+    return sampler
 
 
 def _require_one_process(parts: Parts, ranks: Ranks) -> None:
     if ranks.count > 1 and getattr(parts.sampler, "continuous", False):
         raise ConfigError("states that are carried over from batch to batch belong to one process; train with --processes 1")
+
+
+def _channels(experiment: Experiment, material: GaugeMaterial) -> Channels | None:
+    settings = experiment.channels
+    return None if settings is None else new_channels(settings, material.way_statistics(settings), experiment.seed)
 
 
 def _made(registry: Registry[Any], component: Component, *given: Any) -> Any:

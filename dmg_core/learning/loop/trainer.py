@@ -9,12 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from dmg_core.errors import ConfigError
-from dmg_core.learning.data.any_material import AnyMaterial
-from dmg_core.learning.data.material import Compared
+from dmg_core.learning.data.lessons import Compared, Lessons
 from dmg_core.learning.data.sampler import Batch, Sampler
 from dmg_core.learning.loop.faults import require_finite_gradient, require_finite_loss
 from dmg_core.learning.loop.optimization import MovingAverage, borrowed_weights, denormals_as_zero
@@ -87,8 +87,8 @@ class Parts:
 
     Attributes
     ----------
-    model : Module
-        What learns: a DeltaModel or a MultiTimescaleModel.
+    model : DeltaModel, GaugeModel or MultiTimescaleModel
+        What learns.
     loss : callable
         ``loss(simulated (T, b), observed (T, b), basins (b,))``.
     sampler : Sampler
@@ -113,7 +113,7 @@ class Trainer:
     ----------
     experiment : Experiment
         How.
-    material : AnyMaterial
+    material : Lessons
         On what.
     parts : Parts
         Model, loss, sampler and optimiser.
@@ -128,7 +128,7 @@ class Trainer:
     def __init__(
         self,
         experiment: Experiment,
-        material: AnyMaterial,
+        material: Lessons,
         parts: Parts,
         folder: RunFolder,
         ranks: Ranks,
@@ -213,14 +213,14 @@ class Trainer:
 
     def _step(self, batch: Batch) -> tuple[float, float]:
         """Take one step; returns the loss, of all processes, and the norm of the gradient."""
-        mine = Batch(self._ranks.share(batch.basins), self._ranks.share(batch.starts), batch.follows)
+        mine, counts = self._share(batch)
         simulated, observed, carried = self._compare(mine)
         loss = self._parts.loss(simulated, observed, torch.from_numpy(mine.basins))
         require_finite_loss(loss, simulated, self._material, mine, self._parts.sampler.warm_up)
         self._parts.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         parameters = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
-        weight = float(torch.isfinite(observed).sum())
+        weight = float(torch.isfinite(observed).sum()) if counts else 0.0
         self._ranks.average_gradients(parameters, weight)
         clip = self._experiment.gradient_clip
         norm = float(torch.nn.utils.clip_grad_norm_(parameters, math.inf if clip is None else clip))
@@ -233,6 +233,12 @@ class Trainer:
             self._average.update(self._model.network)
         total = self._ranks.total(torch.tensor([loss.item() * weight, weight], dtype=torch.float64))
         return float(total[0] / total[1]), norm
+
+    def _share(self, batch: Batch) -> tuple[Batch, bool]:
+        """Give the part of this process, and whether it counts: one for which none is left runs the first window, which does not."""
+        rows = self._ranks.share(np.arange(len(batch.basins)))
+        mine = rows if len(rows) else np.zeros(1, np.int64)
+        return Batch(batch.basins[mine], batch.starts[mine], batch.follows), len(rows) > 0
 
     def _compare(self, batch: Batch) -> Compared:
         """Run the windows of a batch."""

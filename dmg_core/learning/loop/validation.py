@@ -9,13 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from dmg_core.learning.data.any_material import AnyMaterial
+from dmg_core.learning.data.lessons import Lessons
 from dmg_core.learning.loop.faults import require_finite_flow
 from dmg_core.learning.loop.ranks import Ranks
 from dmg_core.metrics import kge, nse
-
-#: Basins run together; bounds the memory.
-BLOCK = 128
 
 
 @dataclass(frozen=True)
@@ -35,14 +32,14 @@ class Validation:
     median_kge: float
 
 
-def validate(model: nn.Module, material: AnyMaterial, warm_up: int, ranks: Ranks) -> Validation:
+def validate(model: nn.Module, material: Lessons, warm_up: int, ranks: Ranks) -> Validation:
     """Run the validation period, with what comes before it, and score it.
 
     Parameters
     ----------
     model : Module
         As it is; it is put into the state for use and back.
-    material : AnyMaterial
+    material : Lessons
         The data.
     warm_up : int
         Days before the first one that is scored, as far as the data have them.
@@ -58,10 +55,8 @@ def validate(model: nn.Module, material: AnyMaterial, warm_up: int, ranks: Ranks
     scores = np.full((2, len(material.ids)), 0.0)
     training = model.training
     model.eval()
-    for start in range(0, len(basins), BLOCK):
-        mine = ranks.share(np.arange(start, min(start + BLOCK, len(basins))))
-        if len(mine):
-            scores[:, basins[mine]] = _score(model, material, basins[mine], warm_up)
+    for block in material.blocks(ranks.share(basins)):
+        scores[:, block] = _score(model, material, block, warm_up)
     model.train(training)
     nses, kges = ranks.total(torch.from_numpy(scores)).numpy()[:, basins]
     return Validation(_percentile(nses, 50), _percentile(nses, 10), _percentile(kges, 50))
@@ -72,7 +67,7 @@ def _percentile(scores: NDArray[np.float64], share: float) -> float:
     return float(np.nanpercentile(scores, share)) if np.isfinite(scores).any() else np.nan
 
 
-def _score(model: nn.Module, material: AnyMaterial, basins: NDArray[np.intp], warm_up: int) -> NDArray[np.float64]:
+def _score(model: nn.Module, material: Lessons, basins: NDArray[np.intp], warm_up: int) -> NDArray[np.float64]:
     simulated, observed = [], []
     with torch.no_grad():
         for part in material.judge(model, basins, warm_up):

@@ -10,9 +10,12 @@ from typing import Any, Final
 import attrs
 import numpy as np
 
+from dmg_core.checkpoint.config import PET_METHODS
+from dmg_core.data.gauge_tables import AREA_TOLERANCE
 from dmg_core.data.gauges import UnknownBasinsError
 from dmg_core.errors import ConfigError
 from dmg_core.ids import legal_ids
+from dmg_core.multi_scale import ChannelSettings
 from dmg_core.plugins import imported_beside
 from dmg_core.routing import DelayBound
 from dmg_core.validation import WrongValueError, did_you_mean
@@ -105,6 +108,55 @@ class DataSettings:
         """
         return read_basins(self.basins) if isinstance(self.basins, Path) else self.basins
 
+    @property
+    def labels(self) -> Path | None:
+        """Table with a row for each basin, whose columns can tell basins apart."""
+        return self.attributes
+
+
+@attrs.frozen(kw_only=True)
+class UnitDataSettings:
+    """Where units, gauges and what is known of both come from, if flow is learned from at gauges below many units.
+
+    Attributes
+    ----------
+    units : Path
+        CSV with a row for each unit: ``unit_id``, ``area_km2`` (own area), the attributes that the model takes, and, without
+        ``membership``, ``downstream``, the unit each drains into.
+    gauges : Path
+        CSV with a row for each gauge: ``gauge_id``; optionally ``area_km2``, attributes of channels, labels to split by and, without
+        ``membership``, ``unit_id``, the unit each stands in.
+    membership : Path or None
+        CSV with a row for each pair of a gauge and a unit above it: ``gauge_id``, ``unit_id``, optionally attributes of channels.
+    forcing : Path
+        Daily weather of units, NetCDF or Zarr, read where and when it is needed.
+    flow : Path
+        Observed flow at gauges, CSV or NetCDF.
+    variables : dict of str to str
+        Forcing of the process model -> its variable in the file, where that has another name.
+    units_per_batch : int
+        The most units that a batch has, which bounds its memory.
+    area_tolerance : float
+        What may be between the area of a gauge and that of its units, as a share of the former.
+    pet_method : str or None
+        How potential evapotranspiration was computed, ``hargreaves`` or ``penman_monteith``, if known.
+    """
+
+    units: Path
+    gauges: Path
+    membership: Path | None = None
+    forcing: Path
+    flow: Path
+    variables: dict[str, Any] = attrs.field(factory=dict)
+    units_per_batch: int = attrs.field(default=1000, validator=_at_least(1))
+    area_tolerance: float = attrs.field(default=AREA_TOLERANCE, validator=_at_least(0.0))
+    pet_method: str | None = attrs.field(default=None, validator=attrs.validators.optional(_one_of(*PET_METHODS)))
+
+    @property
+    def labels(self) -> Path:
+        """Table with a row for each gauge, whose columns can tell gauges apart."""
+        return self.gauges
+
 
 @attrs.frozen(kw_only=True)
 class SplitSettings:
@@ -191,8 +243,8 @@ class ModelOptions:
         Width of the LSTM.
     mlp_hidden_size : int or None
         Width of the feed-forward network, where there is one.
-    nmul : int
-        Components run side by side.
+    nmul : int or None
+        Components run side by side; None takes as many as is usual for the physics.
     dynamic : tuple of str
         Parameters that vary in time.
     routing : bool
@@ -220,7 +272,7 @@ class ModelOptions:
     physics: str
     hidden_size: int = attrs.field(validator=_at_least(1))
     mlp_hidden_size: int | None = attrs.field(default=None, validator=_at_least(1))
-    nmul: int = attrs.field(default=16, validator=_at_least(1))
+    nmul: int | None = attrs.field(default=None, validator=_at_least(1))
     dynamic: tuple[str, ...] = ()
     routing: bool = True
     nearzero: float = 1e-5
@@ -281,6 +333,8 @@ class Experiment:
         See their classes.
     attributes : tuple of str
         Inputs of the network besides the weather.
+    channels : ChannelSettings or None
+        What is learned of the way from units to gauges; None sums up the flow of each day as it leaves the units.
     loss, sampler, optimizer, scheduler : Component
         By name, with options.
     epochs : int
@@ -307,10 +361,11 @@ class Experiment:
         Where those are looked for that Python does not know: the folder of the experiment's file.
     """
 
-    data: DataSettings
+    data: DataSettings | UnitDataSettings
     attributes: tuple[str, ...]
     split: SplitSettings
     model: ModelOptions
+    channels: ChannelSettings | None = None
     loss: Component = Component(name="nse_batch")
     sampler: Component = Component(name="windows")
     optimizer: Component = Component(name="adadelta")
@@ -327,6 +382,11 @@ class Experiment:
     start: StartSettings | None = None
     plugins: tuple[str, ...] = ()
     plugin_folder: Path | None = attrs.field(default=None, eq=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Refuse channels where there is nothing to lead."""
+        if self.channels is not None and not isinstance(self.data, UnitDataSettings):
+            raise ValueError("channels lead flow of units to gauges, and data names no units, gauges, forcing and flow")
 
     def import_plugins(self) -> None:
         """Import the modules that register parts: from among Python's modules, or from files beside the experiment.

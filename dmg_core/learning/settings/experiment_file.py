@@ -16,7 +16,7 @@ from cattrs.gen import make_dict_structure_fn
 
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
-from dmg_core.learning.settings.experiment import Component, DataSettings, Experiment, SplitSettings
+from dmg_core.learning.settings.experiment import Component, DataSettings, Experiment, SplitSettings, UnitDataSettings
 from dmg_core.learning.settings.start import with_start
 from dmg_core.validation import (
     Node,
@@ -32,10 +32,13 @@ from dmg_core.validation import (
 )
 
 EXPERIMENT_NAME: Final = "experiment.yaml"
-#: Keys that name files, by the section they stand in.
-_PATHS: Final = ("file", "attributes", "basins", "observed", "units", "gauges")
-#: That of them which may name several.
+#: Keys of the data that stand for units and gauges, and with each other.
+_OF_UNITS: Final = ("units", "gauges", "membership", "forcing", "flow")
+#: Keys of data of basins that name files; that of observed flow may name several.
+_OF_BASINS: Final = ("file", "attributes", "basins", "observed", "units", "gauges")
 _LISTED: Final = "observed"
+#: Keys of the data that name files.
+PATHS: Final = tuple(dict.fromkeys([*_OF_BASINS, *_OF_UNITS]))
 #: Stands in a message for the key path, which is known last.
 _HERE: Final = "…"
 _EXPONENT: Final = re.compile(r"[-+]?\d+\.?\d*[eE][-+]?\d+")
@@ -69,7 +72,7 @@ def read_document(file: str | Path, changes: Mapping[str, Any] | None = None) ->
         If the file cannot be read or has no keys and values.
     """
     file = Path(file)
-    folder, paths = file.parent.absolute(), {"start.model", *(f"data.{key}" for key in _PATHS)}
+    folder, paths = file.parent.absolute(), {"start.model", *(f"data.{key}" for key in PATHS)}
     absolute = {
         key: _resolved(key.removeprefix("data."), value, Path.cwd()) if key in paths else value for key, value in (changes or {}).items()
     }
@@ -124,8 +127,13 @@ def _with_paths(document: dict[str, Any], folder: Path) -> dict[str, Any]:
     data = document.get("data")
     if not isinstance(data, dict):
         return document
-    resolved = {key: _resolved(key, value, folder) if key in _PATHS else value for key, value in data.items()}
-    return {**document, "data": resolved}
+    keys = _OF_UNITS if _are_of_units(data) else _OF_BASINS
+    return {**document, "data": {key: _resolved(key, value, folder) if key in keys else value for key, value in data.items()}}
+
+
+def _are_of_units(data: Mapping[str, Any]) -> bool:
+    """Tell data of units and gauges from data of basins by the keys."""
+    return "file" not in data and "reader" not in data and any(key in data for key in _OF_UNITS)
 
 
 def _resolved(key: str, value: Any, folder: Path) -> Any:
@@ -226,6 +234,15 @@ def _spread_options(converter: cattrs.Converter) -> Callable[[Any], dict[str, An
     return unstructure
 
 
+def _data(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
+    """Take data of units and gauges, or of basins."""
+
+    def structure(value: Any, _: Any) -> Any:
+        return converter.structure(value, UnitDataSettings if _are_of_units(mapping(value)) else DataSettings)
+
+    return structure
+
+
 def _checked_mapping(converter: cattrs.Converter, cls: type) -> Callable[[Any, Any], Any]:
     plain: Callable[[Any, Any], Any] = make_dict_structure_fn(cls, converter, _cattrs_forbid_extra_keys=True)
     return lambda value, kind: plain(mapping(value), kind)
@@ -239,6 +256,7 @@ def _make_converter() -> cattrs.Converter:
     converter.register_structure_hook_func(lambda kind: kind == tuple[str, ...], _hook(names))
     converter.register_structure_hook_func(lambda kind: kind == Path | tuple[str, ...] | None, _hook(_basins))
     converter.register_structure_hook_func(lambda kind: kind == tuple[np.datetime64, np.datetime64], _hook(_period))
+    converter.register_structure_hook_func(lambda kind: kind == DataSettings | UnitDataSettings, _data(converter))
     converter.register_structure_hook_factory(lambda kind: attrs.has(kind), lambda cls: _checked_mapping(converter, cls))
     converter.register_unstructure_hook(Path, str)
     converter.register_unstructure_hook(np.datetime64, str)

@@ -40,7 +40,7 @@ def model_settings(experiment: Experiment) -> ModelSettings:
     return ModelSettings(
         physics=options.physics,
         network=network,
-        nmul=options.nmul,
+        nmul=process.default_nmul if options.nmul is None else options.nmul,
         routing=options.routing,
         nearzero=options.nearzero,
         dynamic=tuple(parameter.name for parameter in process.split(options.dynamic)[0]),

@@ -19,6 +19,8 @@ from dmg_core.checkpoint import (
 from dmg_core.checkpoint.spellings import NETWORKS as PAIRED
 from dmg_core.errors import ConfigError
 
+#: Name of the model folder in the folder of a training.
+MODEL_NAME: Final = "model"
 #: What a fine-tuning does unless its experiment says otherwise: small steps, and an end when validation gets no better.
 DEFAULTS: Final[Mapping[str, Any]] = {"optimizer": {"name": "adam", "learning_rate": 1e-4}, "validation": {"patience": 5}}
 #: Keys of the section on the model that may differ from the start's.
@@ -29,7 +31,7 @@ _FREE_OF_HOURS: Final = ("routing", "conserving", "low_flow", "hours")
 
 def model_folder_of(folder: Path) -> Path:
     """Find the model folder, given it or the folder of a training, whose best weights are taken."""
-    return folder / "model" if (folder / "model").is_dir() else folder
+    return folder / MODEL_NAME if (folder / MODEL_NAME).is_dir() else folder
 
 
 def read_start(folder: Path) -> Checkpoint | MultiTimescaleCheckpoint:

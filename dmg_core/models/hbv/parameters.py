@@ -1,6 +1,6 @@
 """Parameters of the HBV family, in the order of the network's outputs, with the ranges of the published models.
 
-Feng et al. (2022) for 1.0, Song et al. (2024) for 1.1p, Song et al. (2025) for 2.0, Yang et al. (2026) for the hourly models.
+Feng et al. (2022) for 1.0, Song et al. (2024) for 1.1p and the members in rates, Song et al. (2025) for 2.0, Yang et al. (2026) for the hourly models.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ CFR = Parameter("parCFR", 0.0, 0.1, "1", "refreezing, as a share of the degree-d
 CWH = Parameter("parCWH", 0.0, 0.2, "1", "meltwater the snowpack holds, as a share of its ice")
 BETAET = Parameter("parBETAET", 0.3, 5.0, "1", "shape of the evapotranspiration curve")
 C = Parameter("parC", 0.0, 1.0, "1/d", "capillary rise from the lower zone into dry soil")
+NDC = Parameter("parNDC", 0.05, 0.95, "1", "share of field capacity below which soil draws groundwater")
 RT = Parameter("parRT", 0.0, 20.0, "mm/d", "largest regional groundwater exchange")
 AC = Parameter("parAC", 0.0, 2500.0, "km2", "upstream area below which groundwater is lost to the region")
 F0 = Parameter("parF0", 120.0, 2880.0, "mm/d", "infiltration capacity of dry soil")
@@ -41,6 +42,8 @@ _COMMON = (BETA, FC, K0, K1, K2, LP, PERC, UZL, TT, CFMAX, CFR, CWH)
 
 HBV_10: tuple[Parameter, ...] = (*_COMMON, STRAIGHT_BETAET)
 HBV_11P: tuple[Parameter, ...] = (*_COMMON, BETAET, C)
+HBV_RATES: tuple[Parameter, ...] = (*_COMMON, BETAET)
+HBV_RATES_CAPILLARY: tuple[Parameter, ...] = (*HBV_RATES, C, NDC)
 HBV_20: tuple[Parameter, ...] = (*HBV_11P, RT, AC)
 HBV_20_HOURLY: tuple[Parameter, ...] = (*HBV_20, F0, FMIN, ALPHA)
 HBV_21_HOURLY: tuple[Parameter, ...] = (*(FAST_K0 if parameter is K0 else parameter for parameter in HBV_20), F0, AREA_ALPHA, KS)

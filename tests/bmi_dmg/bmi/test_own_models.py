@@ -325,8 +325,8 @@ def test_variables_that_share_a_name_are_refused(folders: Path) -> None:
 
 def test_the_kinds_differ(folders: Path) -> None:
     """The models of these tests are of networks and steps of both kinds, and the folder of each has its plugin's name."""
-    assert {model.network for model in MODELS.values()} == {"Gru", "LstmMlpModel"}
+    assert {model.network for model in MODELS.values()} == {"Gru", "LstmMlpModel", "LstmModel"}
     assert isinstance(MODELS["GR4"], OwnModel)
     for name in MODELS:
         plugins = yaml.safe_load((folders / name / "config.yaml").read_text()).get("plugins")
-        assert bool(plugins) == (name != "GR4")
+        assert bool(plugins) == (name not in {"GR4", "LSTM"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -35,6 +35,20 @@ CANAL = "canal_water__depth"
 def prepared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """Give the name of a kind of model and a synthetic run folder that is prepared for it."""
     name, folder = str(request.param), tmp_path / "run"
+    table = make_folder(folder, ATTRIBUTES)
+    models = folder / "models"
+    models.mkdir()
+    with registered(models):
+        write_own_model(models / "mine", MODELS[name])
+        (models / "mine" / f"{NAME}.py").write_text(PLUGIN)
+        prepare(folder, models / "mine", attributes=table, start=PERIOD.start, end=PERIOD.end)
+        if MODELS[name].from_series:
+            spin_up_folder(folder, years=1, use=True)
+        yield name, folder
+
+
+def make_folder(folder: Path, attributes: Mapping[str, float]) -> Path:
+    """Make a folder of three catchments with weather, to be prepared; give a table of attributes, the same for all."""
     (folder / "config").mkdir(parents=True)
     catchments = synthesize_catchments(3, 7)
     weather = synthesize_weather(Places(catchments.latitude, catchments.longitude, catchments.elevation), START, 24 * DAYS, 7)
@@ -45,17 +59,9 @@ def prepared(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[s
         canal[:] = 0.1
     write_hydrofabric(folder / "config" / "synthetic.gpkg", catchments)
     table = folder / "attributes.csv"
-    rows = [",".join(["divide_id", *ATTRIBUTES]), *(",".join([one, *map(str, ATTRIBUTES.values())]) for one in catchments.ids)]
+    rows = [",".join(["divide_id", *attributes]), *(",".join([one, *map(str, attributes.values())]) for one in catchments.ids)]
     table.write_text("\n".join(rows))
-    models = folder / "models"
-    models.mkdir()
-    with registered(models):
-        write_own_model(models / "mine", MODELS[name])
-        (models / "mine" / f"{NAME}.py").write_text(PLUGIN)
-        prepare(folder, models / "mine", attributes=table, start=PERIOD.start, end=PERIOD.end)
-        if MODELS[name].from_series:
-            spin_up_folder(folder, years=1, use=True)
-        yield name, folder
+    return table
 
 
 def budget_of(folder: Path) -> dict[str, np.ndarray]:

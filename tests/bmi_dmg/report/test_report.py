@@ -170,3 +170,25 @@ def test_what_cannot_be_reported_is_told(make_run: Callable[..., Path], recorded
     with pytest.raises(ConfigError, match="at least two complete days; the run has 30 hours"):
         write_report(folder)
     assert not (folder / "report.html").exists()
+
+
+def test_forecasts_after_assimilation_are_told(finished: Any, tmp_path: Path, read_page: ReadPage) -> None:
+    """The page has a table of scores by lead where a run folder has one, none where it has none, and refuses a damaged one."""
+    folder = tmp_path / "run"
+    shutil.copytree(finished.folder, folder)
+    assert read_page(write_report(folder)).facts["assimilation"] is None
+    table = folder / "outputs" / "assimilation" / "leads.csv"
+    table.parent.mkdir()
+    kinds = ("open_loop", "persistence", "states", "assimilation")
+    rows = [f"{kind},{lead},0.{place + 1}{lead % 10},0.5,-3,," for place, kind in enumerate(kinds) for lead in range(1, 5)]
+    table.write_text("\n".join(["forecast,lead_days,nse[1],kge[1],volume_bias[%],peak_error[%],peak_timing[d]", *rows]) + "\n")
+    found = read_page(write_report(folder)).facts["assimilation"]
+    assert found["leads"] == [1, 2, 3]
+    assert found["rows"][3] == {
+        "score": "NSE",
+        "forecast": "from analysed states, with the last error decaying",
+        "values": [0.41, 0.42, 0.43],
+    }
+    table.write_text("forecast,lead_days\nopen_loop,many\n")
+    with pytest.raises(ConfigError, match=r"leads\.csv: not readable as a table of scores by lead"):
+        write_report(folder)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pyogrio
 import pytest
+import torch
 import xarray as xr
 from typer.testing import CliRunner
 
@@ -21,8 +22,11 @@ from bmi_dmg.demo.make import make_demo
 from bmi_dmg.results.network import gauge_flowpaths, read_network
 from bmi_dmg.run_folder.hydrofabric import read_divides
 from bmi_dmg.variables import RUNOFF_DEPTH
+from dmg_core.checkpoint import read_checkpoint
+from dmg_core.multi_scale import ChannelSettings, new_channels, write_channels
 from dmg_core.routing import LaggedUnitHydrograph, Membership
 from tests.bmi_dmg.results.test_network import write_hydrofabric
+from tests.dmg_core.factories import write_model
 
 START, DAYS = datetime(2018, 1, 1), 60
 GAUGE = "00000042"
@@ -107,6 +111,29 @@ def test_a_lag_takes_unrouted_runoff_and_loses_nothing(basin: Basin) -> None:
     assert "route_tau is 9, expected 0 to 5 d" in refused.stderr
 
 
+def test_learned_channels_take_the_runoff_of_their_training(basin: Basin, tmp_path: Path) -> None:
+    """Each divide's routed runoff goes its own learned way: an independent convolution by pair gives the same."""
+    write_model(tmp_path / "model", "Hbv_2")
+    epoch = read_checkpoint(tmp_path / "model").settings.epoch
+    statistics = {"way_km": (1.0, 9.0, 5.0, 3.0, 0.0, 10.0)}
+    channels = new_channels(ChannelSettings(per="pair", attributes=("way_km",)), statistics, seed=1)
+    write_channels(tmp_path / "model", channels, 0 if epoch is None else epoch)
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text("gauge_id,divide_id,way_km\n" + "".join(f"{GAUGE},cat-{unit},{unit}\n" for unit in range(1, 6)))
+    command = ["gauges", str(basin.folder), "--channels", str(tmp_path / "model")]
+    result = runner.invoke(app, [*command, "--pairs", str(pairs)])
+    assert result.exit_code == 0, result.stderr
+    with torch.no_grad():
+        weights = channels.weights(torch.arange(1.0, 6.0, dtype=torch.float64)[:, None]).double().numpy()
+    assert weights.std(axis=0).max() > 1e-4
+    expected = sum(np.convolve(basin.area[row] * basin.runoff[row] / 86.4, weights[row])[:DAYS] for row in range(5))
+    np.testing.assert_allclose(written(basin.folder)["discharge"].values[0], expected, rtol=1e-5)
+    for more, message in (([], "channels read way_km of a table of pairs"), (["--lag", "1", "1", "1"], "keep one")):
+        refused = runner.invoke(app, [*command, *more])
+        assert refused.exit_code == 1
+        assert message in refused.stderr
+
+
 def test_a_table_says_where_gauges_stand(basin: Basin, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A gauge of a table has the divides above its own; another area than theirs by more than a tenth is told."""
     row = int(basin.headwater.removeprefix("cat-")) - 1
@@ -133,7 +160,7 @@ def test_a_table_says_where_gauges_stand(basin: Basin, tmp_path: Path, caplog: p
             ["--observed", f"time,{GAUGE}[mm d-1]\n" + "\n".join(f"2018-01-{day:02d},90000" for day in range(1, 30))],
             "larger than any flood",
         ),
-        (["--observed", "time,77[mm d-1]\n2018-01-01,3\n"], "none of its catchments (77 …) is one of the run"),
+        (["--observed", "time,77[mm d-1]\n2018-01-01,3\n"], "none of its catchments (77 …) is one of the "),
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_is_written(basin: Basin, tmp_path: Path, arguments: list[str], message: str) -> None:

@@ -152,4 +152,4 @@ def test_netcdf_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"not readable as NetCDF: it is none, or damaged$"):
         read_observed(write(tmp_path / "text.nc", "no"), AXIS, IDS, AREA)
     with pytest.raises(ConfigError, match=r"read from \.csv or \.nc"):
-        read_observed(write(tmp_path / "flow.txt", "no"), AXIS, IDS, AREA)
+        read_observed(write(tmp_path / "flow.xlsx", "no"), AXIS, IDS, AREA)

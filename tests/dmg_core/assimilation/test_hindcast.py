@@ -9,7 +9,8 @@ import pytest
 
 from dmg_core import DeltaModel
 from dmg_core.assimilation import Hindcast, HindcastSettings, OutputError, fit_output_error, hindcast
-from dmg_core.assimilation.hindcast import ASSIMILATION, KINDS, OPEN_LOOP, PERSISTENCE, STATES
+from dmg_core.assimilation.forecasts import OPEN_LOOP, STATES
+from dmg_core.assimilation.hindcast import ASSIMILATION, KINDS, PERSISTENCE
 from dmg_core.assimilation.scores import observed_peaks, score_table, scores_by_basin
 from dmg_core.data import BasinData
 from dmg_core.errors import ConfigError
@@ -66,13 +67,13 @@ def test_hindcast_cut_in_two_is_the_whole(basins: tuple[DeltaModel, BasinData], 
 
 
 def test_persistence_is_found() -> None:
-    """Of errors that halve each day, as errors of the root of the flow, the forecasts become exact, also after a gap."""
+    """Of errors of the root of the flow that decay each day, and fall with the flow, the forecasts become exact, also after a gap."""
     rng = np.random.default_rng(0)
     flow, start = rng.uniform(4.0, 9.0, (10, 40, 1)), rng.uniform(4.0, 9.0, (40, 1))
     age = rng.integers(0, 3, (40, 1)).astype(float)
     error = rng.uniform(-1.0, 1.0, (40, 1))
     decay = 0.6 ** (np.arange(1, 11)[:, None, None] + age)
-    truth, observed = (np.sqrt(flow) + decay * error) ** 2, (np.sqrt(start) + error) ** 2
+    truth, observed = (np.sqrt(flow) + decay * np.minimum(flow / start, 1.0) * error) ** 2, (np.sqrt(start) + error) ** 2
     found = fit_output_error(flow, truth, start, observed, age)
     assert found.persistence[0] == pytest.approx(0.6)
     np.testing.assert_allclose(found.correct(flow, start, observed, age), truth)
@@ -81,9 +82,18 @@ def test_persistence_is_found() -> None:
 def test_unknown_errors_are_not_carried_on() -> None:
     """Without any observation in a window a forecast stays as it is, and none falls below 0."""
     flow, nothing = np.full((3, 1, 2), 0.5), np.array([[np.nan, 0.0]])
-    corrected = OutputError(np.array([0.9, 1.0])).correct(flow, np.full((1, 2), 9.0), nothing, np.zeros((1, 2)))
+    corrected = OutputError(np.array([0.9, 1.0])).correct(flow, np.full((1, 2), 0.5), nothing, np.zeros((1, 2)))
     np.testing.assert_allclose(corrected[..., 0], 0.5)
     np.testing.assert_array_equal(corrected[..., 1], 0.0)
+
+
+def test_an_error_of_a_peak_falls_with_it() -> None:
+    """What was missing at a peak does not let the day after, which is forecast lower, outgrow it; by hours an error lasts as long."""
+    error = OutputError(np.array([0.9]))
+    peak, observed, age = np.array([[4.0]]), np.array([[25.0]]), np.zeros((1, 1))
+    assert error.correct(np.array([[[1.0]]]), peak, observed, age)[0, 0, 0] == pytest.approx((1.0 + 0.9 * 0.25 * 3.0) ** 2)
+    hours = OutputError(np.array([0.9]), steps_per_day=24).correct(np.full((24, 1, 1), 4.0), peak, observed, age)
+    assert hours[-1] == pytest.approx(error.correct(np.array([[[4.0]]]), peak, observed, age)[0])
 
 
 def test_peaks_are_met_or_late() -> None:
@@ -120,8 +130,8 @@ def test_impossible_periods_are_refused(
         hindcast(*basins, period, fit, replace(SETTINGS, **settings))
 
 
-@pytest.mark.parametrize("name", ["window", "lead", "every"])
+@pytest.mark.parametrize("name", ["window", "every"])
 def test_no_days_are_refused(name: str) -> None:
-    """Windows, leads and steps of no days are refused by name."""
+    """Windows and steps of no days are refused by name."""
     with pytest.raises(ConfigError, match=f"{name} is 0 days, expected at least 1"):
         HindcastSettings(**{name: 0})

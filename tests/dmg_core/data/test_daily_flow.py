@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dmg_core.data.daily_flow import DailyFlow, daily_means, largest_flow, tell, without_impossible
-from dmg_core.data.flow_files import FlowSeries
+from dmg_core.data.flow_series import FlowSeries
 from dmg_core.errors import ForcingError
 
 DAY = np.datetime64("2020-02-28")

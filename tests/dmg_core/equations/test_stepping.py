@@ -10,7 +10,8 @@ import pytest
 
 from dmg_core.equations import step_arrays, tape_of
 from dmg_core.equations.compilation import compile_kernel
-from dmg_core.equations.groups import LANES, step_dtype
+from dmg_core.equations.groups import step_dtype
+from dmg_core.equations.lanes import LANES
 from dmg_core.equations.stepping import (
     CatchmentRows,
     bound_steps,

@@ -125,7 +125,7 @@ def test_basins_without_flow_are_run_and_not_scored(tmp_path: Path) -> None:
     assert np.isfinite(evaluation.simulated).all()
     assert evaluation.scored == 2
     assert evaluation.median("nse") == np.median(evaluation.scores["nse"][[0, 2]])
-    write_scores(tmp_path / "scores.csv", evaluation)
+    write_scores(tmp_path / "scores.csv", evaluation.basins.ids, evaluation.scores)
     with (tmp_path / "scores.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [row["gauge_id"] for row in rows] == list(DATA.ids)

@@ -105,8 +105,9 @@ def test_missing_observations_are_as_if_their_times_were_not_there(name: str, fl
     simulated[gaps] = torch.nan
     value, gradient = value_and_gradient(loss, simulated, observed, BASINS)
     expected, expected_gradient = value_and_gradient(loss, simulated[kept], observed[kept], BASINS)
-    assert torch.equal(value, expected)
-    assert torch.equal(gradient[kept], expected_gradient)
+    rounding = 1e-15 if name == "nse_variability_batch" else 0.0  # sums by basin go over the gaps' zeros, too
+    torch.testing.assert_close(value, expected, rtol=rounding, atol=0.0)
+    torch.testing.assert_close(gradient[kept], expected_gradient, rtol=0.0, atol=rounding)
     assert not gradient[torch.isnan(observed)].any()
 
 
@@ -118,6 +119,26 @@ def test_trend_weights_count_a_gap_as_no_flow() -> None:
     variance = (np.nanstd(observed.numpy()) + 0.1) ** 2
     weights = 0.1 + np.array([2.0, 2.0, 2.0, 0.0]) / 3.0  # changes of 2, 2, then 2 from the gap and none; the gap's own, 3, is largest
     assert loss(simulated, observed, BASINS[:1]).item() == pytest.approx(weights.mean() / variance, rel=1e-14)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.5, 1.0])
+def test_variability_is_best_between_correlation_and_that_observed(weight: float, flows: tuple[Tensor, Tensor]) -> None:
+    """Of flows with one mean and correlation, the loss is least at a standard deviation of (r + w) / (1 + w) times the observed one."""
+    simulated, observed = (flow[:, :1] for flow in flows)
+    known = torch.isfinite(observed)
+    mean, deviation = observed[known].mean(), observed[known].std(correction=0)
+    around = simulated - simulated[known].mean()
+    correlation = torch.corrcoef(torch.stack((simulated[known], observed[known])))[0, 1]
+    best = (correlation + weight) / (1.0 + weight)
+    ratio = best.clone().requires_grad_()
+    loss = build_loss("nse_variability_batch", flows[1], variability=weight)
+    value = loss(mean + ratio * deviation * around / around[known].std(correction=0), observed, BASINS[:1])
+    (slope,) = torch.autograd.grad(value, ratio)
+    variance = (deviation + 0.1) ** 2
+    assert slope.item() == pytest.approx(0.0, abs=1e-12)
+    assert value.item() == pytest.approx(
+        (((1.0 + weight) * (best - 1.0) ** 2 + 2.0 * best * (1.0 - correlation)) * deviation**2 / variance).item(), rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("name", OF_OBSERVATIONS)

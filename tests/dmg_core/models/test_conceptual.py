@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dmg_core.models import PROCESS_MODELS, ProcessModel
+from dmg_core.equations import step_arrays
+from dmg_core.models import PROCESS_MODELS, ProcessModel, gr4
 from dmg_core.models.gr4 import Gr4
 from dmg_core.models.hymod import Hymod, soil_excess
 
@@ -125,6 +127,39 @@ def test_gr4_settles_where_inflow_is_outflow() -> None:
     before, _ = run(Gr4(), parameters, {name: series[:-1] for name, series in rain.items()})
     assert float(later["unrouted_direct_flow"] - before["unrouted_direct_flow"]) == pytest.approx(0.6, rel=1e-9)
     assert float(later["unrouted_routing_store_flow"] - before["unrouted_routing_store_flow"]) == pytest.approx(5.4, rel=1e-9)
+
+
+class InExtendedPrecision:
+    """The functions of torch that GR4 uses, on numpy's longest numbers."""
+
+    exp, sqrt, minimum, maximum = np.exp, np.sqrt, np.minimum, np.maximum
+
+    @staticmethod
+    def clamp(x: Any, min: float | None = None, max: float | None = None) -> Any:  # noqa: A002 - torch's names
+        """Bound numbers."""
+        return np.clip(x, None if min is None else np.longdouble(min), None if max is None else np.longdouble(max))
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).eps > 1e-18, reason="needs numbers with more digits than float64")
+def test_gr4_differs_by_rounding_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After 120 days in torch and in compiled code the stores are those of a run with more digits, to 2e-14 of what all of them hold."""
+    model, steps, count = Gr4(), 120, 8
+    parameters = draw(model, 11, count)
+    weather = stormy(model, 11, steps, count)
+    _, by_torch = run(model, parameters, weather)
+    compiled = np.tile([[[store.initial for store in model.stores]]], (count, 1, 1))
+    values = torch.stack(list(parameters.values()), -1)[:, None].numpy()
+    for t in range(steps):
+        compiled = step_arrays(model, compiled, values, torch.stack([series[t] for series in weather.values()], -1).numpy()).stores
+    monkeypatch.setattr(gr4, "torch", InExtendedPrecision)
+    exact = {store.name: np.full(count, np.longdouble(store.initial)) for store in model.stores}
+    longest = {symbol: each.numpy().astype(np.longdouble) for symbol, each in parameters.items()}
+    for t in range(steps):
+        x = SimpleNamespace(**{name: series[t].numpy().astype(np.longdouble) for name, series in weather.items()})
+        exact, _ = model.step(SimpleNamespace(**exact), SimpleNamespace(**longest), x, model.dt)
+    expected = np.stack([exact[store.name] for store in model.stores], -1)
+    for found in (np.stack([by_torch[store.name].numpy() for store in model.stores], -1), compiled[:, 0]):
+        assert (abs(found - expected) <= 2e-14 * expected.sum(-1, keepdims=True)).all()
 
 
 def test_hymods_soil_is_that_of_uniformly_distributed_depths() -> None:

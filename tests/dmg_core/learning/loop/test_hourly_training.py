@@ -100,7 +100,7 @@ def test_windows_know_nothing_of_their_batch_mates(lumped: bool) -> None:
             alone, _ = material.run(model, 24 * 6, np.array([gauge]))
             torch.testing.assert_close(alone[:, 0], together[:, gauge], rtol=1e-11, atol=1e-14)
     if not lumped:
-        assert material.membership.shared([0, 1]).membership.units == ("u1", "u2", "u3")
+        assert material.membership.part([0, 1]).membership.units == ("u1", "u2", "u3")
 
 
 def test_transfers_of_zero_equal_none() -> None:

@@ -16,6 +16,7 @@ import torch.distributed
 from dmg_core.errors import ConfigError
 from dmg_core.learning.loop.ranks import Ranks, launch, started_ranks
 from dmg_core.learning.loop.train import train
+from dmg_core.learning.settings.experiment import Experiment
 from dmg_core.learning.settings.experiment_file import write_experiment
 from dmg_core.loading import load_model
 from tests.dmg_core.learning.synthetic import make_document, make_experiment
@@ -39,10 +40,10 @@ PLAIN: dict[str, Any] = {
 }
 
 
-def train_together(tmp_path: Path, out: Path, *more: str) -> None:
-    """Train with two processes."""
+def train_together(tmp_path: Path, out: Path, *more: str, experiment: Experiment | None = None) -> None:
+    """Train with two processes, by default on basins."""
     (tmp_path / "program.py").write_text(PROGRAM)
-    write_experiment(tmp_path / "experiment.yaml", make_experiment(**PLAIN))
+    write_experiment(tmp_path / "experiment.yaml", experiment or make_experiment(**PLAIN))
     # The tests' own modules are imported from the repository; the packages under test stay those of this process.
     packages = str(Path(train.__code__.co_filename).parents[3])
     with pytest.MonkeyPatch.context() as patched:

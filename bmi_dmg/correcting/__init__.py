@@ -1,0 +1,1 @@
+"""Observed flow corrects a catchment while it is stepped."""
