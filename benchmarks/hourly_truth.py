@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--weather", type=Path, required=True)
     parser.add_argument("--forcing", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--epochs", type=int, default=45)
     parser.add_argument("--days", type=int, default=1092)
     given = parser.parse_args()
     torch.set_num_threads(1)
