@@ -49,7 +49,7 @@ def citations_of(folder: Path, *, assimilation: bool = False) -> list[Citation]:
     found += [PET[half.pet_method] for half in halves if half.pet_method in PET]
     experiment = _experiment_of(folder)
     if experiment is not None:
-        found += [*DATA.get(experiment.data.reader, ()), *LOSSES.get(experiment.loss.name, ())]
+        found += [*DATA.get(getattr(experiment.data, "reader", ""), ()), *LOSSES.get(experiment.loss.name, ())]
     if assimilation:
         found.append(citations.LE_DIMET_1986)
     return list(dict.fromkeys([*found, citations.NEXTGEN, citations.HUTTON_2020]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ Dates = NDArray[np.datetime64]
 
 LOGGER = logging.getLogger(__name__)
 
+SECONDS_PER_DAY: Final = 86400
 HOURS_PER_DAY: Final = 24
 #: mm/d beyond which no flow of less than a day can be: rain of 401 mm in an hour, the most ever measured, that runs off as it falls.
 LARGEST_OF_AN_HOUR: Final = 24.0 * 401.0
@@ -106,33 +107,23 @@ def daily_means(series: FlowSeries, area: float | None) -> DailyFlow:
     ForcingError
         If most values are too large for any flow.
     """
-    return _means(series, area, "D")
-
-
-def hourly_means(series: FlowSeries, area: float | None) -> DailyFlow:
-    """Average flow over hours, which take the place of days in what is given; see :func:`daily_means`."""
-    return _means(series, area, "h")
-
-
-def _means(series: FlowSeries, area: float | None, period: Literal["D", "h"]) -> DailyFlow:
-    """Average flow over days or hours."""
     rates = series.values * millimetres_per_day(series.unit, area, series.where)
     faults = impossible_flow(rates, np.nan if area is None else area, daily=False)
     require_possible(rates, faults, series)
     order = np.argsort(series.times, kind="stable")
     times, rates, faults = series.times[order], rates[order], faults[order]
     kept = np.isfinite(rates) & ~faults
-    days, place = np.unique(times[kept | faults].astype(f"datetime64[{period}]"), return_inverse=True)
+    days, place = np.unique(times[kept | faults].astype("datetime64[D]"), return_inverse=True)
     impossible = np.zeros(len(days), dtype=bool)
     impossible[place[faults[kept | faults]]] = True
     stamps, flows, contradicted = _without_repetitions(times[kept], rates[kept])
-    at = np.searchsorted(days, stamps.astype(days.dtype))
+    at = np.searchsorted(days, stamps.astype("datetime64[D]"))
     contradictory = np.zeros(len(days), dtype=bool)
     contradictory[at[contradicted]] = True
     counts = np.bincount(at, minlength=len(days))
-    even = _evenly_covered(stamps, at, counts, period) & ~contradictory & ~impossible
+    even = _evenly_covered(stamps, at, counts) & ~contradictory & ~impossible
     means = np.bincount(at, flows, minlength=len(days)) / np.maximum(counts, 1)
-    too_much = even & impossible_flow(means, np.nan if area is None else area, daily=period == "D")
+    too_much = even & impossible_flow(means, np.nan if area is None else area, daily=True)
     values = np.where(even & ~too_much, means, np.nan)
     uneven = ~even & ~contradictory & ~impossible
     example = _example(series, order, faults)
@@ -217,16 +208,15 @@ def _without_repetitions(times: Dates, values: FloatArray) -> tuple[Dates, Float
     return times[first], values[first], contradicted
 
 
-def _evenly_covered(stamps: Dates, at: NDArray[np.intp], counts: NDArray[np.intp], period: str) -> BoolArray:
-    """Whether the values of each day (or hour) stand at equal distances that fill it, and are not what gaps have left of a finer step."""
-    length = int(np.timedelta64(1, period) / np.timedelta64(1, "s"))
+def _evenly_covered(stamps: Dates, at: NDArray[np.intp], counts: NDArray[np.intp]) -> BoolArray:
+    """Whether the values of each day stand at equal distances that fill it, and are not what gaps have left of a finer interval."""
     begins = np.concatenate([[0], np.cumsum(counts)[:-1]])
     rank = np.arange(len(stamps)) - begins[at]
-    offset = (stamps - stamps.astype(f"datetime64[{period}]")).astype(np.int64)
+    offset = (stamps - stamps.astype("datetime64[D]")).astype(np.int64)
     start = offset[np.minimum(begins, max(len(stamps) - 1, 0))] if len(stamps) else np.zeros(len(counts), np.int64)
     n = np.maximum(counts, 1)
-    fits = (offset - start[at]) * n[at] == rank * length
-    even = (np.bincount(at, ~fits, minlength=len(counts)) == 0) & (start * n < length) & (counts > 0)
+    fits = (offset - start[at]) * n[at] == rank * SECONDS_PER_DAY
+    even = (np.bincount(at, ~fits, minlength=len(counts)) == 0) & (start * n < SECONDS_PER_DAY) & (counts > 0)
     whole: BoolArray = even & ~_sparser_than_neighbours(counts, even)
     return whole
 

@@ -140,7 +140,7 @@ class MultiTimescaleModel(nn.Module):
         Tensor (T, B), HourlyState
             mm/h, and where to go on.
         """
-        flow, stores, network_state = self.hourly.series_on(TOTAL, hours, attributes, *state, **site)
+        flow, stores, network_state = self.hourly.series_on(TOTAL, hours, attributes, state.network, state.physics, **site)
         return flow, HourlyState(network_state, stores)
 
     def routing_fractions(self, attributes: Tensor) -> Tensor:

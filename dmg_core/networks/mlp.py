@@ -62,4 +62,4 @@ class MlpModel(nn.Sequential):
     @torch.no_grad()
     def ignore_inputs(self, constant: Tensor) -> None:
         """Set the weights of some inputs, marked in ``constant`` (inputs,), to 0."""
-        self.get_submodule("0").weight[:, constant] = 0.0
+        self.get_parameter("0.weight")[:, constant] = 0.0

@@ -107,7 +107,7 @@ class HourlyData:
     def days(self) -> FloatArray:
         """Give forcings of days (T / 24, U, F): sums and means of hours."""
         by_day = self.forcing.reshape(-1, HOURS_PER_DAY, *self.forcing.shape[1:])
-        sums = by_day.sum(axis=1, dtype=np.float64)
+        sums: FloatArray = by_day.sum(axis=1, dtype=np.float64)
         for column, name in enumerate(self.forcing_names):
             if AGGREGATES.get(name, "mean") == "mean":
                 sums[..., column] /= HOURS_PER_DAY

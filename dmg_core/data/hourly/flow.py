@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from dmg_core.data.daily_flow import DailyFlow, daily_means, hourly_means, tell
-from dmg_core.data.flow_files import FlowSeries, read_flow
+from dmg_core.data.daily_flow import daily_means, tell
+from dmg_core.data.flow_files import read_flow
+from dmg_core.data.flow_series import FlowSeries
+from dmg_core.data.hourly_flow import hourly_means
 from dmg_core.errors import ConfigError
 
 FloatArray = NDArray[np.float64]
@@ -48,8 +50,8 @@ def read_observed(files: Sequence[Path], areas: Mapping[str, float], hours: Date
         for column, (gauge, area) in enumerate(areas.items()):
             if gauge in series:
                 fine = _fine(series[gauge])
-                _fill(hourly[:, column], hours, hourly_means(fine, area), series[gauge].where)
-                _fill(daily[:, column], days, daily_means(_without(series[gauge], fine), area), series[gauge].where)
+                _fill(hourly[:, column], 24.0 * hourly_means(fine, area, hours))
+                _fill(daily[:, column], _days_of(_without(series[gauge], fine), area, days))
     if not np.isfinite(hourly).any() and not np.isfinite(daily).any():
         raise ConfigError(f"{', '.join(map(str, files))}: no flow between {hours[0]} and {hours[-1]}, the hours of the weather")
     return hourly, daily
@@ -68,10 +70,17 @@ def _without(series: FlowSeries, others: FlowSeries) -> FlowSeries:
     return FlowSeries(series.where, series.times[rest], series.values[rest], series.unit)
 
 
-def _fill(column: FloatArray, steps: Dates, found: DailyFlow, where: str) -> None:
-    """Write what was found into a column (T,) where it has nothing yet."""
-    tell(found, where, steps[0], steps[-1])
-    place = ((found.days - steps[0]) / (steps[1] - steps[0] if len(steps) > 1 else np.timedelta64(1, "D"))).astype(np.int64)
-    inside = (place >= 0) & (place < len(column))
-    place, values = place[inside], found.values[inside]
-    column[place] = np.where(np.isfinite(column[place]), column[place], values)
+def _days_of(series: FlowSeries, area: float, days: Dates) -> FloatArray:
+    """Means (D,) of days, mm/d; NaN where there is none."""
+    found = daily_means(series, area)
+    tell(found, series.where, days[0], days[-1])
+    values = np.full(len(days), np.nan)
+    places = ((found.days - days[0]) / np.timedelta64(1, "D")).astype(np.int64)
+    inside = (places >= 0) & (places < len(days))
+    values[places[inside]] = found.values[inside]
+    return values
+
+
+def _fill(column: FloatArray, values: FloatArray) -> None:
+    """Write values into a column (T,) where it has none yet."""
+    column[:] = np.where(np.isfinite(column), column, values)

@@ -20,7 +20,7 @@ from dmg_core.learning.data.lessons import Compared, Judged, Lessons, order_of, 
 from dmg_core.learning.data.material import BLOCK
 from dmg_core.learning.data.sampler import Batch
 from dmg_core.learning.data.splitting import split_experiment
-from dmg_core.learning.settings.experiment import Experiment, basins_of
+from dmg_core.learning.settings.experiment import Experiment, UnitDataSettings, basins_of
 from dmg_core.learning.settings.multi_timescale import hourly_options, path_attributes
 from dmg_core.multi_timescale import MultiTimescaleModel
 from dmg_core.multi_timescale.model import HourlyState
@@ -224,6 +224,8 @@ def load_hourly_material(experiment: Experiment) -> HourlyMaterial:
         If data or gauges are missing, or no flow is left to learn from or to validate on; what is wrong is named.
     """
     settings = experiment.data
+    if isinstance(settings, UnitDataSettings):
+        raise ConfigError("data: hourly models take units and gauges through a reader; name one (reader: ngen) and the file of weather")
     given = (settings.file, settings.attributes, settings.basin_ids(), experiment.attributes, path_attributes(experiment))
     _kind_of_sampler(experiment)
     with basins_of(settings.basins):

@@ -103,8 +103,6 @@ def load_lessons(experiment: Experiment) -> Lessons:
 def _lessons(experiment: Experiment) -> Lessons:
     of_units = isinstance(experiment.data, UnitDataSettings)
     if experiment.model.hourly is not None:
-        if of_units:
-            raise ConfigError("data: hourly models take units and gauges through a reader; name one (reader: ngen) and the file of weather")
         return load_hourly_material(experiment)
     if of_units and experiment.start is not None:
         raise ConfigError("start: a model of units and gauges cannot be fine-tuned; fine-tune that of the units at basins")

@@ -11,7 +11,7 @@ from dmg_core.learning.settings.experiment import Experiment, HourlyOptions, Mod
 from dmg_core.models import PROCESS_MODELS
 
 #: What a half of a multi-timescale model has no use for, with the value that says so.
-_WITHOUT: Final = {"log_norm": (), "network": None, "target": None, "options": {}, "delay_bound": None}
+_WITHOUT: Final[dict[str, object]] = {"log_norm": (), "network": None, "target": None, "options": {}, "delay_bound": None}
 
 
 def hourly_options(experiment: Experiment) -> HourlyOptions:
@@ -48,7 +48,7 @@ def multi_timescale_settings(experiment: Experiment, pet_method: str | None) -> 
     common = ModelSettings(
         physics=daily.physics,
         network=DAILY_NETWORKS[daily.physics],
-        nmul=daily.nmul,
+        nmul=PROCESS_MODELS[daily.physics].default_nmul if daily.nmul is None else daily.nmul,
         routing=False,
         nearzero=daily.nearzero,
         dynamic=tuple(parameter.name for parameter in PROCESS_MODELS[daily.physics].split(daily.dynamic)[0]),

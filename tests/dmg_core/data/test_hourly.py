@@ -36,13 +36,13 @@ def test_hours_where_there_are_some_and_days_where_not(tmp_path: Path) -> None:
     np.testing.assert_allclose(daily[:, 1], 24.0)
 
 
-def test_an_hour_with_a_gap_and_markers_are_left_out(tmp_path: Path) -> None:
-    """An hour of which a quarter is missing has no mean, and -999 is none."""
+def test_hours_with_markers_are_left_out(tmp_path: Path) -> None:
+    """An hour of which a quarter is missing is the mean of the others; one with -999, or without any value, is none."""
     quarters = pd.date_range("2020-01-01", periods=96, freq="15min")
     values = np.ones(96)
-    values[5], values[20] = np.nan, -999.0
+    values[5], values[20], values[40:44] = np.nan, -999.0, np.nan
     hourly, _ = read_observed([write_flow(tmp_path / "q.csv", quarters, a=values)], {"a": 10.0}, HOURS)
-    assert np.flatnonzero(np.isnan(hourly[:24, 0])).tolist() == [1, 5]
+    assert np.flatnonzero(np.isnan(hourly[:24, 0])).tolist() == [5, 10]
 
 
 @pytest.mark.parametrize(("starts", "first", "count"), [(0, 0, 96), (6, 6, 72), (23, 23, 72)])
@@ -92,7 +92,11 @@ def test_a_netcdf_file_with_flow(tmp_path: Path) -> None:
         (lambda d: d.assign(temperature=d.temperature + 273.15), ForcingError, "K or degF instead of degC"),
         (lambda d: d.drop_vars("slope"), AttributeTableError, "no variables slope"),
         (lambda d: d.isel(time=slice(0, 20)), ConfigError, "20 hours from 2020-01-01T00 have no whole day"),
-        (lambda d: d.assign(pet=d.pet.where(d.pet.time != 50)), ForcingError, "basin 0101, 2020-01-03: potential evapotranspiration is nan"),
+        (
+            lambda d: d.assign(pet=d.pet.where(d.pet.time != 50)),
+            ForcingError,
+            "basin 0101, 2020-01-03: potential evapotranspiration is nan",
+        ),
     ],
 )
 def test_files_that_are_wrong_are_told(change: Any, error: type[Exception], message: str, tmp_path: Path) -> None:
