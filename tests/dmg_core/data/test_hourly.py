@@ -31,7 +31,8 @@ def test_hours_where_there_are_some_and_days_where_not(tmp_path: Path) -> None:
     coarse = write_flow(tmp_path / "coarse.csv", pd.date_range("2020-01-01", periods=4, freq="D"), a=[9.0, 0.5, 0.6, np.nan], b=[1.0] * 4)
     hourly, daily = read_observed([fine, coarse], {"a": 10.0, "b": 5.0}, HOURS)
     np.testing.assert_allclose(hourly[:24, 0], 24.0 * np.arange(24.0) / 10.0)
-    assert np.isnan(hourly[24:]).all() and np.isnan(hourly[:, 1]).all()
+    assert np.isnan(hourly[24:]).all()
+    assert np.isnan(hourly[:, 1]).all()
     np.testing.assert_allclose(daily[:3, 0], (216.0, 12.0, 14.4))
     np.testing.assert_allclose(daily[:, 1], 24.0)
 
@@ -95,7 +96,7 @@ def test_a_netcdf_file_with_flow(tmp_path: Path) -> None:
         (
             lambda d: d.assign(pet=d.pet.where(d.pet.time != 50)),
             ForcingError,
-            "basin 0101, 2020-01-03: potential evapotranspiration is nan",
+            "2020-01-03: potential evapotranspiration is nan",
         ),
     ],
 )
