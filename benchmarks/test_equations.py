@@ -87,7 +87,7 @@ def test_solved_steps(benchmark: Any, name: str, reverse: bool) -> None:
     """On one thread."""
     benchmark.group = f"HBV, {'forward and reverse' if reverse else 'forward'}: {STEPS} steps of {CATCHMENTS} catchments"
     torch.set_num_threads(1)
-    model = PROCESS_SOLVED[name]()
+    model = PROCESS_MODELS[name]()
     given, routed = made(model) | {"forcing": weather_of_a_year()}, tuple(flux.name for flux in model.fluxes if flux.routed)
 
     def run() -> None:

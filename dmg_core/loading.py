@@ -34,7 +34,7 @@ def build_model(checkpoint: Checkpoint, dtype: str | torch.dtype = "float32") ->
     attributes = Normalizer.from_statistics(checkpoint.statistics, settings.attributes, settings.log_norm)
     _require_same_equations(checkpoint, physics.process)
     with torch.device("meta"):  # the weights are assigned, not copied: sizes are all that is needed here
-        network = NETWORKS[settings.network](settings, physics, 0.0)
+        network = NETWORKS.make(settings.network, settings, physics, 0.0, options=settings.network_options)
     _require_fit(checkpoint, network)
     network.load_state_dict(checkpoint.weights, assign=True)
     return DeltaModel(settings, network.to(torch_dtype(dtype)), physics, forcings, attributes).eval()

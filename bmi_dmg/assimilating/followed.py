@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -102,12 +103,14 @@ def follow_weather(
     dates, gather = axis.dates, HoursToSteps(steppers)
     if not len(dates):
         raise ForcingError(f"{source.name}: {axis.hours} hours from {axis.start} on hold no whole step of the model")
-    parts, captured, done = [], {}, 0
+    parts: list[OpenLoop] = []
+    captured: dict[int, Captured] = {}
+    done = 0
     for time, hours in _stretches(axis, kept):
         forcing = gather.take(time, source.read(time, hours))
-        last: list[Mapping[str, Array]] = []
+        last: deque[Mapping[str, Array]] = deque(maxlen=1)
         nothing = np.full((len(forcing), len(steppers)), np.nan)
-        part = follow(engine, rows, forcing, dates[done : done + len(forcing)], nothing, lambda outputs, last=last: last.append(outputs))
+        part = follow(engine, rows, forcing, dates[done : done + len(forcing)], nothing, last.append)
         parts.append(part)
         done += len(forcing)
         gather.give_back()

@@ -128,7 +128,8 @@ def write_increments(path: Path, parts: Sequence[tuple[Hindcast, Raw]], stores: 
 
 def reference_times(made: Hindcast) -> NDArray[np.datetime64]:
     """Give the ends of the last steps that forecasts know, to the hour."""
-    return made.reference.astype("datetime64[h]") + np.timedelta64(24 // made.steps_per_day, "h")
+    ends: NDArray[np.datetime64] = np.add(made.reference.astype("datetime64[h]"), np.timedelta64(24 // made.steps_per_day, "h"))
+    return ends
 
 
 def _with_flows(made: Hindcast) -> list[tuple[tuple[str, str], NDArray[np.float64]]]:

@@ -1,8 +1,7 @@
 """The state and the parameters of a catchment as hidden BMI variables.
 
 ``state::soil_moisture`` and its like are for data assimilation, ``parFC`` and ``multiplier::parFC`` for calibration through a realization's
-``model_params``, ``missing_forcing_hours`` for reports. The state of a member of an ensemble has the member's name in front,
-``state::lstm.network_hidden``, and ``members::`` with the name of an output gives the values of all members.
+``model_params``, ``missing_forcing_hours`` for reports. Those of the members of an ensemble are in :mod:`bmi_dmg.bmi.member_variables`.
 """
 
 from __future__ import annotations
@@ -18,15 +17,11 @@ import numpy.typing as npt
 
 from bmi_dmg.bmi.protocols import HiddenVariable, ReadOnly, Settable
 from bmi_dmg.stepping.stepper import Stepper
-from bmi_dmg.variables import outputs_of
 from dmg_core import Catchment
 from dmg_core.engine.state_access import network_parts, read_state, set_state, stores_by_name
 
 #: Prefix of the variables that are the state of a catchment.
 STATE: Final = "state::"
-
-#: Prefix of the variables that give an output of each member of an ensemble.
-MEMBERS: Final = "members::"
 
 #: Prefix of the multipliers on parameters.
 MULTIPLIER: Final = "multiplier::"
@@ -42,39 +37,18 @@ MISSING_HOURS: Final = "missing_forcing_hours"
 def state_variables(stepper: Stepper) -> dict[str, HiddenVariable]:
     """Give stores (mm) and network state as variables to read and set, and the counts of missing forcing."""
     catchment = stepper.catchment
-    variables = dict(_states_of(catchment, STATE))
-    for name, member in catchment.engine.members.items():
-        variables |= _states_of(Catchment(member, catchment.row), f"{STATE}{name}.")
+    variables = dict(states_of_catchment(catchment, STATE))
     variables[MISSING_HOURS] = ReadOnly("h", "float64", lambda: stepper.weather.missing_hours)
     return variables
 
 
-def _states_of(catchment: Catchment, prefix: str) -> Iterator[tuple[str, HiddenVariable]]:
-    """Give stores and network state of a catchment of one model."""
+def states_of_catchment(catchment: Catchment, prefix: str) -> Iterator[tuple[str, HiddenVariable]]:
+    """Give stores and network state of a catchment of one model, under names that begin with a prefix."""
     model = catchment.engine.model
     stores, precision = stores_by_name(model.physics.process), str(model.dtype).removeprefix("torch.")
     for name in (*stores, *network_parts(model)):
         units, dtype = (stores[name].unit, "float64") if name in stores else ("1", precision)
         yield prefix + name, Settable(units, dtype, partial(read_state, catchment, name), partial(set_state, catchment, name))
-
-
-def member_variables(stepper: Stepper) -> dict[str, HiddenVariable]:
-    """Give the outputs of the members of an ensemble: a value for each member in their order, NaN for one without that output."""
-    engine, row = stepper.catchment.engine, stepper.catchment.row
-    given = {name: {one.name: one for one in outputs_of(member.model.physics.process)} for name, member in engine.members.items()}
-
-    def read(output: str) -> npt.NDArray[np.float64]:
-        values = np.full(len(given), np.nan)
-        with engine.lock:
-            for place, (name, member) in enumerate(engine.members.items()):
-                one = given[name].get(output)
-                if one is not None:
-                    last = engine.last_of_members[name][row, member.outputs.index(one.source)]
-                    values[place] = last * one.factor(member.model.physics.process.steps_per_day)
-        return values
-
-    every = {output: one.units for outputs in given.values() for output, one in outputs.items()}
-    return {MEMBERS + output: ReadOnly(units, "float64", partial(read, output)) for output, units in every.items()}
 
 
 def parameter_variable(catchment: Catchment, name: str) -> HiddenVariable | None:
@@ -112,7 +86,7 @@ def no_such(catchment: Catchment, name: str) -> str | None:
         members = [(f"{STATE}{name}.", Catchment(member, catchment.row)) for name, member in catchment.engine.members.items()]
         kind, known = (
             "variables of the state",
-            [each for prefix, one in ((STATE, catchment), *members) for each, _ in _states_of(one, prefix)],
+            [each for prefix, one in ((STATE, catchment), *members) for each, _ in states_of_catchment(one, prefix)],
         )
     elif _PARAMETER.match(name) or _nearest(name, parameters, _SIMILAR):
         kind, known = f"{catchment.engine.model.physics.process.family} parameters", parameters

@@ -79,19 +79,19 @@ class MassBalance:
         return {NGEN + name: Computed("m", partial(self._mass, place)) for place, name in enumerate(MASS_TERMS)}
 
     def terms(self) -> dict[str, Computed]:
-        """Give the budget of the catchment's model, term by term (:func:`terms_of`)."""
-        names = () if self._stepper is None else budget_terms(self._stepper)
+        """Give the budget of the catchment's model, term by term (:func:`terms_of`); those of members are made when asked for."""
+        names = () if self._stepper is None or self._stepper.catchment.engine.members else budget_terms(self._stepper)
         return {BUDGET + name: Computed("mm", partial(self._term, name)) for name in names}
 
     def _term(self, name: str) -> float:
-        return 0.0 if self._stepper is None else _budget_of(self._stepper)[name]
+        return 0.0 if self._stepper is None else budget_of(self._stepper)[name]
 
     def _mass(self, place: int) -> float:
         if self._stepper is None:
             return 0.0
         engine = self._stepper.catchment.engine
         if not engine.members:
-            return _METRES_PER_MM * _ngen_terms(engine, _budget_of(self._stepper))[place]
+            return _METRES_PER_MM * _ngen_terms(engine, budget_of(self._stepper))[place]
         counting = [member for member in engine.members.values() if member.model.physics.layout.budget]
         amounts = [_ngen_terms(member, _sums_of(member, self._stepper.catchment.row))[place] for member in counting]
         return _METRES_PER_MM * sum(amounts) / max(len(amounts), 1)
@@ -143,7 +143,7 @@ def _sums_of(engine: Engine, row: int) -> dict[str, float]:
     return {**water, REANCHORING: reanchored, STORAGE_CHANGE: change}
 
 
-def _budget_of(stepper: Stepper) -> dict[str, float]:
+def budget_of(stepper: Stepper) -> dict[str, float]:
     """Give the budget of a catchment since its sums began, mm."""
     engine, row = stepper.catchment.engine, stepper.catchment.row
     if engine.members:

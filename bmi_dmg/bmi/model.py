@@ -18,8 +18,9 @@ from typing import Any, Final, NoReturn
 import numpy as np
 import numpy.typing as npt
 
-from bmi_dmg.bmi.hidden_variables import STATE, member_variables, no_such, parameter_variable, state_variables
-from bmi_dmg.bmi.mass_balance import MassBalance, budget_terms
+from bmi_dmg.bmi.hidden_variables import STATE, no_such, parameter_variable, state_variables
+from bmi_dmg.bmi.mass_balance import BUDGET, MassBalance, budget_terms
+from bmi_dmg.bmi.member_variables import member_variable
 from bmi_dmg.bmi.protocols import Computed, HiddenVariable, Serialization
 from bmi_dmg.bmi.quantiles import CatchmentQuantiles, QuantileOutputs, quantile_outputs
 from bmi_dmg.bmi.restart import Checkpoints, shared_checkpoints, state_of, states_of
@@ -120,7 +121,6 @@ class BmiDeltaModel(ScalarGrid):
             **self._protocols,
             **self._mass_balance.terms(),
             **state_variables(stepper),
-            **member_variables(stepper),
         }
 
     def update(self) -> None:
@@ -363,7 +363,7 @@ class BmiDeltaModel(ScalarGrid):
         return self._refuse(what) if self._stepper is None else self._stepper
 
     def _special(self, name: str) -> HiddenVariable:
-        variable = self._unpublished.get(name) or self._quantile(name) or self._parameter(name)
+        variable = self._unpublished.get(name) or self._quantile(name) or self._of_members(name) or self._parameter(name)
         return self._unknown(name) if variable is None else variable
 
     def _quantile(self, name: str) -> HiddenVariable | None:
@@ -375,6 +375,13 @@ class BmiDeltaModel(ScalarGrid):
         made = {one.name: Computed(one.units, partial(quantiles.value, place)) for place, one in enumerate(outputs.variables)}
         self._unpublished.update(made)
         return made[name]
+
+    def _of_members(self, name: str) -> HiddenVariable | None:
+        """Variable of the members of an ensemble; budgets, which are read once at the end of a run, are not kept."""
+        variable = None if self._stepper is None else member_variable(self._stepper, name)
+        if variable is not None and not name.startswith(BUDGET):
+            self._unpublished[name] = variable
+        return variable
 
     def _parameter(self, name: str) -> HiddenVariable | None:
         """Parameter of that name, or its multiplier: made when asked for, because few are."""
@@ -416,7 +423,7 @@ class BmiDeltaModel(ScalarGrid):
             raise ValueError(f"{name}: cannot be set to {src!r}, expected one number") from error
 
     def _set_special(self, name: str, src: Array) -> None:
-        variable = self._unpublished.get(name) or self._parameter(name)
+        variable = self._unpublished.get(name) or self._of_members(name) or self._parameter(name)
         if variable is not None:
             self._write(name, variable, src)
         elif name in self._outputs:

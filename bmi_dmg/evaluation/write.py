@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from bmi_dmg.evaluation.bands import draw_reliability
 from bmi_dmg.evaluation.pictures import draw_hydrographs, draw_learning, draw_parameters, draw_score_map, draw_scores
+from bmi_dmg.evaluation.samples import summary_of_samples, write_samples
+from dmg_core.data.samples import SampleData
 from dmg_core.errors import ConfigError
 from dmg_core.files import path_written_whole
 from dmg_core.learning.evaluation import SCORES_NAME, Evaluation, write_scores
@@ -26,8 +28,9 @@ def write_evaluation(
     title: str,
     published: Mapping[str, Mapping[str, float]],
     logs: Mapping[str, Path] | None = None,
+    held_out: NDArray[np.bool_] | None = None,
 ) -> None:
-    """Write flow, scores and pictures.
+    """Write flow, scores and pictures; of samples, what :mod:`bmi_dmg.evaluation.samples` says.
 
     Parameters
     ----------
@@ -41,8 +44,17 @@ def write_evaluation(
         For other models, by name: NSE by gauge.
     logs : mapping of str to Path, optional
         Logs of the trainings, by name.
+    held_out : ndarray of bool, shape (N,), optional
+        Which samples have not been learned from, if that is known.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(evaluation.basins, SampleData):
+        if published:
+            raise ConfigError("scores of other models (--published) go by gauge; samples have none")
+        write_samples(folder, evaluation, title, held_out)
+        if logs:
+            draw_learning(folder / "learning.png", logs)
+        return
     write_simulation(folder / SIMULATION_NAME, evaluation, title)
     write_scores(folder / SCORES_NAME, evaluation.basins.ids, evaluation.scores)
     draw_parameters(folder / "parameters.png", evaluation, title)
@@ -129,6 +141,8 @@ def read_published(path: Path) -> dict[str, dict[str, float]]:
 def summary(evaluation: Evaluation, published: Mapping[str, Mapping[str, float]]) -> str:
     """Say in a few lines how well it went."""
     basins = evaluation.basins
+    if isinstance(basins, SampleData):
+        return summary_of_samples(evaluation)
     lines = [f"{len(basins.ids)} basins, {basins.dates[0]} to {basins.dates[-1]}, {evaluation.scored} with observed flow"]
     if evaluation.scored:
         scores = ", ".join(f"{name.upper()} {evaluation.median(name):.3f}" for name in ("nse", "kge"))

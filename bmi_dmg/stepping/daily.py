@@ -29,6 +29,7 @@ from bmi_dmg.stepping.layout import (
     PET_AT,
     SOURCES_AT,
     WARMTH_AT,
+    HourLayout,
 )
 from bmi_dmg.stepping.stepper import Held, Stepper
 from bmi_dmg.stepping.weather import ALL_POSSIBLE, ROW_ARGUMENTS, Array, Plan, Weather, compiled_hour_of
@@ -104,7 +105,7 @@ class DailyStepper(Stepper):
             self._sums[FLOW] = outputs[self.layout.flow]
 
     def _clear_day(self) -> None:
-        compiled_clear_directly()(self._day, self._plan)
+        self._day[:] = new_day(self.layout)
 
     def own_state(self) -> dict[str, Array]:
         """Arrays that must survive a restart besides the engine's; live."""
@@ -144,14 +145,18 @@ class DailyStepper(Stepper):
         if day[HOURS] != HOURS_PER_DAY:
             self._sums[FLOW + 1 :] += day[list(self.layout.entering)]
             return None
-        forcing = np.empty(len(self.layout.forcings))
-        latitude, day_of_year = math.nan, 0.0  # without Hargreaves
-        if self.latitude is not None:
-            latitude, day_of_year = self.latitude, float(self.time.timetuple().tm_yday)
-        compiled_finish_directly()(day, self._plan, latitude, day_of_year, forcing)
-        outputs = self._advance(self._row, *forcing.tolist())
+        outputs = self._advance(self._row, *self._day_forcing())
         self._note_flow(outputs)
         return outputs
+
+    def _day_forcing(self) -> list[float]:
+        """Give the forcing of the complete day; see :func:`finish_day`."""
+        if self.latitude is None:
+            return [value / hours for value, hours in zip(self._day.tolist(), self.layout.hours_of_mean, strict=False)]
+        forcing = np.empty(len(self.layout.forcings))
+        compiled_finish_directly()(self._day, self._plan, self.latitude, float(self.time.timetuple().tm_yday), forcing)
+        values: list[float] = forcing.tolist()
+        return values
 
     def held(self) -> Held:
         """Give what the engine's balance does not show; see :meth:`bmi_dmg.stepping.stepper.Stepper.held`."""
@@ -168,6 +173,14 @@ def clear_day(day: Array, plan: Plan) -> None:
         aggregate = plan[SOURCES_AT + forcings + kept + k]
         day[k] = UNSEEN if aggregate == _MIN else -UNSEEN if aggregate == _MAX else 0.0
     day[kept] = 0.0
+
+
+@cache
+def new_day(layout: HourLayout) -> Array:
+    """Give what :func:`clear_day` makes of a day of a layout."""
+    day = np.empty(len(layout.kept) + 1)
+    clear_day(day, layout.plan)
+    return day
 
 
 def add_hour(inputs: Array, limits: Array, plan: Plan, accepted: Array, hour: Array, day: Array) -> int:
@@ -240,12 +253,6 @@ def compiled_finish() -> Callable[..., None]:
     """Machine code of :func:`finish_day`."""
     hargreaves = compile_scalar(pet.hargreaves)
     return compile_kernel(finish_day, hargreaves.py_func.__qualname__, _DIGEST, hargreaves=hargreaves)
-
-
-@cache
-def compiled_clear_directly() -> Callable[..., None]:
-    """Machine code of :func:`clear_day`, to be called directly."""
-    return direct_call(compiled_clear(), np.zeros(1), np.zeros(1, np.int64))
 
 
 @cache

@@ -70,6 +70,8 @@ class HourLayout:
         F forcings of the model.
     kept : tuple of Kept
         What a day keeps: one for each forcing, then what the method of potential evapotranspiration needs. None of an hourly model.
+    hours_of_mean : tuple of float
+        What the sum of a day's hours is divided by, for each forcing: their number where it is the mean that counts, else 1.
     entering : tuple of int
         Which forcings add their amounts to the balance.
     sources : ndarray of int, shape (m,)
@@ -101,6 +103,7 @@ class HourLayout:
     units: dict[str, str]
     forcings: tuple[Forcing, ...]
     kept: tuple[Kept, ...]
+    hours_of_mean: tuple[float, ...]
     entering: tuple[int, ...]
     sources: npt.NDArray[np.intp]
     factors: Array
@@ -182,6 +185,7 @@ def _make(process: ProcessModel, pet_method: str) -> HourLayout:
         units={**others, **{one.name: one.units for one in inputs}, **{one.name: one.units for one in outputs}},
         forcings=process.forcings,
         kept=kept,
+        hours_of_mean=tuple(24.0 if forcing.aggregate == "mean" else 1.0 for forcing in process.forcings),
         entering=entering,
         sources=np.array([layout.outputs.index(variable.source) for variable in outputs], np.intp),
         factors=np.array([variable.factor(process.steps_per_day) for variable in outputs]),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from dmg_core.assimilation.open_loop import OpenLoop
 from dmg_core.assimilation.windows import Array
 from dmg_core.engine.engine import Engine
+from dmg_core.ensembles.engine import EnsembleEngine
 from dmg_core.errors import ConfigError
 from dmg_core.models.layout import TOTAL
 from dmg_core.multi_timescale.engine import MultiTimescaleEngine
@@ -23,11 +24,16 @@ def require_followable(engine: Engine) -> None:
     Raises
     ------
     ConfigError
-        If torch steps it, its process model has no routed flux, or its daily model would overwrite what an analysis has found.
+        If it is an ensemble, torch steps it, its process model has no stores or no routed flux, or its daily model would overwrite what an
+        analysis has found.
     """
     name = engine.model.physics.process.name
+    if isinstance(engine, EnsembleEngine):
+        raise ConfigError(f"an ensemble has no stores of its own to assimilate into: take one of its members ({', '.join(engine.members)})")
     if not engine.is_compiled:
         raise ConfigError(f"assimilation works with compiled code on CPU alone: set backend: compiled and device: cpu ({name})")
+    if not engine.model.physics.process.stores:
+        raise ConfigError(f"process model {name} has no stores to assimilate into")
     if not engine.model.physics.layout.routed:
         raise ConfigError(f"process model {name} has no routed flux: there is no flow at a gauge to assimilate into")
     if isinstance(engine, MultiTimescaleEngine) and engine.coupling.daily_mode != "continuous":

@@ -57,8 +57,8 @@ class OutputError:
             return forecast
         error = np.sqrt(np.maximum(observed, 0.0)) - np.sqrt(np.maximum(last, 0.0))
         known = np.isfinite(error)
-        error, since = np.where(known, error, 0.0), np.where(known, age, 0.0)
-        return np.stack([self._corrected(flow, lead + 1 + since, last, error) for lead, flow in enumerate(forecast)])
+        error, since = np.where(known, error, 0.0), np.where(known, age, 0.0).astype(np.float64)
+        return np.stack([self._corrected(flow, lead + 1.0 + since, last, error) for lead, flow in enumerate(forecast)])
 
     def _corrected(self, flow: Array, steps: Array, last: Array, error: Array) -> Array:
         """Correct the flow (E, B) some steps after the last observation, when the error of its root was ``error``."""

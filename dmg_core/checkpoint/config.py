@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from dmg_core.checkpoint.spellings import (
     FORCING_SPELLINGS,
@@ -68,6 +68,8 @@ class ModelSettings:
         Epoch of training the weights come from, if known.
     options : mapping of str to object
         Options of the process model besides ``nearzero``.
+    network_options : mapping of str to object
+        Options of the network.
     site : mapping of str to str
         Names of further attributes that the equations read, by their symbols; one that is not there goes by its symbol.
     plugins : tuple of str
@@ -96,6 +98,7 @@ class ModelSettings:
     pet_method: str | None = None
     epoch: int | None = None
     options: Mapping[str, object] = field(default_factory=dict)
+    network_options: Mapping[str, Any] = field(default_factory=dict)
     site: Mapping[str, str] = field(default_factory=dict)
     plugins: tuple[str, ...] = ()
     tape: str | None = None

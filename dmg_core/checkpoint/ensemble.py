@@ -12,7 +12,8 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -23,12 +24,14 @@ import yaml
 
 from dmg_core.checkpoint.config import CONFIG_NAME, root_of
 from dmg_core.checkpoint.statistics import STATISTICS_NAME
-from dmg_core.errors import CheckpointError
+from dmg_core.errors import CheckpointError, ConfigError
 from dmg_core.files import write_errors, written_whole
 from dmg_core.validation import Node, name_or_names, names, positive_number, text
 
 #: Key of ``config.yaml`` that makes a folder an ensemble.
 MEMBERS: Final = "members"
+#: Least weight of a member, as a share of the largest.
+LEAST_WEIGHT: Final = 1e-6
 _KEYS: Final = (MEMBERS, "weights", "digests")
 #: What names of members are made of: they stand in names of variables.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*(?:\.[A-Za-z0-9_-]+)*")
@@ -143,7 +146,9 @@ def write_ensemble(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise CheckpointError(f"{out}: is there already; choose another folder, or remove it")
     for member in members:
-        if is_ensemble_folder(member) or not (member / CONFIG_NAME).is_file():
+        if is_ensemble_folder(member):
+            raise CheckpointError(f"{member}: is an ensemble itself; name its members instead")
+        if not (member / CONFIG_NAME).is_file():
             raise CheckpointError(f"{member}: expected the folder of one model, with {CONFIG_NAME}")
     called = _names_of(members)
     document: dict[str, object] = {MEMBERS: list(called)}
@@ -159,13 +164,26 @@ def write_ensemble(
             document["digests"] = {name: digest_of_member(unfinished / name) for name in called}
             with written_whole(unfinished / CONFIG_NAME) as stream:
                 stream.write(yaml.safe_dump(document, sort_keys=False).encode())
-            ensemble = read_ensemble(unfinished)
-            if check is not None:
-                check(ensemble)
+            with _named(unfinished, out, dict(zip(called, members, strict=True))):
+                ensemble = read_ensemble(unfinished)
+                if check is not None:
+                    check(ensemble)
             if out.exists():
                 out.rmdir()
             unfinished.rename(out)
     return read_ensemble(out)
+
+
+@contextmanager
+def _named(unfinished: Path, out: Path, members: Mapping[str, Path]) -> Iterator[None]:
+    """Name in errors the folders that people know, not the copies that are gone then."""
+    try:
+        yield
+    except (CheckpointError, ConfigError) as error:
+        text = str(error)
+        for name, member in members.items():
+            text = text.replace(f"{unfinished / name}", f"{member}")
+        raise type(error)(text.replace(f"{unfinished}", f"{out}")) from error
 
 
 def digest_of_member(folder: Path) -> str:
@@ -216,4 +234,8 @@ def _weights(node: Node | None, members: int) -> tuple[float, ...]:
     if not isinstance(given, list) or len(given) != members:
         raise node.wrong(f"{members} positive numbers, one for each member")
     values = [Node(node.file, f"{node.path}[{place}]", one, node.kind).to(positive_number) for place, one in enumerate(given)]
-    return tuple(value / sum(values) for value in values)
+    largest = max(values)
+    if min(values) < LEAST_WEIGHT * largest:
+        raise node.error(f"{given} has weights of next to nothing beside the largest; leave those members out")
+    shares = [value / largest for value in values]
+    return tuple(share / sum(shares) for share in shares)

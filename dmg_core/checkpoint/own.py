@@ -43,7 +43,7 @@ SUFFIX: Final = ".safetensors"
 
 def is_published_form(settings: ModelSettings) -> bool:
     """Whether a model is to be written as δMG's folders are: it has nothing that has no place there."""
-    own = settings.plugins or settings.options or settings.tape is not None or settings.delay_bound is not None
+    own = settings.plugins or settings.options or settings.network_options or settings.tape is not None or settings.delay_bound is not None
     return not own and (settings.physics in NETWORKS or settings.physics not in PROCESS_MODELS)
 
 
@@ -117,6 +117,8 @@ def _document(settings: ModelSettings, epoch: int) -> dict[str, object]:
     if settings.delay_bound is not None:
         model["phy"]["delay_bound"] = attrs.asdict(settings.delay_bound)
     model["nn"] |= {"hidden_size": settings.hidden_size, "mlp_hidden_size": settings.mlp_hidden_size}
+    if settings.network_options:
+        model["nn"]["options"] = dict(settings.network_options)
     return {"plugins": list(settings.plugins), **document}
 
 
@@ -162,6 +164,7 @@ def _settings(root: Node, plugins: tuple[str, ...]) -> ModelSettings:
         pet_method=observations.get("pet_method", one_of(*PET_METHODS)),
         epoch=test.get("test_epoch", whole_number),
         options=phy.get("options", mapping, {}),
+        network_options=nn.get("options", mapping, {}),
         site={key: child.to(text) for key, child in site.children().items()} if site else {},
         plugins=plugins,
         tape=phy.get("equations", text),

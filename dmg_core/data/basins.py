@@ -34,6 +34,10 @@ class Observed(Protocol):
     def flow(self) -> FloatArray:
         """The flow."""
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """What each of the B is scored with."""
+
 
 def days_of(dates: NDArray[np.datetime64], start: str | np.datetime64, end: str | np.datetime64) -> slice:
     """Find the days from a first to a last one, both included, among days without gaps.
@@ -117,6 +121,11 @@ class BasinData:
         require_finite(self.attributes, self.ids, self.attribute_names)
         self._require_places()
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """What each column is scored with: a basin is scored by itself."""
+        return self.ids
+
     def period(self, start: str | np.datetime64, end: str | np.datetime64) -> BasinData:
         """Take some of the days.
 
@@ -162,6 +171,10 @@ class BasinData:
         ConfigError
             If gauges are not in the data; all are named.
         """
+        return self._selected(ids)
+
+    def _selected(self, ids: Sequence[str], **others: object) -> BasinData:
+        """Take some of the columns, and replace other fields."""
         rows = rows_of(ids, self.ids, "the data")
         return replace(
             self,
@@ -173,6 +186,7 @@ class BasinData:
             elevation=self.elevation[rows],
             latitude=self.latitude[rows],
             longitude=self.longitude[rows],
+            **others,  # type: ignore[arg-type]  # fields of a subclass
         )
 
     def with_attributes(self, values: Mapping[str, FloatArray]) -> BasinData:

@@ -11,6 +11,7 @@ from dmg_core.data.basins import BasinData
 from dmg_core.data.camels import read_camels
 from dmg_core.data.camels_text import read_camels_text
 from dmg_core.data.catchment_attributes import CATCHMENT_ATTRIBUTES, SLOPE, catchment_attributes
+from dmg_core.data.leaf_gas_exchange import read_leaf_gas_exchange
 from dmg_core.data.series import SeriesNames, read_series
 from dmg_core.errors import AttributeTableError, ConfigError
 from dmg_core.registry import Registry
@@ -20,6 +21,7 @@ READERS: Final[Registry[Callable[..., BasinData]]] = Registry("reader")
 
 READERS.register("camels")(read_camels)
 READERS.register("camels_text")(read_camels_text)
+READERS.register("leaf_gas_exchange")(read_leaf_gas_exchange)
 
 
 @READERS.register("camels_nextgen")

@@ -88,6 +88,11 @@ def read_time_slices(files: Sequence[Path], where: Path, wanted: Collection[str]
     return list(ids), series
 
 
+def _plain(values: Any) -> NDArray[np.float64]:
+    """Give numbers without a mask; NaN where there is none."""
+    return np.asarray(values.astype(np.float64).filled(np.nan) if hasattr(values, "mask") else values, np.float64)
+
+
 def _read(file: Path) -> tuple[np.datetime64, list[str], NDArray[np.float64], NDArray[np.float64]]:
     """Read one slice: its time, gauges, discharges, m³/s, and their quality."""
     import netCDF4
@@ -100,9 +105,8 @@ def _read(file: Path) -> tuple[np.datetime64, list[str], NDArray[np.float64], ND
             if unit.replace("^", "").replace(" ", "").replace("s-1", "/s").replace("//", "/") != "m3/s":
                 raise ConfigError(f"{file}: discharge is in '{unit}', expected m3/s, as time slices are")
             names = netCDF4.chartostring(dataset["stationId"][:])
-            gauges = [str(name).replace("\0", "").strip() for name in np.ma.filled(names, "").reshape(-1)]
-            flows = np.ma.filled(dataset["discharge"][:].astype(np.float64), np.nan)
-            quality = np.ma.filled(dataset["discharge_quality"][:].astype(np.float64), -1.0)
+            gauges = [str(name).replace("\0", "").strip() for name in np.asarray(names).reshape(-1)]
+            flows, quality = (_plain(dataset[name][:]) for name in VARIABLES[1:])
             said = str(getattr(dataset, "sliceCenterTimeUTC", file.name))
     except (OSError, RuntimeError, IndexError, TypeError) as error:
         raise ConfigError(f"{file}: not readable as a time slice: {error}") from error

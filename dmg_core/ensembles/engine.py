@@ -78,6 +78,11 @@ class EnsembleEngine(Engine):
         """Engines of the members by name."""
         return self._members
 
+    @property
+    def is_compiled(self) -> bool:
+        """Whether compiled code steps all members."""
+        return all(member.is_compiled for member in self._members.values())
+
     def _make_backend(self, device: str, backend: str, threads: int) -> Backend:  # noqa: ARG002  # each member has its own
         self._together = MembersTogether(self._members, self.weights, self._declaration)
         return self._together

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,9 +66,29 @@ class MembersTogether:
 
     def advance(self, first: int, last: int, forcing: Array, selection: Array, results: Array) -> None:
         """Advance rows of all members through a series."""
-        key = selection.tobytes()
-        plan = self._plans.get(key) or self._plans.setdefault(key, self._plan(selection.tolist()))
+        plan = self._planned(selection)
         given = [self._advance_member(name, first, last, self.forcing_of(name, forcing), places) for name, places in plan.members.items()]
+        self._combine(plan, given, forcing, results)
+
+    def one_step(self, forcing: Array, selection: Array, results: Array) -> Callable[[int], None]:
+        """Give what advances one row of all members by one step; see :class:`dmg_core.engine.backends.Backend`."""
+        plan = self._planned(selection)
+        members = [(self._members[name], self._columns[name], name, places) for name, places in plan.members.items()]
+
+        def step(row: int) -> None:
+            given = []
+            for member, columns, name, places in members:
+                member._one_forcing[0, 0] = forcing[0, 0, columns]
+                member._advance_one(row)
+                every = member._one_result
+                self.last[name][row] = every[:, 0, 0]
+                given.append(every[places])
+            self._combine(plan, given, forcing, results)
+
+        return step
+
+    def _combine(self, plan: _Plan, given: Sequence[Array], forcing: Array, results: Array) -> None:
+        """Make outputs of those of the members, each (K, T, n), and of the forcing."""
         mean = self._mean(given)
         results[plan.means] = mean[: len(plan.means)]
         if plan.spread is not None:
@@ -76,6 +96,11 @@ class MembersTogether:
             results[place] = np.sqrt(self._of_sample * self._mean([(values[of] - mean[of]) ** 2 for values in given]))
         for place, column in plan.forcings:
             results[place] = forcing[..., column]
+
+    def _planned(self, selection: Array) -> _Plan:
+        """Give the plan for a selection of outputs, made once."""
+        key = selection.tobytes()
+        return self._plans.get(key) or self._plans.setdefault(key, self._plan(selection.tolist()))
 
     def _plan(self, selection: Sequence[int]) -> _Plan:
         wanted = [self._layout.outputs[place] for place in selection]

@@ -10,10 +10,11 @@ by side in vector lanes (:mod:`~dmg_core.equations.groups`). Steps that end wher
 
 from dmg_core.equations.arrays import Jacobian, Stepped, evaluations, jacobian, jacobian_pattern, step_arrays
 from dmg_core.equations.convention import torch_convention
+from dmg_core.equations.lowering import Tape
 from dmg_core.equations.models import tape_of
 from dmg_core.equations.scalar import compile_scalar
 from dmg_core.equations.series import simulate_series
-from dmg_core.equations.tape import Namespace, StepTape, Tape, site_names, trace, trace_function
+from dmg_core.equations.tape import Namespace, StepTape, site_names, trace, trace_function
 
 __all__ = [
     "Jacobian",

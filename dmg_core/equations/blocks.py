@@ -35,8 +35,8 @@ def dependence(step: StepTape) -> npt.NDArray[np.bool_]:
     """Say which stores at the end of a step (rows) are computed from which estimates of them (columns), also by a condition alone."""
     unknowns = [f"u_{name}" for name in step.stores]
     reached: dict[Operand, set[int]] = {name: {place} for place, name in enumerate(unknowns)}
-    for name, _, operands, _ in step.tape.operations:
-        reached[name] = set().union(*(reached.get(each, set()) for each in operands))
+    for operation in step.tape.operations:
+        reached[operation.name] = set().union(*(reached.get(each, set()) for each in operation.operands))
     pattern = np.zeros((len(unknowns), len(unknowns)), np.bool_)
     for row, result in enumerate(step.tape.results[: len(unknowns)]):
         pattern[row, list(reached.get(result, set()))] = True

@@ -163,5 +163,7 @@ def direct_call(kernel: Callable[..., Any], *arguments: Any) -> Callable[..., An
         Arguments such as it will be called with. All later ones must be of the same types, arrays of the same element, number of
         dimensions and order in memory: nothing looks, and others would be read wrong.
     """
-    entry: Callable[..., Any] = kernel.compile(tuple(numba.typeof(argument) for argument in arguments))  # type: ignore[attr-defined]
+    compiler: Any = numba  # whose functions have no types
+    dispatcher: Any = kernel
+    entry: Callable[..., Any] = dispatcher.compile(tuple(compiler.typeof(argument) for argument in arguments))
     return entry

@@ -33,6 +33,7 @@ from dmg_core.equations.lanes import (
 from dmg_core.equations.lowering import Operand
 from dmg_core.equations.source import write_forward, write_reverse
 from dmg_core.equations.tape import StepTape
+
 #: Modules whose code steps are made of, for the digest of kernels that call them; generated code tells its own content by its name.
 MADE_OF = (sys.modules[__name__], lanes, implicit, newton, one_unknown, several_unknowns, primitives, compilation, elementary)
 
@@ -109,7 +110,7 @@ def jacobian_dtype(step: StepTape, entries: int, results: int) -> np.dtype[Any]:
     """Record of a group whose Jacobian, of so many results, has so many entries that can differ from zero."""
     if not step.scheme:
         return record_dtype(**read_rows(step), entries=entries)
-    rows = record_dtype(entries=entries, before=len(step.stores))
+    rows = record_dtype(entries=entries, start=len(step.stores))
     return np.dtype([*_fields(series_dtype(step, results)), *_fields(rows)])
 
 

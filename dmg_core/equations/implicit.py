@@ -9,7 +9,8 @@ In reverse nothing is iterated. With ``A = 1 - ∂update/∂u`` at the solution,
 
     Aᵀ μ = dS + (∂F/∂u)ᵀ dF,     gradients = reverse of update with (μ, dF), u held constant
 
-(Song et al. 2024, Hydrol. Earth Syst. Sci. 28, 3051–3077, doi:10.5194/hess-28-3051-2024, eq. of the adjoint; here exact, not by differences).
+(Song et al. 2024, Hydrol. Earth Syst. Sci. 28, 3051–3077, doi:10.5194/hess-28-3051-2024; all derivatives here are generated, none is a
+difference).
 """
 
 from __future__ import annotations
@@ -27,8 +28,6 @@ from dmg_core.equations.lanes import (
     checked_results,
     inputs_of,
     lane_function,
-    read_rows,
-    record_dtype,
     rows_of,
     sum_of,
     writer_of,
@@ -108,33 +107,43 @@ def reverse_parts(group: Any) -> None:
         adjoint_group(group)
 
 
+def enter_result(group: Any, result: int) -> None:
+    """Ask for the derivatives of one result of a step from where it began."""
+    for lane in range(LANES):
+        for row in range(STORES):
+            group.stores[row, lane], group.dstores[row, lane] = group.start[row, lane], 0.0
+        for row in range(PARAMETERS):
+            group.dparameters[row, lane] = 0.0
+        for row in range(RESULTS):
+            group.dresults[row, lane] = 0.0
+        group.dresults[result, lane] = 1.0
+
+
+def leave_result(group: Any, result: int) -> None:
+    """Take the derivatives of one result over into the entries of the Jacobian."""
+    first = result * (STORES + PARAMETERS)
+    for lane in range(LANES):
+        for row in range(STORES):
+            group.entries[first + row, lane] = group.dstores[row, lane]
+        for row in range(PARAMETERS):
+            group.entries[first + STORES + row, lane] = group.dparameters[row, lane]
+
+
 def jacobian_rows(group: Any) -> None:
     """Solve a step, and take each of its results back by itself."""
     for row in range(STORES):
         for lane in range(LANES):
-            group.before[row, lane] = group.stores[row, lane]
+            group.start[row, lane] = group.stores[row, lane]
     step_group(group)
     for result in range(RESULTS):
-        for lane in range(LANES):
-            for row in range(STORES):
-                group.stores[row, lane], group.dstores[row, lane] = group.before[row, lane], 0.0
-            for row in range(PARAMETERS):
-                group.dparameters[row, lane] = 0.0
-            for row in range(RESULTS):
-                group.dresults[row, lane] = 0.0
-            group.dresults[result, lane] = 1.0
+        enter_row(group, result)
         reverse_group(group)
-        first = result * (STORES + PARAMETERS)
-        for lane in range(LANES):
-            for row in range(STORES):
-                group.entries[first + row, lane] = group.dstores[row, lane]
-            for row in range(PARAMETERS):
-                group.entries[first + STORES + row, lane] = group.dparameters[row, lane]
+        leave_row(group, result)
 
 
 #: Bound when :func:`jacobian_rows` is compiled.
 PARAMETERS = RESULTS = 0
-step_group = reverse_group = _bound_later
+step_group = reverse_group = enter_row = leave_row = _bound_later
 
 
 @lru_cache(maxsize=64)
@@ -176,16 +185,14 @@ def series_reverse_function(step: StepTape, results: Sequence[Result], asked: As
 def jacobian_function(step: StepTape, results: Sequence[str]) -> tuple[Callable[..., Any], list[tuple[int, int]]]:
     """Compile ``jacobian_group(group)``: derivatives of results by stores and parameters, all of which may differ from zero."""
     of, columns = [(name,) for name in results], len(step.stores) + len(step.parameters)
-    function = compiled(
-        rebind(
-            jacobian_rows,
-            STORES=len(step.stores),
-            PARAMETERS=len(step.parameters),
-            RESULTS=len(results),
-            step_group=series_step_function(step, of),
-            reverse_group=series_reverse_function(step, of, Asked(step.parameters, False, False)),
-        )
-    )
+    counts = {"STORES": len(step.stores), "PARAMETERS": len(step.parameters), "RESULTS": len(results)}
+    functions = {
+        "step_group": series_step_function(step, of),
+        "reverse_group": series_reverse_function(step, of, Asked(step.parameters, False, False)),
+        "enter_row": compiled(rebind(enter_result, **counts)),
+        "leave_row": compiled(rebind(leave_result, **counts)),
+    }
+    function: Callable[..., Any] = compiled(rebind(jacobian_rows, **counts, **functions))
     return function, [(row, column) for row in range(len(results)) for column in range(columns)]
 
 
@@ -196,9 +203,7 @@ def _bound(template: Callable[..., Any], step: StepTape, **functions: Any) -> Ca
         order = [f"s_{step.stores[place]}" for block in blocks for place in block]
         functions["start_group"] = lane_function("start", step, writer_of(step), rows_of("unknown", order))
         functions["solve_group"] = solver_function(step, blocks)
-    function: Callable[..., Any] = compiled(
-        rebind(template, PARTS=scheme.parts, STORES=len(step.stores), **functions)
-    )
+    function: Callable[..., Any] = compiled(rebind(template, PARTS=scheme.parts, STORES=len(step.stores), **functions))
     return function
 
 
@@ -219,7 +224,9 @@ def _update_function(step: StepTape, results: Sequence[Result], field: str) -> C
 def _enter_function(step: StepTape, results: Sequence[Result], asked: Asked) -> Callable[..., Any]:
     """Compile the beginning of the reverse: sensitivities to results that are stores, and room for those to the forcing."""
     writer = writer_of(step)
-    owed = [sum_of(writer, [f"r_{place}" for place, result in enumerate(results) for each in result if each == name]) for name in step.stores]
+    owed = [
+        sum_of(writer, [f"r_{place}" for place, result in enumerate(results) for each in result if each == name]) for name in step.stores
+    ]
     cleared = rows_of("dforcing", [0.0] * len(step.forcings)) if asked.forcing else {}
     return lane_function("enter", step, writer, {**rows_of("dstores", owed, "+="), **cleared}, results=len(results))
 
@@ -228,7 +235,9 @@ def _adjoint_function(step: StepTape, results: Sequence[Result], asked: Asked) -
     """Compile the reverse of a part of a step; see the module for the equations."""
     writer, values = writer_of(step), inputs_of(step)
     write_forward(step.tape, writer, values)
-    owed = [sum_of(writer, [f"r_{place}" for place, result in enumerate(results) for each in result if each == flux]) for flux in step.fluxes]
+    owed = [
+        sum_of(writer, [f"r_{place}" for place, result in enumerate(results) for each in result if each == flux]) for flux in step.fluxes
+    ]
     through = _solve_adjoint(step, writer, values, owed)
     wanted = {f"s_{name}": f"group.dstores[{place}, lane] =" for place, name in enumerate(step.stores)}
     for place, symbol in enumerate(step.parameters):
@@ -248,7 +257,10 @@ def _solve_adjoint(step: StepTape, writer: Writer, values: dict[str, Operand], o
     count, unknowns = len(step.stores), [f"u_{name}" for name in step.stores]
     from_fluxes = write_reverse(step.tape, writer, values, [*[0.0] * count, *owed], unknowns)
     right = [writer.add(f"d_{name}", each) for name, each in zip(step.stores, from_fluxes, strict=True)]
-    slopes = [write_reverse(step.tape, writer, values, [float(each == row) for each in range(len(step.tape.results))], unknowns) for row in range(count)]
+    slopes = [
+        write_reverse(step.tape, writer, values, [float(each == row) for each in range(len(step.tape.results))], unknowns)
+        for row in range(count)
+    ]
     found: dict[int, Operand] = {}
     for block in reversed(blocks_of(dependence(step))):
         for place in block:

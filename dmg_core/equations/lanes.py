@@ -95,7 +95,7 @@ def lane_function(
     indent = 8 * " "
     reads = [f"{indent}{variable} = {place}" for variable, place in places.items() if variable in used]
     head = "\n".join([f"def {name}(group):", "    for lane in range(LANES):", *reads])
-    return function_of(Code(name, head, statements or (Statement("pass", ""),), indent), LANES=LANES)
+    return function_of(Code(name, head, statements or (Statement("pass", ""),), indent), LANES=LANES, **writer.functions)
 
 
 def checked_results(step: StepTape, results: Sequence[Result]) -> Sequence[Result]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from itertools import count
 from typing import Any, NamedTuple, TypeAlias
 
 from torch import fx
@@ -28,6 +29,24 @@ class Operation(NamedTuple):
     """What it works on."""
     line: str
     """Where it stands in the model, ``file:line``."""
+    equation: Tape | None = None
+    """Of ``solve``: the function whose root it is, of the unknown and then of all operands but the two bounds."""
+
+
+class Tape(NamedTuple):
+    """A function as elementary operations, in the order of execution.
+
+    An operand is a name, of an input or of an earlier operation, or a constant.
+    """
+
+    name: str
+    """Of the model or function, for messages and names of code."""
+    inputs: tuple[str, ...]
+    """Names of all inputs, in order."""
+    operations: tuple[Operation, ...]
+    """Elementary operations."""
+    results: tuple[Operand, ...]
+    """What the function returns, in order."""
 
 
 class NoRuleError(Exception):
@@ -120,6 +139,8 @@ class Lowering:
         self.operations: list[Operation] = []
         self._values: dict[fx.Node, Operand] = {}
         self._conditions: set[Operand] = set()
+        self._of_unknowns: set[Operand] = set()
+        self._numbers = count()
         self._line = ""
 
     def enter(self, node: fx.Node, name: str) -> None:
@@ -171,7 +192,10 @@ class Lowering:
 
     def _operand(self, argument: Any) -> Operand:
         if isinstance(argument, fx.Node):
-            return self._values[argument]
+            value = self._values[argument]
+            if value in self._of_unknowns:
+                raise NoRuleError("what a function computes while it is solved is used after it; call the function with the root")
+            return value
         if isinstance(argument, (bool, float)):
             return argument
         if isinstance(argument, int):
@@ -192,14 +216,33 @@ class Lowering:
             return operand
         return operand != 0.0 if isinstance(operand, float) else self._emit("ne", operand, 0.0)
 
-    def _emit(self, kind: str, *operands: Operand) -> Operand:
-        name = f"o{len(self.operations)}"
-        self.operations.append(Operation(name, kind, operands, self._line))
+    def _emit(self, kind: str, *operands: Operand, equation: Tape | None = None) -> str:
+        name = f"o{next(self._numbers)}"
+        self.operations.append(Operation(name, kind, operands, self._line, equation))
         if kind in CONDITIONS:
             self._conditions.add(name)
         return name
 
     # Calls that are made of several elementary operations, or take their arguments in several ways.
+
+    def _unknown(self) -> Operand:
+        return self._emit("unknown")
+
+    def _root(self, unknown: Any, residual: Any, lower: Any, upper: Any) -> Operand:
+        """Take what depends on an unknown out of the operations: it is a function of its own."""
+        x, zero, bounds = self._values[unknown], self.number(residual), (self.number(lower), self.number(upper))
+        inside = {x}
+        for operation in self.operations:
+            if inside.intersection(operation.operands):
+                inside.add(operation.name)
+        if zero not in inside:
+            raise NoRuleError("solve is given a function that does not depend on what it is solved for")
+        taken = tuple(each for each in self.operations if each.name in inside and each.name != x)
+        self.operations = [each for each in self.operations if each.name not in inside]
+        self._of_unknowns |= inside
+        names = dict.fromkeys(each for operation in taken for each in operation.operands if isinstance(each, str))
+        given = tuple(each for each in names if each not in inside)
+        return self._emit("solve", *bounds, *given, equation=Tape("root", (str(x), *given), taken, (zero,)))
 
     def _rsub(self, a: Any, b: Any) -> Operand:
         return self._emit("sub", self.number(b), self.number(a))
@@ -313,7 +356,7 @@ _POWERS: dict[float, Callable[..., Operand]] = {
 #: Calls that a method of :class:`Lowering` takes apart.
 _COMPOSED = (
     *("rsub", "square", "reciprocal", "rsqrt", "exp2", "log10", "log2", "hypot", "lerp", "zeros_like", "ones_like", "full_like"),
-    *("where", "masked_fill", "clamp", "clip", "clamp_min", "clamp_max", "pow"),
+    *("where", "masked_fill", "clamp", "clip", "clamp_min", "clamp_max", "pow", "unknown", "root"),
 )
 
 #: Names of all calls that can be traced.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
+from dmg_core.equations.lowering import Tape
 from dmg_core.equations.tape import StepTape, trace
 from dmg_core.models.process_model import ProcessModel
 
@@ -23,6 +25,13 @@ def tape_of(model: ProcessModel) -> StepTape:
 def digest_of_equations(model: ProcessModel) -> str:
     """Short digest of what a model's step does: the same for the same operations, whatever the source looks like."""
     step = tape_of(model)
-    operations = [(each.name, each.kind, each.operands) for each in step.tape.operations]
-    content = repr((step.tape.inputs, operations, step.tape.results, step.fluxes, model.dt, *(step.scheme or ())))
+    content = repr((step.tape.inputs, _content_of(step.tape), step.tape.results, step.fluxes, model.dt, *(step.scheme or ())))
     return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _content_of(tape: Tape) -> list[tuple[Any, ...]]:
+    """Say what operations do, without the lines they stand at."""
+    return [
+        (each.name, each.kind, each.operands, *([each.equation.results, _content_of(each.equation)] if each.equation else []))
+        for each in tape.operations
+    ]

@@ -1,8 +1,8 @@
 """The solution of one equation with one unknown, for components side by side: Newton's method within a bracket.
 
 Each evaluation tells on which side of it the solution lies. Where Newton's step leads out of what is known, or the residual does not become
-half as large, the middle is taken instead (bisection; Press et al. 2007, Numerical Recipes, section 9.4). As long as one side is open, a step
-that leads away from the solution is replaced by one that doubles the estimate. So any equation is solved whose residual is continuous,
+half as large, the middle is taken instead (bisection; Press et al. 2007, Numerical Recipes, section 9.4). As long as one side is open, a
+step that leads away from the solution is replaced by one that doubles the estimate. So any equation is solved whose residual is continuous,
 negative for small and positive for large estimates. Lanes that have converged stay as they are while others go on.
 """
 

@@ -39,4 +39,4 @@ def compile_scalar(function: Callable[..., Any]) -> Any:
     (result,) = write_forward(tape, writer, values)
     statements, _ = statements_of(writer, {"return": result})
     head = f"def {function.__name__}({', '.join(f'x_{name}' for name in names)}):"
-    return function_of(Code(function.__name__, head, statements, "    "), vectorised=False, inline=True)
+    return function_of(Code(function.__name__, head, statements, "    "), vectorised=False, inline=True, **writer.functions)

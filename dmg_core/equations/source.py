@@ -9,11 +9,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from dmg_core.equations import roots
 from dmg_core.equations.compilation import cache_folder, compiled
-from dmg_core.equations.lowering import Operand
+from dmg_core.equations.lowering import Operand, Tape
 from dmg_core.equations.primitives import primitives
 from dmg_core.equations.rules import FINITE, RULES
-from dmg_core.equations.tape import Tape
 from dmg_core.equations.writer import Writer, text_of
 from dmg_core.files import written_whole
 
@@ -37,9 +37,13 @@ def write_forward(tape: Tape, writer: Writer, values: dict[str, Operand]) -> lis
     list of Operand
         The results of the tape.
     """
-    for name, kind, operands, line in tape.operations:
-        writer.origin = line
-        values[name] = RULES[kind][0](writer, *(_value(values, each) for each in operands))
+    for operation in tape.operations:
+        writer.origin = operation.line
+        given = [_value(values, each) for each in operation.operands]
+        if operation.equation is None:
+            values[operation.name] = RULES[operation.kind][0](writer, *given)
+        else:
+            values[operation.name] = _write_root(writer, operation.equation, given)
     return [_value(values, each) for each in tape.results]
 
 
@@ -75,17 +79,45 @@ def write_reverse(
     for result, d in zip(tape.results, given, strict=True):
         pay(result, d)
     branches = _branches(tape)
-    for name, kind, operands, line in reversed(tape.operations):
+    for operation in reversed(tape.operations):
+        name, kind, operands = operation.name, operation.kind, operation.operands
         d = sensitivities.pop(name, 0.0)
         if d == 0.0:
             continue
-        writer.origin = line
-        owed = RULES[kind][1](writer, d, values[name], *(_value(values, each) for each in operands))
+        writer.origin = operation.line
+        read = [_value(values, each) for each in operands]
+        if operation.equation is None:
+            owed = RULES[kind][1](writer, d, values[name], *read)
+        else:
+            owed = _reverse_root(writer, operation.equation, d, values[name], read)
         steep = name in branches and kind not in FINITE and not _linear(kind, operands)
         for operand, amount in zip(operands, owed, strict=True):
             if amount is not None:
                 pay(operand, writer.select(writer.let("ne", d, 0.0), amount, 0.0) if steep else amount)
     return [sensitivities.get(each, 0.0) for each in wanted]
+
+
+def _write_root(writer: Writer, equation: Tape, given: Sequence[Operand]) -> Operand:
+    """Write the call of a function that finds a root; its name tells its content."""
+    inner = Writer()
+    (residual,) = write_forward(equation, inner, {name: name for name in equation.inputs})
+    statements, _ = statements_of(inner, {"return": residual})
+    code = Code("residual", f"def residual({', '.join(equation.inputs)}):", statements, "    ")
+    name = f"root_{code.digest}_{roots.DIGEST}"
+    writer.functions[name] = roots.root_of(function_of(code, vectorised=False, **inner.functions))
+    return writer.let(name, *given)
+
+
+def _reverse_root(writer: Writer, equation: Tape, d: Operand, root: Operand, given: Sequence[Operand]) -> list[Operand]:
+    """Write sensitivities to the bounds and to what the function refers to, by the implicit function theorem."""
+    lower, upper, *others = given
+    inside = writer.let("and", writer.let("gt", root, lower), writer.let("lt", root, upper))
+    values: dict[str, Operand] = dict(zip(equation.inputs, (root, *others), strict=True))
+    write_forward(equation, writer, values)
+    (slope,) = write_reverse(equation, writer, values, [1.0], equation.inputs[:1])
+    owed = write_reverse(equation, writer, values, [writer.neg(writer.div(d, slope))], equation.inputs[1:])
+    to_bounds = [writer.select(writer.let(kind, root, bound), d, 0.0) for kind, bound in (("le", lower), ("ge", upper))]
+    return [*to_bounds, *(writer.select(inside, amount, 0.0) for amount in owed)]
 
 
 def _value(values: Mapping[str, Operand], operand: Operand) -> Operand:
@@ -95,11 +127,11 @@ def _value(values: Mapping[str, Operand], operand: Operand) -> Operand:
 def _branches(tape: Tape) -> set[Operand]:
     """Operations that are computed for a branch of a choice, and may not count."""
     inside: set[Operand] = set()
-    for name, kind, operands, _ in reversed(tape.operations):
-        if name in inside:
-            inside.update(operands)
-        elif kind == "where":
-            inside.update(operands[1:])
+    for operation in reversed(tape.operations):
+        if operation.name in inside:
+            inside.update(operation.operands)
+        elif operation.kind == "where":
+            inside.update(operation.operands[1:])
     return inside
 
 

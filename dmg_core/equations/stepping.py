@@ -99,7 +99,8 @@ def enter_groups(arrays: CatchmentRows, first: int, last: int, groups: Array) ->
     components = arrays.stores.shape[1]
     count = (last - first) * components
     for place in range(-(-count // LANES) * LANES):
-        row, k = divmod(first * components + min(place, count - 1), components)
+        component = first * components + (place if place < count else count - 1)
+        row, k = component // components, component % components
         group, lane = groups[place // LANES], place % LANES
         group.catchment[lane] = row - first
         for j in range(arrays.site.shape[1]):
@@ -115,7 +116,7 @@ def leave_groups(arrays: CatchmentRows, first: int, last: int, groups: Array) ->
     """Give back to the catchments what has changed: stores, and dynamic parameters."""
     components = arrays.stores.shape[1]
     for place in range((last - first) * components):
-        row, k = divmod(first * components + place, components)
+        row, k = first + place // components, place % components
         group, lane = groups[place // LANES], place % LANES
         for j in range(arrays.stores.shape[2]):
             arrays.stores[row, k, j] = group.stores[j, lane]

@@ -22,36 +22,21 @@ import torch
 from torch import fx
 from torch.fx.proxy import GraphAppendingTracer
 
-from dmg_core.equations.lowering import Lowering, NoRuleError, Operand, Operation
+from dmg_core.equations.lowering import Lowering, NoRuleError, Tape
 from dmg_core.errors import ConfigError, DmgError
 from dmg_core.models.declaration import check_declaration
 from dmg_core.models.process_model import ProcessModel
 from dmg_core.models.rate_model import RateModel
+from dmg_core.models.solving import solve
 
 #: Folders whose files are not the user's: lines of a model are looked for outside of them.
-_NOT_A_MODEL = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+_NOT_A_MODEL = (str(Path(torch.__file__).parent), str(Path(__file__).parent), solve.__code__.co_filename)
 
 #: What takes a number out of a quantity, and where an equation would have to know the number.
 _NUMBERS = (
     "needs the number behind a quantity (float(), .item(), math.…, numpy)",
     "equations are traced before there are numbers: write torch.exp for math.exp, and so on",
 )
-
-
-class Tape(NamedTuple):
-    """A function as elementary operations, in the order of execution.
-
-    An operand is a name, of an input or of an earlier operation, or a constant.
-    """
-
-    name: str
-    """Of the model or function, for messages and names of code."""
-    inputs: tuple[str, ...]
-    """Names of all inputs, in order."""
-    operations: tuple[Operation, ...]
-    """Elementary operations."""
-    results: tuple[Operand, ...]
-    """What the function returns, in order."""
 
 
 class Implicit(NamedTuple):
@@ -220,6 +205,14 @@ class _Stand(fx.Proxy):
         self._refuse("rounds a quantity by round()", "write torch.round, whose gradient is zero")
 
 
+def unknown() -> None:
+    """Stand in a graph for what an equation is solved for."""
+
+
+def root() -> None:
+    """Stand in a graph for the root of a function: of the unknown, the function's value, and the bounds."""
+
+
 class _Tracer(GraphAppendingTracer):
     """Notes what happens to stand-ins, and at which line."""
 
@@ -234,6 +227,11 @@ class _Tracer(GraphAppendingTracer):
         node = super().create_node(*args, **kwargs)
         node.meta["line"] = _line()
         return node
+
+    def solve(self, function: Callable[[Any], Any], lower: Any, upper: Any) -> fx.Proxy:
+        """Note a function of an unknown, and its root; see :func:`dmg_core.models.solving.solve`."""
+        x = self.create_proxy("call_function", unknown, (), {})
+        return self.create_proxy("call_function", root, (x, function(x), lower, upper), {})
 
     def create_arg(self, a: Any) -> Any:
         if isinstance(a, torch.Tensor):
@@ -321,7 +319,13 @@ def trace(model: ProcessModel) -> StepTape:
         returned = run_equations(title, lambda: model.step(s, p, x, model.dt))
     _refuse_memory(model, before, drawn)
     results = declared_results(model, returned, stores, fluxes)
-    inputs = (*(f"s_{name}" for name in stores), *(f"p_{name}" for name in symbols), *(f"x_{name}" for name in (*forcings, *site)), *unknowns, *(("h",) if solved else ()))
+    inputs = (
+        *(f"s_{name}" for name in stores),
+        *(f"p_{name}" for name in symbols),
+        *(f"x_{name}" for name in (*forcings, *site)),
+        *unknowns,
+        *(("h",) if solved else ()),
+    )
     tape = _tape(title, tracer, inputs, results)
     scheme = Implicit(model.substeps, model.dt / model.substeps, model.tolerance) if solved else None
     ranges = tuple((parameter.low, parameter.high) for parameter in model.parameters)

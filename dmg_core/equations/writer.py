@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from dmg_core.equations.lowering import Operand
 
@@ -121,10 +121,13 @@ class Writer:
     ----------
     origin : str
         Line of the model that is being written.
+    functions : dict of str to callable
+        Functions that the lines call besides those of :mod:`~dmg_core.equations.primitives`, by name.
     """
 
     def __init__(self, declared: Mapping[str, tuple[float, float]] | None = None) -> None:
         self.origin = ""
+        self.functions: dict[str, Any] = {}
         self._sure: dict[str, tuple[float, float]] = {}
         self._declared: dict[str, tuple[float, float]] = dict(declared or {})
         self._lines: list[Line] = []

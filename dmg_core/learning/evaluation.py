@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from dmg_core.attribute_ranges import far_outside, training_ranges
 from dmg_core.checkpoint import members_of
-from dmg_core.data import BasinData
+from dmg_core.data import BasinData, Split
+from dmg_core.data.samples import columns_of, side_by_side
+from dmg_core.documents import load_json
 from dmg_core.ensembles.declaration import STD
 from dmg_core.errors import AttributeTableError, ConfigError
 from dmg_core.files import written_whole
 from dmg_core.learning.data.material import Inputs, read_data, tensors_of, with_inputs
-from dmg_core.learning.loop.run_folder import load_trained
+from dmg_core.learning.loop.run_folder import SPLIT_NAME, load_trained
 from dmg_core.learning.settings.experiment import DataSettings, Period
 from dmg_core.learning.settings.experiment_file import EXPERIMENT_NAME, read_experiment
 from dmg_core.learning.settings.start import model_folder_of
@@ -55,7 +57,7 @@ class Scored:
 
     @property
     def scored(self) -> int:
-        """Number of basins with observed flow."""
+        """Number of basins, or groups of samples, with a score."""
         return int(np.isfinite(self.scores["nse"]).sum())
 
 
@@ -66,10 +68,12 @@ class Evaluation(Scored):
     Attributes
     ----------
     basins : BasinData
-        The basins on these days.
+        The basins on these days; or samples, each with the one step it has.
     simulated : ndarray, shape (D, B)
         mm/d over the areas of the data; of several models, the mean of their flows.
-    scores : dict of str to ndarray (B,)
+    groups : tuple of str
+        What is scored, G of them: each basin by itself, or the groups of samples.
+    scores : dict of str to ndarray (G,)
         By the names of :data:`dmg_core.metrics.METRICS`; NaN where there is no observed flow.
     parameters : dict of str to ndarray (B,)
         Physical values, means over components and days; of several models, their mean.
@@ -79,22 +83,26 @@ class Evaluation(Scored):
         Levels of calibrated quantiles; none of a model without calibrated spread.
     quantiles : ndarray, shape (D, B, L), or None
         Quantiles of flow, mm/d. The scores then have those of :func:`dmg_core.metrics.scores_of_quantiles` too.
+    models : tuple of DeltaModel
+        The models.
     """
 
     basins: BasinData
     simulated: FloatArray
+    groups: tuple[str, ...]
     scores: Mapping[str, FloatArray]
     parameters: Mapping[str, FloatArray]
     deviation: FloatArray | None = None
     levels: tuple[float, ...] = ()
     quantiles: FloatArray | None = None
+    models: tuple[DeltaModel, ...] = ()
 
 
 def evaluate_folders(
     folders: Sequence[Path],
     file: Path,
     attributes: Path | None,
-    period: tuple[str, str] | Period,
+    period: tuple[str, str] | Period | None = None,
     *,
     ids: Sequence[str] | None = None,
     warm_up: int = 365,
@@ -137,7 +145,7 @@ def evaluate_folders(
 def evaluate(
     models: Sequence[DeltaModel],
     data: Sequence[BasinData],
-    period: tuple[str, str] | Period,
+    period: tuple[str, str] | Period | None = None,
     *,
     warm_up: int = 365,
     weights: Sequence[float] | None = None,
@@ -151,7 +159,7 @@ def evaluate(
     data : sequence of BasinData
         For each model the same basins and days, with the attributes that it takes.
     period : (str or datetime64, str or datetime64)
-        First and last day that count.
+        First and last day that count; by default all of the data.
     warm_up : int
         Days before them, as far as the data have them, that only fill the stores.
     weights : sequence of float, optional
@@ -162,7 +170,7 @@ def evaluate(
     DmgError
         If days or attributes are not in the data, or the data of the models are of other basins.
     """
-    basins = data[0].period(*period)
+    basins = data[0] if period is None else data[0].period(*period)
     if any(one.ids != basins.ids for one in data):
         raise ConfigError("models can be evaluated together only on the same basins")
     first = int(np.searchsorted(data[0].dates, basins.dates[0]))
@@ -172,9 +180,11 @@ def evaluate(
     simulated = np.average([flow for flow, _ in runs], axis=0, weights=weights)
     shared = [name for name in runs[0][1] if all(name in parameters for _, parameters in runs)]
     parameters = {name: np.average([values[name] for _, values in runs], axis=0, weights=weights) for name in shared}
-    scores = {name: np.asarray(metric(simulated, basins.flow), np.float64) for name, metric in METRICS.items()}
+    columns = columns_of(basins.groups)
+    pair = [side_by_side(values, list(columns.values())) for values in (simulated, basins.flow)]
+    scores = {name: np.asarray(metric(*pair), np.float64) for name, metric in METRICS.items()}
     deviation = _deviation([flow for flow, _ in runs], simulated, weights) if len(runs) > 1 else None
-    return Evaluation(basins, simulated, scores, parameters, deviation)
+    return Evaluation(basins, simulated, tuple(columns), scores, parameters, deviation, models=tuple(models))
 
 
 def with_spread(evaluation: Evaluation, spread: Spread) -> Evaluation:
@@ -231,6 +241,66 @@ def _tell_far_attributes(model: DeltaModel, data: BasinData) -> None:
         LOGGER.warning("%s", ranges[name].tell(name, entries))
 
 
+def respond(models: Sequence[DeltaModel], conditions: FloatArray, attributes: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+    """Run models without a time axis under any conditions, such as along a response curve.
+
+    Parameters
+    ----------
+    models : sequence of DeltaModel
+        One or more; of several, means are given.
+    conditions : ndarray, shape (N, F)
+        Forcings in declared order.
+    attributes : mapping of str to ndarray (N,)
+        By name.
+
+    Returns
+    -------
+    dict of str to ndarray (N,)
+        All outputs of the process model.
+    """
+    with torch.no_grad():
+        runs = [model.eval()(conditions[None], attributes)[0] for model in models]
+    return {name: np.mean([run[name][0].double().numpy() for run in runs], axis=0) for name in runs[0]}
+
+
+def held_out_of(folder: Path, file: Path, ids: Sequence[str]) -> NDArray[np.bool_] | None:
+    """Say which samples of a file a training has not learned from, by its record.
+
+    Parameters
+    ----------
+    folder : Path
+        Of a training, or of the model in it.
+    file : Path
+        Where the samples were read from.
+    ids : sequence of str
+        The samples.
+
+    Returns
+    -------
+    ndarray of bool, shape (N,), or None
+        None where there is no record, or it is of another file: samples of two files may go by the same names.
+
+    Raises
+    ------
+    ConfigError
+        If the record is damaged.
+    """
+    place = next((each for each in (folder, folder.parent) if (each / SPLIT_NAME).is_file() and (each / EXPERIMENT_NAME).is_file()), None)
+    if place is None:
+        return None
+    source = read_experiment(place / EXPERIMENT_NAME).data
+    if not isinstance(source, DataSettings) or source.file.resolve() != file.resolve():
+        return None
+    try:
+        split = Split.from_dict(load_json((place / SPLIT_NAME).read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{place / SPLIT_NAME}: cannot be read as a split: {error}") from error
+    learned = dict(zip(split.ids, split.training.any(axis=0), strict=True))
+    if not set(ids) <= learned.keys():
+        return None
+    return np.array([not learned[each] for each in ids])
+
+
 def read_for(folder: Path, settings: DataSettings, ids: Sequence[str] | None) -> tuple[DeltaModel, BasinData]:
     """Read a trained model and data for it.
 
@@ -280,11 +350,11 @@ def data_settings_of(
     return DataSettings(file=file, attributes=attributes, reader=reader or "camels", options=dict(options or {}))
 
 
-def write_scores(path: Path, ids: Sequence[str], scores: Mapping[str, FloatArray]) -> None:
-    """Write a table with a row for each gauge and a column for each score, whole or not at all; what is not known is empty."""
+def write_scores(path: Path, ids: Sequence[str], scores: Mapping[str, FloatArray], head: str = "gauge_id") -> None:
+    """Write a table with a row for each gauge, or what ``head`` says, whole or not at all; scores that are not known are empty."""
     with written_whole(path) as stream:
-        lines = [["gauge_id", *scores]]
-        for place, gauge in enumerate(ids):
-            values = [float(of_gauges[place]) for of_gauges in scores.values()]
-            lines.append([gauge, *("" if np.isnan(value) else f"{value:.6g}" for value in values)])
+        lines = [[head, *scores]]
+        for place, name in enumerate(ids):
+            values = [float(of_all[place]) for of_all in scores.values()]
+            lines.append([name, *("" if np.isnan(value) else f"{value:.6g}" for value in values)])
         stream.write("".join(",".join(line) + "\n" for line in lines).encode())

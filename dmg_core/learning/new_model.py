@@ -39,7 +39,7 @@ def new_model(settings: ModelSettings, statistics: Mapping[str, Sequence[float]]
     attributes = Normalizer.from_statistics(statistics, settings.attributes, settings.log_norm)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = NETWORKS[settings.network](settings, physics, dropout)
+        network = NETWORKS.make(settings.network, settings, physics, dropout, options=settings.network_options)
     network.take_no_notice(*(torch.from_numpy(is_constant(each.mean, each.std)) for each in (forcings, attributes)))
     return DeltaModel(settings, network, physics, forcings, attributes)
 

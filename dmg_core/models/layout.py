@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dmg_core.errors import ConfigError
+from dmg_core.errors import ConfigError, DmgError
 from dmg_core.models.declaration import check_declaration
 from dmg_core.models.process_model import Balance, Flux, ProcessModel
 
@@ -118,4 +118,12 @@ def _budget(model: ProcessModel, routed: tuple[Flux, ...]) -> dict[str, float]:
 
 def _site_names(model: ProcessModel) -> tuple[str, ...]:
     one = {attribute.name: torch.ones(1, dtype=torch.float64) for attribute in model.attributes}
-    return tuple(model.site(SimpleNamespace(**one)))
+    try:
+        return tuple(model.site(SimpleNamespace(**one)))
+    except DmgError:
+        raise
+    except Exception as error:
+        raise ConfigError(
+            f"process model {type(model).__name__}: site fails ({type(error).__name__}: {error}); "
+            f"it reads attributes as a.name, of which there are {', '.join(one) or 'none'}, and returns tensors by name"
+        ) from error

@@ -48,7 +48,7 @@ class Forcing:
     meaning : str
         What it is, in a few words.
     balance : {"in", "uncounted", None}, optional
-        Whether it enters the balance; by default precipitation ``P`` does and nothing else.
+        Whether it enters the balance; by default precipitation ``P`` does and nothing else. What leaves is a :class:`Flux`.
     bmi_name : str, optional
         Name of the BMI variable it comes from; by default that of a known forcing, else ``name``. Several forcings may come from one
         variable, such as the lowest and the highest temperature of a day.
@@ -341,7 +341,7 @@ class ProcessModel(ABC):
     def site(self, a: Quantity) -> Mapping[str, Tensor]:
         """Compute once per catchment what the equations need of its attributes: tensors (B,) by name, read as ``x.name``.
 
-        By default the attributes themselves.
+        By default the attributes themselves. It is tried with 1 for each of them.
         """
         return {attribute.name: getattr(a, attribute.name) for attribute in self.attributes}
 

@@ -81,6 +81,9 @@ class RateModel(ProcessModel):
             raise ConfigError(f"{title}: substeps is {substeps!r}, expected a whole number from 1 to 1000")
         if isinstance(tolerance, bool) or not isinstance(tolerance, int | float) or not least <= tolerance <= largest:
             raise ConfigError(f"{title}: tolerance is {tolerance!r}, expected a number from {least:g} to {largest:g}")
+        held = [flux.name for flux in self.fluxes if flux.at_end]
+        if held:
+            raise ConfigError(f"{title}: flux {held[0]} is what is held at the end of a step, not a rate; declare a store")
         self.scheme, self.substeps, self.tolerance = scheme, substeps, float(tolerance)
         if scheme != "implicit":
             vars(self)["stores"] = tuple(replace(store, least=None) for store in self.stores)
@@ -152,8 +155,9 @@ class RateModel(ProcessModel):
             arguments += [s, h]
         found = self.rates(*arguments)
         if not (isinstance(found, tuple) and len(found) == 2 and all(isinstance(each, Mapping) for each in found)):
+            kind = type(found).__name__
             raise ConfigError(
-                f"{type(self).__name__}: rates returns {type(found).__name__}; it returns two mappings, of the changes of all stores and of all fluxes"
+                f"{type(self).__name__}: rates returns {kind}; it returns two mappings, of the changes of all stores and of all fluxes"
             )
         return found
 
@@ -178,7 +182,8 @@ class RateModel(ProcessModel):
             stores, _ = self.update(s, SimpleNamespace(**dict(zip(names, estimate, strict=True))), p, x, h)
             return torch.stack([stores[name] for name in names])
 
-        return SimpleNamespace(**dict(zip(names, fixed_point(end, torch.stack([getattr(s, n) for n in names]), self.tolerance), strict=True)))
+        start = torch.stack([getattr(s, name) for name in names])
+        return SimpleNamespace(**dict(zip(names, fixed_point(end, start, self.tolerance), strict=True)))
 
 
 def _ordinary(namespace: Quantity) -> Quantity:

@@ -19,6 +19,11 @@ def missing_columns(columns: int) -> int:
 class Linear(nn.Linear):
     """A linear layer, computed with columns of zeros beside its inputs where rows would not be aligned."""
 
+    def reset_parameters(self) -> None:
+        """Draw weights, if there are outputs: torch would warn of drawing none."""
+        if self.out_features:
+            super().reset_parameters()
+
     def forward(self, x: Tensor) -> Tensor:
         """Turn (…, inputs) into (…, outputs)."""
         missing = missing_columns(self.in_features)

@@ -16,10 +16,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+from torch.nn import functional
 
 from dmg_core.equations.compilation import compile_kernel, compiled, digest_of
 from dmg_core.networks import activations, tiles
 from dmg_core.networks.activations import sigmoid, tanh
+from dmg_core.networks.linear import missing_columns
 from dmg_core.networks.tiles import add_product, panels_of
 
 Array = npt.NDArray[Any]
@@ -60,6 +62,9 @@ def run_series(x: Tensor, h: Tensor, c: Tensor, w_ih: Tensor, w_hh: Tensor, bias
     Tensor, shape (B, H)
         Last cell state.
     """
+    missing = missing_columns(x.shape[-1])
+    if missing:  # so that a row gets the same numbers wherever it stands; see dmg_core.networks.linear
+        x, w_ih = functional.pad(x, (0, missing)), functional.pad(w_ih, (0, missing))
     series, last = _LstmSeries.apply(x, h, c, w_ih, w_hh, bias)  # type: ignore[no-untyped-call]
     return series, last
 

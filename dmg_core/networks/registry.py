@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol, TypeAlias
 
 from dmg_core.errors import ConfigError
 from dmg_core.models import Parameter
@@ -11,6 +11,7 @@ from dmg_core.networks.base import ParameterNetwork
 from dmg_core.networks.lstm import LstmModel
 from dmg_core.networks.lstm_mlp import LstmMlpModel
 from dmg_core.networks.mlp import AnnModel
+from dmg_core.networks.side_by_side import ParameterMlps, SideBySide, parts_of
 from dmg_core.networks.static_mlp import StaticMlpModel
 from dmg_core.registry import Registry
 from dmg_core.routing import Routing
@@ -52,14 +53,10 @@ class Asked(Protocol):
     routing: Routing
 
 
-class Maker(Protocol):
-    """Makes a network of settings for a process model."""
+#: Makes a network of settings (:class:`Sizes`) for a process model (:class:`Asked`), with a share of dropout and options.
+Maker: TypeAlias = Callable[..., ParameterNetwork]
 
-    def __call__(self, settings: Sizes, physics: Asked, dropout: float, /) -> ParameterNetwork:
-        """Make it."""
-
-
-#: Networks: ``make(settings, physics, dropout)``.
+#: Networks: ``make(settings, physics, dropout, **options)``; options stand in the settings.
 NETWORKS: Final[Registry[Maker]] = Registry("network")
 
 
@@ -103,3 +100,19 @@ def static_mlp_model(settings: Sizes, physics: Asked, dropout: float) -> StaticM
         raise ConfigError("model: a StaticMlpModel needs attributes")
     outputs = len(physics.static_parameters) * settings.nmul + len(physics.routing.parameters)
     return StaticMlpModel(AnnModel(len(settings.attributes), outputs, settings.mlp_hidden_size or settings.hidden_size, dropout))
+
+
+@NETWORKS.register("ParameterMlps")
+def parameter_mlps(settings: Sizes, physics: Asked, dropout: float, *, parts: Any) -> ParameterMlps:
+    """Make networks that each give some of the parameters from some of the attributes.
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is to vary in time, or is given by no network or by two, or an input is unknown.
+    """
+    if physics.dynamic_parameters or physics.routing.parameters:
+        raise ConfigError("model: ParameterMlps give no parameters that vary in time and none of the routing: dynamic: [], routing: false")
+    names = [parameter.name for parameter in physics.static_parameters]
+    found = parts_of(parts, settings.attributes, names)
+    return ParameterMlps(SideBySide(found, settings.attributes, names, settings.nmul, settings.hidden_size, dropout))

@@ -39,13 +39,13 @@ class StaticMlpModel(SplitNetwork):
 
     Parameters
     ----------
-    ann : AnnModel
+    ann : Module
         Gives all parameters, in [0, 1].
     """
 
-    def __init__(self, ann: AnnModel) -> None:
+    def __init__(self, ann: nn.Module) -> None:
         super().__init__()
-        self.ann: nn.Module = ann
+        self.ann = ann
         self.unstepped = NoNetwork()
 
     @property

@@ -23,6 +23,11 @@ WIND_2M = 4.87 / math.log(67.8 * 10.0 - 5.42)
 SOLAR_CONSTANT = 0.0820
 
 
+def saturation_pressure(T: Tensor) -> Tensor:
+    """Give the pressure of saturated water vapour, kPa, at ``T`` in °C (Allen et al. 1998, equation 11)."""
+    return 0.6108 * torch.exp(17.27 * T / (T + 237.3))
+
+
 def penman_monteith(T: Tensor, q: Tensor, longwave: Tensor, shortwave: Tensor, pressure: Tensor, wind_x: Tensor, wind_y: Tensor) -> Tensor:
     """Compute hourly FAO-56 Penman–Monteith evapotranspiration (Allen et al. 1998, equation 53 with hourly Cd).
 
@@ -48,7 +53,7 @@ def penman_monteith(T: Tensor, q: Tensor, longwave: Tensor, shortwave: Tensor, p
     u2 = WIND_2M * torch.sqrt(wind_x * wind_x + wind_y * wind_y)
 
     psychrometric = 0.000665 * p
-    es = 0.6108 * torch.exp(17.27 * T / (T + 237.3))
+    es = saturation_pressure(T)
     ea = q * p / (0.622 + 0.378 * q)
     slope = 4098.0 * es / ((T + 237.3) * (T + 237.3))
 

@@ -39,6 +39,7 @@ MODELS: Final = {
     "Gr4_implicit": "GR4 in rates",
     "Hymod": "HyMOD",
     "none": "No process equations",
+    "Photosynthesis": "Leaf photosynthesis",
 }
 
 #: Lengths of steps by their number in a day.
@@ -188,13 +189,15 @@ def _model_text(kind: type[ProcessModel], title: str) -> str:
     stores = [(_code(one.name), one.unit, one.meaning, published[one.output]) for one in kind.stores]
     fluxes = [(_code(one.name), one.unit, one.meaning, BALANCE[one.balance], _variables_of(one, published)) for one in kind.fluxes]
     forcings = ", ".join(f"{_code(one.name)} ({one.unit})" for one in kind.forcings)
+    step = f"Its step is {STEPS[kind.steps_per_day]}" if stores else "It has no stores, so that every moment stands on its own"
+    read = ", ".join(f"{_code(one.name)} ({one.unit}, {one.meaning})" for one in kind.attributes)
     return "\n\n".join(
         [
             f"## {title}",
             _text(kind),
-            f"Its step is {STEPS[kind.steps_per_day]}; its forcings are {forcings}.",
+            f"{step}; its forcings are {forcings}.{f' Of a place it reads {read}.' if read else ''}",
             _table(("parameter", "range", "units", "meaning"), map(_parameter_cells, kind.parameters)),
-            _table(("store", "units", "meaning", "BMI variable"), stores),
+            *([_table(("store", "units", "meaning", "BMI variable"), stores)] if stores else []),
             _table(("flux", "units", "meaning", "in the balance", "BMI variable"), fluxes),
         ]
     )

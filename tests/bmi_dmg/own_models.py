@@ -175,6 +175,7 @@ MODELS = {
     "four forcings": OwnModel("FourForcings", "LstmMlpModel", ("parK",)),
     "no stores": OwnModel("DegreeDays", "LstmMlpModel", ("parTT",)),
     "GR4": OwnModel("Gr4", "LstmMlpModel", ("parX1",)),
+    "HBV in rates": OwnModel("Hbv_implicit", "LstmMlpModel", ("parK0",)),
     "LSTM": OwnModel("none", "LstmModel", ()),
 }
 

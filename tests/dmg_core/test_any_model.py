@@ -104,7 +104,7 @@ def weather_of(name: str, steps: int, catchments: int) -> np.ndarray:
     return np.stack([series[forcing.name] for forcing in PROCESS_MODELS[name].forcings], axis=-1)
 
 
-@pytest.mark.parametrize("name", ["OneForcing", "FourForcings", "DegreeDays", "Gr4", "Hymod", "none"])
+@pytest.mark.parametrize("name", ["OneForcing", "FourForcings", "DegreeDays", "Gr4", "Hymod", "Hbv_implicit", "none"])
 @pytest.mark.parametrize("backend", ["compiled", "torch"])
 def test_an_engine_steps_models_of_any_shape(name: str, backend: str) -> None:
     """Outputs are the torch form's, stepping is the batch, and the balance closes, whatever the numbers of forcings and stores."""

@@ -3,75 +3,24 @@
 from __future__ import annotations
 
 import csv
-import os
-import re
-import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
-from typer.testing import CliRunner
 
 from bmi_dmg import BmiDeltaModel
-from bmi_dmg.cli.main import app
-from bmi_dmg.demo.make import make_demo
-from dmg_core.models import PROCESS_MODELS
-
-_FILE = re.compile(r"^```(\w+) title=\"([^\"]+)\"\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_COMMANDS = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-@dataclass(frozen=True)
-class Page:
-    """The page followed: where, what its commands printed, and its files by name."""
-
-    folder: Path
-    printed: dict[str, str]
-    files: dict[str, str]
+from tests.docs.pages import Page, following
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """Follow the page in an empty folder; what it registers is forgotten after the tests."""
-    folder = tmp_path_factory.mktemp("own")
-    text = (Path(__file__).resolve().parents[2] / "docs" / "own_model.md").read_text(encoding="utf-8")
-    files = {name: code for _, name, code in _FILE.findall(text)}
-    for name, code in files.items():
-        (folder / name).write_text(code, encoding="utf-8")
-    path = sys.path.copy()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        patch.setattr(PROCESS_MODELS, "_entries", dict(PROCESS_MODELS._entries))
-        commands = [line for block in _COMMANDS.findall(text) for line in block.splitlines()]
-        yield Page(folder, {command: followed(command, folder) for command in commands}, files)
-    sys.path[:] = path
+    """Follow the page in an empty folder."""
+    with following("own_model.md", tmp_path_factory.mktemp("own")) as followed:
+        yield followed
     sys.modules.pop("my_model", None)
-
-
-def followed(command: str, folder: Path) -> str:
-    """Do what a command of the page says; the demo is a small one."""
-    program, *arguments = shlex.split(command)
-    if program == "python":
-        # A script finds the modules beside it, unless this test itself must not.
-        environment = {name: value for name, value in os.environ.items() if name != "PYTHONSAFEPATH"}
-        result = subprocess.run([sys.executable, *arguments], check=False, capture_output=True, text=True, cwd=folder, env=environment)
-        assert result.returncode == 0, f"{command}: {result.stderr}"
-        return result.stdout
-    if program == "cp":
-        shutil.copy(*arguments)
-        return ""
-    if arguments[0] == "demo":
-        make_demo(folder / "demo", n_catchments=2, days=20, progress=False)
-        return ""
-    result = CliRunner().invoke(app, [*arguments, *(["--no-progress"] if arguments[0] in {"train", "run"} else [])])
-    assert result.exit_code == 0, f"{command}: {result.output}"
-    return result.output
 
 
 def test_the_model_and_its_experiment_take_forty_lines(page: Page) -> None:

@@ -136,8 +136,17 @@ class _Bound(structref.StructRefProxy):
 structref.define_proxy(_Bound, _BoundType, list(_Bound.__annotations__))  # type: ignore[no-untyped-call]  # numba has no types here
 
 
-def _bind(*parts: Any) -> _Bound:
-    return _Bound(*parts)  # type: ignore[no-untyped-call]  # nor here
+def _bind(
+    room: _Room,
+    network: _NetworkRows,
+    catchments: CatchmentRows,
+    change: Array,
+    weights: LstmWeights,
+    inputs: _Inputs,
+    dynamic: _Dynamic,
+    places: OutputPlaces,
+) -> _Bound:
+    return _Bound(room, network, catchments, change, weights, inputs, dynamic, places)  # type: ignore[no-untyped-call]  # nor here
 
 
 def advance(bound: _Bound, first: int, last: int, origin: int, forcing: Array, selection: Array, results: Array) -> None:

@@ -42,6 +42,11 @@ class GaugeFlow:
     dates: NDArray[np.datetime64]
     flow: FloatArray
 
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """What each is scored with: a gauge is scored by itself."""
+        return self.ids
+
 
 @dataclass(frozen=True, eq=False)
 class UnitInputs:
@@ -188,6 +193,7 @@ def load_gauge_material(experiment: Experiment) -> GaugeMaterial:
         statistics=statistics,
         split=split,
         pet_method=settings.pet_method,
+        groups=tuple(flow.ids[gauge] for gauge in order),
         **inputs.of_gauges(order),
     )
 

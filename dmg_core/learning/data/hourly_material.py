@@ -247,6 +247,7 @@ def make_hourly_material(data: HourlyData, experiment: Experiment) -> HourlyMate
     dtype = torch.float64 if experiment.precision == "float64" else torch.float32
     return HourlyMaterial(
         ids=data.gauges,
+        groups=data.gauges,
         membership=data.membership,
         dates=data.hours,
         days=torch.from_numpy(data.days()).to(dtype),

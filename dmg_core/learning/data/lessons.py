@@ -67,6 +67,8 @@ class Lessons(ABC):
         What is learned from, validated on and kept for tests, of all that the data have.
     pet_method : str or None
         How potential evapotranspiration was computed, if known.
+    groups : tuple of str
+        What each of the B is scored with; a basin is scored by itself.
     """
 
     ids: tuple[str, ...]
@@ -76,6 +78,7 @@ class Lessons(ABC):
     statistics: Any
     split: Split
     pet_method: str | None
+    groups: tuple[str, ...]
 
     @property
     @abstractmethod

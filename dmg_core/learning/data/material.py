@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dmg_core.data import READERS, BasinData
-from dmg_core.errors import AttributeTableError
+from dmg_core.errors import AttributeTableError, ConfigError
 from dmg_core.learning.data.lessons import DailyLessons, order_of
 from dmg_core.learning.data.splitting import split_experiment
 from dmg_core.learning.data.statistics import Row, row_of, tell_constants
 from dmg_core.learning.settings.experiment import DataSettings, Experiment, basins_of
-from dmg_core.learning.settings.model import log_normalized, statistic_of
+from dmg_core.learning.settings.model import log_normalized, statistic_of, target_of
 from dmg_core.model import DeltaModel
 from dmg_core.models import PROCESS_MODELS, ProcessModel
 
@@ -117,6 +117,7 @@ def read_data(settings: DataSettings, ids: Sequence[str] | None, attributes: Seq
 
 def make_material(data: BasinData, experiment: Experiment) -> Material:
     """Prepare data that have been read; see :func:`load_material`."""
+    _require_target(data, experiment)
     data = with_inputs(data, experiment.attributes)
     split = split_experiment(data, experiment)
     train, validation = (np.where(part, data.flow, np.nan) for part in (split.training, split.validation))
@@ -133,7 +134,15 @@ def make_material(data: BasinData, experiment: Experiment) -> Material:
         statistics=statistics,
         split=split,
         pet_method=data.pet_method,
+        groups=data.groups,
     )
+
+
+def _require_target(data: BasinData, experiment: Experiment) -> None:
+    """Refuse to compare one output of the process model with what was observed of another."""
+    process, target = PROCESS_MODELS[experiment.model.physics], target_of(experiment)
+    if data.observed_name != target and data.observed_name in {flux.name for flux in process.fluxes}:
+        raise ConfigError(f"data: {data.observed_name} was observed, but model.target is {target}; they must be the same")
 
 
 def with_inputs(data: BasinData, names: tuple[str, ...]) -> BasinData:

@@ -55,6 +55,14 @@ class Sampler(Protocol):
 SAMPLERS: Registry[Any] = Registry("sampler")
 
 
+@SAMPLERS.register("samples")
+def samples(observed: NDArray[np.float64], first: int, last: int, rng: np.random.Generator, *, size: int = 256) -> WindowSampler:
+    """Draw ``size`` random samples, data without a time axis; an epoch has as many batches as go once over all."""
+    if size < 1:
+        raise ConfigError(f"sampler: size is {size}, expected at least 1")
+    return WindowSampler(observed, first, last, rng, basins=size, days=1, warm_up=0)
+
+
 @SAMPLERS.register("windows")
 class WindowSampler:
     """Random basins, each with a random window.
@@ -102,9 +110,10 @@ class WindowSampler:
         self._known_before = np.concatenate([np.zeros((1, self._count), np.int64), known.cumsum(axis=0)])
         self._earliest, self._latest = max(first, warm_up), last + 1 - days
         if self._latest < self._earliest:
+            hint = "; samples without a time axis have the sampler 'samples'" if len(observed) == 1 else ""
             raise ConfigError(
                 f"sampler: {days} days after a warm-up of {warm_up} do not fit into {last + 1 - first} days of training, before "
-                f"which there are {first} days of forcing"
+                f"which there are {first} days of forcing{hint}"
             )
         self._require_observations()
         self.iterations = math.ceil(int(known[self._earliest : last + 1].sum()) / (basins * days))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from dmg_core.data import Split, split_by_extremes, split_by_region, split_in_space
 from dmg_core.data.basins import Observed, days_of
 from dmg_core.data.camels_attributes import read_labels
+from dmg_core.data.samples import hold_out_group, split_samples
 from dmg_core.errors import ConfigError
 from dmg_core.learning.settings.experiment import Experiment, Period
 from dmg_core.registry import Registry
@@ -42,10 +43,11 @@ def split_experiment(data: Observed, experiment: Experiment) -> Split:
         If the name is unknown, options are, or the data do not have the periods.
     """
     settings = experiment.split
-    split: Split = SPLITS.call(settings.name, data, experiment.data.labels, options=settings.options)
+    split: Split = SPLITS.make(settings.name, data, experiment.data.labels, options=settings.options)
     learned = split.training & _within(data, settings.train)
     judged = (split.validation if split.validation.any() else split.training) & _within(data, settings.validation) & ~learned
-    periods = {"train": [str(day) for day in settings.train], "validation": [str(day) for day in settings.validation]}
+    given = {"train": settings.train, "validation": settings.validation}
+    periods = {name: [str(day) for day in period] for name, period in given.items() if period is not None}
     return replace(split, settings={**split.settings, **periods}, training=learned, validation=judged, testing=split.testing & ~judged)
 
 
@@ -54,6 +56,24 @@ def in_time(data: Observed, table: Path | None) -> Split:  # noqa: ARG001 - as a
     """Leave everything to the periods."""
     everything = np.ones(data.flow.shape, np.bool_)
     return Split("time", {}, data.ids, data.dates, everything, ~everything, ~everything)
+
+
+@SPLITS.register("samples")
+def of_samples(data: Observed, table: Path | None, *, held_out: float = 0.2, tested: float = 0.0, seed: int = 0) -> Split:  # noqa: ARG001
+    """Validate on a random share of the samples of each group, and keep one for tests."""
+    return split_samples(data, held_out=held_out, tested=tested, seed=seed)
+
+
+@SPLITS.register("group")
+def by_group(data: Observed, table: Path | None, *, held_out: str) -> Split:  # noqa: ARG001
+    """Validate on the samples of one group, such as a plant type, and learn from all others.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such group.
+    """
+    return hold_out_group(data, str(held_out))
 
 
 @SPLITS.register("space")
@@ -118,8 +138,8 @@ def _nth(splits: tuple[Split, ...], fold: int) -> Split:
     return splits[fold]
 
 
-def _within(data: Observed, period: Period) -> NDArray[np.bool_]:
-    """Mark the days of a period (T, 1), all of which must be there."""
+def _within(data: Observed, period: Period | None) -> NDArray[np.bool_]:
+    """Mark the days of a period (T, 1), all of which must be there; None stands for all days."""
     within = np.zeros((len(data.dates), 1), np.bool_)
-    within[days_of(data.dates, *period)] = True
+    within[slice(None) if period is None else days_of(data.dates, *period)] = True
     return within

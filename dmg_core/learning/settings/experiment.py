@@ -164,22 +164,27 @@ class SplitSettings:
 
     Attributes
     ----------
-    train, validation : (datetime64, datetime64)
-        First and last day, both included.
+    train, validation : (datetime64, datetime64) or None
+        First and last day, both included; None takes all days, where the split does not go by time.
     name : str
         In the registry of splits; ``time`` takes all basins in both periods.
     options : dict
         Further arguments of the split.
     """
 
-    train: Period
-    validation: Period
+    train: Period | None = None
+    validation: Period | None = None
     name: str = "time"
     options: dict[str, Any] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        """Refuse periods that end before they start."""
-        for which, (start, end) in (("train", self.train), ("validation", self.validation)):
+        """Refuse periods that are missing, or that end before they start."""
+        for which, period in (("train", self.train), ("validation", self.validation)):
+            if period is None:
+                if self.name == "time":
+                    raise ValueError(f"key '{which}' is missing: a split in time needs the first and the last day of both periods")
+                continue
+            start, end = period
             if end < start:
                 raise ValueError(f"{which} ends on {end}, before it starts on {start}")
 
@@ -240,7 +245,7 @@ class ModelOptions:
     physics : str
         In the registry of process models, such as ``Hbv_2``.
     hidden_size : int
-        Width of the LSTM.
+        Width of the LSTM, or of feed-forward networks where there is none.
     mlp_hidden_size : int or None
         Width of the feed-forward network, where there is one.
     nmul : int or None
@@ -257,6 +262,8 @@ class ModelOptions:
         Forcings and attributes that are log-normalised.
     network : str or None
         In the registry of networks; None takes the one the physics is paired with.
+    network_options : dict
+        Options of the network, of those that have some.
     target : str or None
         Output of the process model that is compared with what was observed; None takes the streamflow, or else the first flux.
     options : dict
@@ -279,6 +286,7 @@ class ModelOptions:
     dropout: float = attrs.field(default=0.0, validator=_share)
     log_norm: tuple[str, ...] = ()
     network: str | None = None
+    network_options: dict[str, Any] = attrs.field(factory=dict)
     target: str | None = None
     options: dict[str, Any] = attrs.field(factory=dict)
     upstream_area: str = "uparea"

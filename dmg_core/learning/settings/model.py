@@ -10,7 +10,7 @@ from dmg_core.checkpoint.spellings import forcing_index
 from dmg_core.equations.models import digest_of_equations
 from dmg_core.errors import ConfigError
 from dmg_core.learning.settings.experiment import Experiment
-from dmg_core.models import PROCESS_MODELS, ProcessModel
+from dmg_core.models import PROCESS_MODELS
 from dmg_core.models.layout import TOTAL
 from dmg_core.networks import NETWORKS
 from dmg_core.physics.making import make_process
@@ -35,7 +35,7 @@ def model_settings(experiment: Experiment) -> ModelSettings:
     options = experiment.model
     process, published = PROCESS_MODELS[options.physics], PAIRED.get(options.physics)
     network = options.network or published or "LstmModel"
-    own = published != network or bool(options.options)
+    own = published != network or bool(options.options) or bool(options.network_options)
     made = make_process(options.physics, options.nearzero, options.options)
     return ModelSettings(
         physics=options.physics,
@@ -52,8 +52,9 @@ def model_settings(experiment: Experiment) -> ModelSettings:
         upstream_area=options.upstream_area,
         elevation=options.elevation,
         options=options.options,
+        network_options=options.network_options,
         delay_bound=options.delay_bound,
-        target=options.target or _target(process),
+        target=target_of(experiment),
         plugins=_plugins_of(experiment, process, NETWORKS[network]) if own else (),
         tape=digest_of_equations(made) if own and made.compiled else None,
     )
@@ -65,8 +66,11 @@ def _plugins_of(experiment: Experiment, *parts: object) -> tuple[str, ...]:
     return tuple(name for name in experiment.plugins if any(module == name or module.startswith(f"{name}.") for module in modules))
 
 
-def _target(process: type[ProcessModel]) -> str:
-    """Output that is learned from unless another is named: the streamflow, or else the first flux or store."""
+def target_of(experiment: Experiment) -> str:
+    """Name the output that is learned from: the one that is named, or else the streamflow, or else the first flux or store."""
+    if experiment.model.target:
+        return experiment.model.target
+    process = PROCESS_MODELS[experiment.model.physics]
     outputs = (*(flux.name for flux in process.fluxes), *(store.output for store in process.stores))
     return TOTAL if any(flux.routed for flux in process.fluxes) else outputs[0]
 

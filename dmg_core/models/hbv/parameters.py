@@ -1,6 +1,7 @@
 """Parameters of the HBV family, in the order of the network's outputs, with the ranges of the published models.
 
-Feng et al. (2022) for 1.0, Song et al. (2024) for 1.1p and the members in rates, Song et al. (2025) for 2.0, Yang et al. (2026) for the hourly models.
+Feng et al. (2022) for 1.0, Song et al. (2024) for 1.1p and the members in rates, Song et al. (2025) for 2.0, Yang et al. (2026) for the
+hourly models.
 """
 
 from __future__ import annotations

@@ -99,9 +99,11 @@ class HbvImplicit(RateModel):
 
 @PROCESS_MODELS.register("Hbv_implicit_capillary")
 class HbvImplicitCapillary(HbvImplicit):
-    """HBV in rates with capillary rise, as published (Song et al. 2024)::
+    """HBV in rates with capillary rise, as published (Song et al. 2024).
 
-        rise = C SLZ (1 - min(SM / (NDC FC), 1))
+    The soil gains from the lower zone::
+
+    rise = C SLZ (1 - min(SM / (NDC FC), 1))
     """
 
     parameters = parameters.HBV_RATES_CAPILLARY
@@ -115,7 +117,7 @@ class HbvImplicitCapillary(HbvImplicit):
 class HbvImplicitEmptied(RateModel):
     """HBV in rates whose stores are emptied within a step, with bounds by what is there and flows in.
 
-    As the published form, but, with the contents ``SP₀`` … before a step of length h::
+    As the published form (Song et al. 2024), but, with the contents ``SP₀`` … before a step of length h::
 
         melt        = min(CFMAX max(T - TT, 0), SP₀/h + snowfall)
         refreezing  = min(CFR CFMAX max(TT - T, 0), MW₀/h)
@@ -181,9 +183,11 @@ class HbvImplicitEmptied(RateModel):
 
 @PROCESS_MODELS.register("Hbv_implicit_emptied_capillary")
 class HbvImplicitEmptiedCapillary(HbvImplicitEmptied):
-    """HBV in rates whose stores are emptied within a step, with capillary rise::
+    """HBV in rates whose stores are emptied within a step, with capillary rise (after Song et al. 2024).
 
-        rise = C SLZ (1 - min(SM / (NDC FC), 1))
+    The soil gains from the lower zone::
+
+    rise = C SLZ (1 - min(SM / (NDC FC), 1))
     """
 
     parameters = parameters.HBV_RATES_CAPILLARY

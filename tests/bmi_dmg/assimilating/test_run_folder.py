@@ -15,6 +15,7 @@ import yaml
 from typer.testing import CliRunner
 
 from bmi_dmg import BmiDeltaModel
+from bmi_dmg.assimilating import observations
 from bmi_dmg.assimilating.run_folder import Assimilated, Wanted, assimilate_folder
 from bmi_dmg.cli.main import app
 from bmi_dmg.driver.run import run
@@ -151,6 +152,33 @@ def test_states_of_every_reference_time(make_own_run: MakeRun) -> None:
     every = assimilate_folder(folder, observed, Wanted(PERIOD, 15, 4, 20, every_state=True))
     assert len(every.states) == len(every.made.reference) == 2
     assert alone in [path.read_bytes() for path in every.states]
+
+
+def test_a_gauge_over_many_catchments_corrects_all(make_own_run: MakeRun, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flow in m³/s of a gauge that three catchments drain to corrects all of them; a gauge of one of them alone has the last word there."""
+    folder = make_own_run(FIRST, DAYS, FIRST, 24 * (DAYS - 10), ids=("cat-1", "cat-10", "cat-1754"))
+    ids, flow, times = flow_of(folder)
+    areas = dict(zip(ids, (10.0, 20.0, 30.0), strict=True))
+    above = {**{one: [one] for one in ids}, "0123": list(ids)}
+    monkeypatch.setattr(observations, "_places", lambda *_: (areas, above))
+    discharge = 1.6 * np.array(list(areas.values())) @ flow / 86.4
+    rows = [f"{time},{float(value)!r},{float(own)!r}" for time, value, own in zip(times, discharge, 1.6 * flow[0], strict=True)]
+    file = folder / "flow.csv"
+    file.write_text("\n".join(["time,123[m3 s-1],cat-1[mm d-1]", *rows]) + "\n")
+    together = assimilate_folder(folder, file, Wanted(PERIOD, 15, 4, 10, gauges=("0123",)))
+    for lead in (1, 4):
+        better, worse = (scores_by_basin(together.made, kind, lead)["nse"][0] for kind in (STATES, OPEN_LOOP))
+        assert better > worse
+    column, state = -1, States.read(together.states[0])
+    put_in = dict(zip(state.ids, state.arrays["budget"][:, column], strict=True))
+    assert all(abs(amount) > 1e-3 for amount in put_in.values())
+    total = sum(areas[one] * put_in[one] for one in ids) / 60.0
+    assert total == pytest.approx(together.parts[0][1].increments[-1, 0].sum(), rel=1e-6)
+    both = assimilate_folder(folder, file, Wanted(PERIOD, 15, 4, 10))
+    assert both.made.ids == ("cat-1", "0123")
+    now = dict(zip(ids, States.read(both.states[0]).arrays["budget"][:, column], strict=True))
+    assert now["cat-1"] != put_in["cat-1"]
+    assert now["cat-10"] == put_in["cat-10"]
 
 
 def told(folder: Path, observed: Path, wanted: Wanted) -> Assimilated:

@@ -63,6 +63,7 @@ def test_members_need_attributes_of_all(tmp_path: Path) -> None:
         ({"weights": [1.0, 2.0]}, "weights is .* expected 3 positive numbers"),
         ({"weights": [1.0, 2.0, 0.0]}, r"weights\[2\] is 0.0, expected a positive number"),
         ({"weights": [1.0, 2.0, float("nan")]}, r"weights\[2\] is nan, expected a positive number"),
+        ({"weights": [1.0, 2.0, 1e-9]}, "weights of next to nothing"),
         ({"wieghts": [1.0, 2.0, 3.0]}, "unknown key 'wieghts'; did you mean 'weights'"),
         ({"digests": {}}, "key 'digests.hbv-2' is missing"),
     ],
@@ -90,8 +91,8 @@ def test_an_ensemble_is_made_whole_or_not_at_all(tmp_path: Path) -> None:
     wrong: list[tuple[Path, list[Path], Any, str]] = [
         (tmp_path / "out", members[:1], None, "an ensemble needs two members or more, found 1"),
         (tmp_path / "out", members, (1.0, 2.0), "2 weights for 3 members"),
-        (tmp_path / "out", members, (1.0, 2.0, -1.0), r"weights\[2\] is -1.0, expected a positive number"),
-        (tmp_path / "out", [*members, small], None, "small: expected the folder of one model"),
+        (tmp_path / "out", members, (1.0, 2.0, -1.0), r"out/config.yaml: weights\[2\] is -1.0, expected a positive number"),
+        (tmp_path / "out", [*members, small], None, "small: is an ensemble itself; name its members instead"),
         (tmp_path / "out", [*members, tmp_path], None, "expected the folder of one model, with config.yaml"),
         (small, members, None, "small: is there already"),
     ]
@@ -115,6 +116,9 @@ def test_members_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     """Time steps, evapotranspiration, regions and units must be alike; members and values are named."""
     daily = write_model(tmp_path / "daily", "Hbv_2")
     hourly = write_model(tmp_path / "hourly", "Hbv_2_hourly")
+    damaged = write_any(tmp_path / "damaged", "none")
+    (damaged / "none_ep1.safetensors").write_bytes(b"damaged")
+    assert refused(tmp_path, daily, damaged).startswith(f"{damaged}/none_ep1.safetensors: not a readable file of weights")
     assert "one and the same steps a day; found 1 in daily, 24 in hourly" in refused(tmp_path, daily, hourly)
     ours, theirs = (write_any(tmp_path / method, "none", pet_method=method, seed=3) for method in ("hargreaves", "penman_monteith"))
     assert "hargreaves (hargreaves), penman_monteith (penman_monteith)" in refused(tmp_path, ours, theirs)

@@ -10,10 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from dmg_core.engine.backends import compiled_backend
-from dmg_core.equations.compilation import compiled, digest_of, rebind
+from dmg_core.equations.compilation import compile_kernel, compiled, digest_of, direct_call, rebind
 from tests.dmg_core.factories import write_model
 
 #: A kernel in two modules, as ours are: the loop in one, the equation in another.
@@ -125,6 +126,22 @@ def test_a_second_process_finds_the_engines_kernel(tmp_path: Path) -> None:
 def test_the_engines_kernel_depends_on_all_it_is_made_of(module: str, what: str) -> None:
     """A change in any module whose code or constants are compiled into the engine's kernel makes it a new one."""
     assert import_module(module) in compiled_backend.MADE_OF, what
+
+
+def _shift(values: Any, by: float, results: Any) -> int:
+    for i in range(values.shape[0]):
+        results[i] = values[i] + by
+    return int(values.shape[0])
+
+
+def test_a_kernel_called_directly_is_the_kernel() -> None:
+    """It works on the arrays it is given, of any length, and returns what the kernel returns; it is compiled when it is asked for."""
+    kernel: Any = compile_kernel(_shift, "test", digest_of(compiled_backend))
+    direct = direct_call(kernel, np.zeros(1), 0.0, np.zeros(1))
+    values, results = np.arange(5.0), np.zeros(5)
+    assert direct(values, 2.0, results) == kernel(values, 2.0, np.zeros(5)) == 5
+    assert results.tolist() == [2.0, 3.0, 4.0, 5.0, 6.0]
+    assert len(kernel.signatures) == 1
 
 
 def test_digest_tells_sources_apart() -> None:

@@ -211,7 +211,7 @@ def test_wrong_rates_are_told_with_their_line() -> None:
         tape_of(Unknown())
     with pytest.raises(ConfigError, match="does not return the declared store 'S'"):
         tape_of(Missing())
-    with pytest.raises(ConfigError, match="Bare: .*rates returns .*; it returns two mappings"):
+    with pytest.raises(ConfigError, match=r"Bare: .*rates returns .*; it returns two mappings"):
         tape_of(Bare())
 
 

@@ -94,8 +94,14 @@ def test_an_ensemble_has_its_members_deviation_as_a_predictor(training: Path, tm
     import torch
 
     weights = next(other.glob("*.pt"))
-    torch.save({name: value + 0.05 * torch.sin(torch.arange(value.numel())).reshape(value.shape) for name, value in torch.load(weights).items()}, weights)
+    torch.save(
+        {name: value + 0.05 * torch.sin(torch.arange(value.numel())).reshape(value.shape) for name, value in torch.load(weights).items()},
+        weights,
+    )
     folder = write_ensemble(tmp_path / "both", [training / "model", other]).folder
     result = calibrated(folder, period=PERIOD, reader="synthetic", options={"count": BASINS})
     assert list(result.spread.predictors) == ["streamflow__std"]
-    assert evaluate_folders([folder], Path("made"), None, PERIOD, warm_up=50, reader="synthetic", options={"count": BASINS}).quantiles is not None
+    assert (
+        evaluate_folders([folder], Path("made"), None, PERIOD, warm_up=50, reader="synthetic", options={"count": BASINS}).quantiles
+        is not None
+    )

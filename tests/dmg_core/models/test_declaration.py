@@ -51,6 +51,9 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"stores": (), "fluxes": ()}, "declares neither stores nor fluxes"),
     ({"steps_per_day": 0}, "steps_per_day is 0, expected a whole number from 1"),
     ({"steps_per_day": 1.5}, "steps_per_day is 1.5, expected a whole number from 1"),
+    ({"forcings": (Forcing("P", "mm", balance="out"),)}, "forcing P: balance is 'out', expected one of in, uncounted, None"),  # type: ignore[arg-type]
+    ({"site": lambda self, a: {"large": a.area > 1.0}}, "site fails (AttributeError: "),
+    ({"site": lambda self, a: None}, "site fails (TypeError: "),
 ]  # fmt: skip
 
 

@@ -136,6 +136,17 @@ def test_lstm_may_be_advanced_in_pieces(cuts: list[slice], seed: int) -> None:
     torch.testing.assert_close(torch.cat(pieces), whole, rtol=1e-12, atol=1e-13)
 
 
+def test_a_layer_without_outputs_is_made_in_silence(recwarn: pytest.WarningsRecorder) -> None:
+    """A model without dynamic parameters has one; nothing is said, no random number is drawn, and it gives nothing."""
+    torch.manual_seed(4)
+    layer = Linear(3, 0)
+    assert layer(torch.ones(2, 3)).shape == (2, 0)
+    drawn = torch.rand(1)
+    torch.manual_seed(4)
+    assert torch.equal(torch.rand(1), drawn)
+    assert not recwarn.list
+
+
 def test_dropout_acts_in_training_only() -> None:
     """Networks made with dropout are random in training and not in evaluation."""
     attributes, x = torch.ones(4, 7), torch.ones(3, 4, 7)

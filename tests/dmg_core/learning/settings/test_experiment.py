@@ -172,7 +172,7 @@ def test_basins_that_data_lack_are_told_with_their_list(tmp_path: Path) -> None:
         raise ConfigError("x.nc is none")
 
 
-@pytest.mark.parametrize("name", ["dhbv-1.1p-camels", "dhbv-2.0-conus", "eight-basins", "gauges"])
+@pytest.mark.parametrize("name", ["dhbv-1.1p-camels", "dhbv-2.0-conus", "dhbv-implicit-camels", "eight-basins", "gauges"])
 def test_the_shipped_experiments_are_valid(name: str) -> None:
     """The files in ``configs/train`` are read without complaint, and their parts exist."""
     from dmg_core.learning.settings.model import model_settings

@@ -1,0 +1,70 @@
+"""Hidden variables of the members of an ensemble: their outputs, states and budgets. There are many, and few are asked for."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bmi_dmg.bmi.hidden_variables import STATE, states_of_catchment
+from bmi_dmg.bmi.mass_balance import BUDGET, budget_of, budget_terms
+from bmi_dmg.bmi.protocols import Computed, HiddenVariable, ReadOnly
+from bmi_dmg.stepping.stepper import Stepper
+from bmi_dmg.variables import outputs_of
+from dmg_core import Catchment
+
+#: Prefix of the variables that give an output of each member.
+MEMBERS: Final = "members::"
+
+
+def member_variable(stepper: Stepper, name: str) -> HiddenVariable | None:
+    """Make a variable of the members of an ensemble; None for a model without members, and where there is none of that name.
+
+    ``members::`` and the name of an output gives a value for each member in their order, NaN for one without that output;
+    ``state::lstm.network_hidden`` and ``budget::lstm.precipitation`` are state and budget of one member.
+    """
+    if not stepper.catchment.engine.members:
+        return None
+    if name.startswith(MEMBERS):
+        return _output(stepper, name.removeprefix(MEMBERS))
+    if name.startswith(STATE):
+        return _state(stepper.catchment, name)
+    term = name.removeprefix(BUDGET)
+    if name.startswith(BUDGET) and term in budget_terms(stepper):
+        return Computed("mm", lambda: budget_of(stepper)[term])
+    return None
+
+
+def _output(stepper: Stepper, name: str) -> HiddenVariable | None:
+    engine = stepper.catchment.engine
+    found = {}
+    for member, each in engine.members.items():
+        process = each.model.physics.process
+        one = next((output for output in outputs_of(process) if output.name == name), None)
+        if one is not None:
+            found[member] = one.units, each.outputs.index(one.source), one.factor(process.steps_per_day)
+    if not found:
+        return None
+    units = next(iter(found.values()))[0]
+    places = {member: (place, factor) for member, (_, place, factor) in found.items()}
+    return ReadOnly(units, "float64", partial(_read, stepper.catchment, places))
+
+
+def _read(catchment: Catchment, places: dict[str, tuple[int, float]]) -> npt.NDArray[np.float64]:
+    engine, row = catchment.engine, catchment.row
+    with engine.lock:
+        last = {member: values[row] for member, values in engine.last_of_members.items()}
+        given = [last[member][places[member][0]] * places[member][1] if member in places else np.nan for member in last]
+    return np.array(given)
+
+
+def _state(catchment: Catchment, name: str) -> HiddenVariable | None:
+    for member, engine in catchment.engine.members.items():
+        prefix = f"{STATE}{member}."
+        if name.startswith(prefix):
+            found = dict(states_of_catchment(Catchment(engine, catchment.row), prefix)).get(name)
+            if found is not None:
+                return found
+    return None
