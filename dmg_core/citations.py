@@ -139,3 +139,12 @@ LE_DIMET_1986: Final = Citation(
     "Variational algorithms for analysis and assimilation of meteorological observations: theoretical aspects", 1986,
     (("journal", "Tellus A"), ("volume", "38A"), ("pages", "97--110")),
 )  # fmt: skip
+ABOELYAZEED_2023: Final = Citation(
+    "aboelyazeed2023photosynthesis", "article", "Aboelyazeed, D. and others",
+    "A differentiable, physics-informed ecosystem modeling and learning framework for large-scale inverse problems: demonstration with "
+    "photosynthesis simulations", 2023, (("journal", "Biogeosciences"), ("volume", "20"), ("pages", "2671--2692")),
+)  # fmt: skip
+FARQUHAR_1980: Final = _article(
+    "farquhar1980photosynthesis", "Farquhar, G. D. and von Caemmerer, S. and Berry, J. A.",
+    "A biochemical model of photosynthetic CO2 assimilation in leaves of C3 species", 1980, "Planta", "149", "78--90", "10.1007/BF00386231",
+)  # fmt: skip
