@@ -198,12 +198,32 @@ class DeltaModel(nn.Module):
         dict of str to Tensor (T, B), PhysicsState, tuple of Tensor (B, ·)
             Outputs, and where stores and network end.
         """
+        given, network_state = self._from_attributes(forcing, attributes, network_state, self._named(places, site))
+        return (*self.physics.simulate(forcing, *given, state), network_state)
+
+    def series_on(
+        self,
+        output: str,
+        forcing: Tensor,
+        attributes: Tensor,
+        network_state: NetworkState,
+        state: PhysicsState,
+        **site: Tensor,
+    ) -> tuple[Tensor, PhysicsState, NetworkState]:
+        """Do what :meth:`go_on` does for one output (T, B) alone, on CPU by compiled code; gradients flow from the last state too."""
+        given, network_state = self._from_attributes(forcing, attributes, network_state, site)
+        return (*self.physics.one_output(output, forcing, *given, state), network_state)
+
+    def _from_attributes(
+        self, forcing: Tensor, attributes: Tensor, network_state: NetworkState, site: Mapping[str, Tensor]
+    ) -> tuple[tuple[Tensor, Tensor, Tensor, Tensor], NetworkState]:
+        """Give what the physics takes besides forcing and state, where static parameters come from attributes."""
         x, traits = self.network_inputs(forcing, attributes)
         dynamic, network_state = self.dynamic_fractions(x, network_state)
         static, routing = (part.to(forcing.dtype) for part in self.static_fractions(traits))
-        constants = self.physics.site(forcing.shape[1], forcing, self._site(attributes, self._named(places, site)))
-        parameters = self.physics.constants(static, routing, self.longest_delays(attributes))
-        return (*self.physics.simulate(forcing, dynamic.to(forcing.dtype), *parameters, constants, state), network_state)
+        constants = self.physics.site(forcing.shape[1], forcing, self._site(attributes, site))
+        parameters, weights = self.physics.constants(static, routing, self.longest_delays(attributes))
+        return (dynamic.to(forcing.dtype), parameters, weights, constants), network_state
 
     def streamflow(
         self,

@@ -45,7 +45,7 @@ def ensemble_command(
         from bmi_dmg.checking.model_facts import read_model_facts
         from dmg_core.checkpoint import write_ensemble
         from dmg_core.ensembles import require_members
-        from dmg_core.learning.loop.run_folder import model_folder_of
+        from dmg_core.learning.settings.start import model_folder_of
 
         folders = [model_folder_of(member) for member in members]
         ensemble = write_ensemble(out, folders, weight, check=require_members)

@@ -16,6 +16,7 @@ except ImportError as error:
     raise SystemExit(f"Error: {missing_package(error)}") from None
 
 from bmi_dmg import logs
+from bmi_dmg.cli.about_cli import CITE_HELP, DOCTOR_HELP, cite_command, doctor_command
 from bmi_dmg.cli.assimilate_cli import ASSIMILATE_HELP, assimilate_command
 from bmi_dmg.cli.bench_cli import BENCH_HELP, bench_command
 from bmi_dmg.cli.cli_errors import clean_errors
@@ -374,6 +375,8 @@ def check_command(
 
 
 app.command("gauges", help=GAUGES_HELP)(gauges_command)
+app.command("doctor", help=DOCTOR_HELP)(doctor_command)
+app.command("cite", help=CITE_HELP)(cite_command)
 app.command("spinup", help=SPINUP_HELP)(spinup_command)
 app.add_typer(state_app, name="state")
 app.command("train", help=TRAIN_HELP)(train_command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import ExitStack
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -38,6 +39,11 @@ Modules named under plugins are looked for among Python's, then in the folder of
     split.json        which days of which basins were learned from, validated on and kept for tests
     versions.json     versions of Python and of the packages that results depend on
 
+With --from MODEL the training starts from a trained model: fine-tuning, on one gauge or a few. What the model is made of comes from its
+folder, so that the file needs no sections 'model' and 'attributes'; unless it says otherwise, steps are small (Adam, 0.0001) and five
+validations without a better score end it. --parts static or routing lets only the weights behind these parameters learn. The start is
+validated first, and OUT/model holds it until an epoch is better on validation: the result is never worse there.
+
 An interrupted training goes on with --resume and ends with the same numbers, bit by bit, as if it had not been interrupted. The same
 experiment with the same number of threads gives the same numbers. With --wandb, losses and scores go to Weights & Biases (pip install
 wandb) as its own settings say: WANDB_PROJECT, and WANDB_MODE=offline, which keeps them in OUT/wandb for 'wandb sync'.
@@ -48,6 +54,7 @@ Examples:
   bmi-dmg train experiment.yaml --out ./training
   bmi-dmg train experiment.yaml --out ./training --resume
   bmi-dmg train experiment.yaml --out ./short --epochs 5 --set model.dropout=0.2 --set "attributes=[aridity, slope_mean]"
+  bmi-dmg train gauge.yaml --from ./training/model --parts static --out ./tuned
   bmi-dmg train configs/train/gauges.yaml --set data.forcing=forcing.zarr --set data.units=units.csv --out ./training
   bmi-dmg train configs/train/dhbv-2.0-conus.yaml --data camels.nc --attributes attributes.csv --basins basins.txt --out ./training
 """
@@ -89,8 +96,18 @@ Settings = Annotated[
 ]
 
 
+class LearningPart(str, Enum):
+    """What of a trained model goes on learning."""
+
+    NETWORKS = "networks"
+    STATIC = "static"
+    ROUTING = "routing"
+
+
 #: Option -> key of the experiment, where they differ.
 KEYS: Final = {
+    "start": "start.model",
+    "parts": "start.parts",
     "data": "data.file",
     "attributes": "data.attributes",
     "basins": "data.basins",
@@ -121,6 +138,13 @@ def train_command(
     data: Data = None,
     attributes: Attributes = None,
     basins: Basins = None,
+    start: Annotated[
+        Path | None,
+        typer.Option("--from", help="Fine-tune this model: a model folder, or that of a training.", exists=True, show_default=False),
+    ] = None,
+    parts: Annotated[
+        LearningPart | None, typer.Option(help="What of it learns. [default: networks, which is all]", show_default=False)
+    ] = None,
     seed: Seed = None,
     threads: Threads = None,
     epochs: Epochs = None,
@@ -137,6 +161,7 @@ def train_command(
             from dmg_core.learning.loop.ranks import launch
 
             raise typer.Exit(launch([sys.executable, "-m", "bmi_dmg.cli", *sys.argv[1:]], processes))
+        import bmi_dmg.learning  # noqa: F401  # adds readers
         from dmg_core.learning.loop.train import train
         from dmg_core.learning.settings.experiment_file import document_of, read_experiment
 
@@ -145,6 +170,8 @@ def train_command(
             data=data,
             attributes=attributes,
             basins=basins,
+            start=start,
+            parts=None if parts is None else parts.value,
             seed=seed,
             threads=threads,
             epochs=epochs,
@@ -184,6 +211,7 @@ def tune_command(
 ) -> None:
     """Search and print the path of the best experiment."""
     with clean_errors(leaves=f"{out} keeps the trials that have ended; the same command goes on with the search."):
+        import bmi_dmg.learning  # noqa: F401  # adds readers
         from dmg_core.learning.tune import read_search, tune
 
         changes = changes_of(

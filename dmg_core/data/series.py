@@ -124,7 +124,7 @@ def read_series(file: str | Path, mapping: Mapping[str, Any], ids: Sequence[str]
     """
     names = SeriesNames.from_mapping(mapping)
     with open_lazily(Path(file)) as dataset:
-        reader = _Reader(Path(file), dataset, names)
+        reader = SeriesReader(Path(file), dataset, names)
         gauges, rows = reader.choose(ids)
         dates = consecutive_days(dataset[names.time].values, dataset[names.time].attrs, f"{file}: {names.time}")
         area = reader.figures("area")[rows]
@@ -146,12 +146,13 @@ def read_series(file: str | Path, mapping: Mapping[str, Any], ids: Sequence[str]
 
 
 @dataclass(frozen=True, eq=False)
-class _Reader:
+class SeriesReader:
     """Variables of an open file by what they are."""
 
     file: Path
     dataset: xr.Dataset
-    names: SeriesNames
+    names: Any
+    units: Mapping[str, str] = field(default_factory=lambda: UNITS)
 
     def choose(self, ids: Sequence[str] | None) -> tuple[tuple[str, ...], NDArray[np.intp]]:
         """Gauges wanted, and their rows."""
@@ -191,7 +192,7 @@ class _Reader:
     def _in_unit(self, role: str, dimensions: tuple[str, ...]) -> FloatArray:
         name = getattr(self.names, role)
         values = self.values(name, dimensions)
-        require_unit(self.file, name, self.dataset[name].attrs.get("units"), UNITS[role])
+        require_unit(self.file, name, self.dataset[name].attrs.get("units"), self.units[role])
         return values
 
     def values(self, name: str, dimensions: tuple[str, ...]) -> FloatArray:
@@ -204,7 +205,7 @@ class _Reader:
         return values
 
 
-def _weather(reader: _Reader, rows: NDArray[np.intp], latitude: FloatArray, dates: NDArray[np.datetime64]) -> list[FloatArray]:
+def _weather(reader: SeriesReader, rows: NDArray[np.intp], latitude: FloatArray, dates: NDArray[np.datetime64]) -> list[FloatArray]:
     """Temperature and potential evapotranspiration, read or computed."""
     computed: list[FloatArray] = []
     if reader.names.lowest_temperature is not None:

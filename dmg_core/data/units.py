@@ -12,6 +12,7 @@ from dmg_core.errors import ConfigError, ForcingError
 #: Unit -> how files spell it.
 SPELLINGS: Final = {
     "mm/d": frozenset({"mm/d", "mm/day", "mm d-1", "mm d^-1", "mm day-1", "mm day^-1", "mm.d-1"}),
+    "mm/h": frozenset({"mm/h", "mm/hr", "mm/hour", "mm h-1", "mm h^-1", "mm hr-1", "mm.h-1"}),
     "degC": frozenset({"degC", "deg C", "°C", "C", "Celsius", "celsius", "degree_Celsius", "degrees_Celsius"}),
     "degrees_north": frozenset({"degrees_north", "degree_north", "degrees", "degree", "deg", "°"}),
     "degrees_east": frozenset({"degrees_east", "degree_east", "degrees", "degree", "deg", "°"}),

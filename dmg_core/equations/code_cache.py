@@ -118,3 +118,8 @@ class CodeCache(FunctionCache):
             super().save_overload(sig, data)  # type: ignore[no-untyped-call]
         except OSError as error:
             _log.warning("compiled code cannot be kept in %s and is made anew at every start: %s", self.cache_path, error)
+
+
+def cache_folder() -> Path:
+    """Folder in which compiled code of this package is kept; it need not be there yet."""
+    return Path(CodeCache(cache_folder).cache_path)

@@ -16,9 +16,10 @@ from dmg_core.data.gauge_flow import read_gauge_flow
 from dmg_core.errors import ConfigError
 from dmg_core.learning.data.gauge_material import load_inputs
 from dmg_core.learning.evaluation import Scored
-from dmg_core.learning.loop.run_folder import MODEL_NAME, load_trained
+from dmg_core.learning.loop.run_folder import load_trained
 from dmg_core.learning.settings.experiment import Period, UnitDataSettings
 from dmg_core.learning.settings.experiment_file import EXPERIMENT_NAME, read_experiment
+from dmg_core.learning.settings.start import MODEL_NAME
 from dmg_core.metrics import METRICS
 from dmg_core.multi_scale import GaugeModel, read_channels
 

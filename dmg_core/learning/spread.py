@@ -12,9 +12,9 @@ import numpy as np
 
 from dmg_core.errors import CheckpointError, ConfigError
 from dmg_core.learning.evaluation import Evaluation, evaluate_folders, predictors_of, with_spread
-from dmg_core.learning.loop.run_folder import model_folder_of
 from dmg_core.learning.settings.experiment import Period
 from dmg_core.learning.settings.experiment_file import EXPERIMENT_NAME, read_experiment
+from dmg_core.learning.settings.start import model_folder_of
 from dmg_core.spread import LEVELS, Sample, Spread, calibrate, digest_of_weights, write_spread
 
 #: Parts of the basins when some are left out: each is judged by what is calibrated on the other.

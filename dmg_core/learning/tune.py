@@ -18,6 +18,7 @@ from dmg_core.learning.loop.run_folder import LAST_NAME
 from dmg_core.learning.loop.train import train
 from dmg_core.learning.settings.experiment import Experiment
 from dmg_core.learning.settings.experiment_file import changed, experiment_of, read_document, write_experiment
+from dmg_core.learning.settings.start import with_start
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
@@ -81,7 +82,7 @@ class Search:
 
     def experiment(self, values: Mapping[str, Any]) -> Experiment:
         """Give the experiment with values for the settings searched for."""
-        return experiment_of(changed(deepcopy(self.document), values), self.where)
+        return experiment_of(with_start(changed(deepcopy(self.document), values), self.where), self.where)
 
 
 def read_search(file: str | Path, changes: Mapping[str, Any] | None = None) -> Search:

@@ -7,6 +7,7 @@ from typing import ClassVar, Final
 
 import torch
 
+from dmg_core.citations import PERRIN_2003, SANTOS_2018
 from dmg_core.models.process_model import PROCESS_MODELS, Flux, Forcing, Parameter, ProcessModel, Quantity, Store
 
 #: Stores of the Nash cascade.
@@ -43,6 +44,7 @@ class Gr4(ProcessModel):
         Parts of a day.
     """
 
+    citations = (SANTOS_2018, PERRIN_2003)
     forcings = (
         Forcing("P", "mm", aggregate="sum", meaning="precipitation"),
         Forcing("PET", "mm", aggregate="sum", meaning="potential evapotranspiration"),

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import torch
 
+from dmg_core.citations import PERRIN_2003, SANTOS_2018
 from dmg_core.models.gr4 import CASCADE, CASCADE_STORES, LEAST_FILLING, ROUTED_SHARE, Gr4
 from dmg_core.models.process_model import PROCESS_MODELS, Quantity
 from dmg_core.models.rate_model import RateModel
@@ -31,6 +32,10 @@ class Gr4Implicit(RateModel):
         See :class:`~dmg_core.models.RateModel`.
     """
 
+    citations = (
+        SANTOS_2018,
+        PERRIN_2003,
+    )
     forcings = Gr4.forcings
     parameters = Gr4.parameters
     stores = Gr4.stores

@@ -7,6 +7,7 @@ from typing import Final
 
 import torch
 
+from dmg_core.citations import BOYLE_2001, MOORE_1985
 from dmg_core.models.process_model import PROCESS_MODELS, Flux, Forcing, Parameter, ProcessModel, Quantity, Store
 
 #: Least share of the catchment's soil that is not full, in a power, which wants a positive number.
@@ -28,6 +29,7 @@ class Hymod(ProcessModel):
     the share RS.
     """
 
+    citations = (BOYLE_2001, MOORE_1985)
     forcings = (
         Forcing("P", "mm", aggregate="sum", meaning="precipitation"),
         Forcing("PET", "mm", aggregate="sum", meaning="potential evapotranspiration"),

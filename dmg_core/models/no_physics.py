@@ -7,6 +7,7 @@ from typing import Final
 
 import torch
 
+from dmg_core.citations import KRATZERT_2019
 from dmg_core.errors import ConfigError
 from dmg_core.models.process_model import PROCESS_MODELS, Flux, Forcing, Parameter, ProcessModel, Quantity
 
@@ -35,6 +36,7 @@ class NoPhysics(ProcessModel):
         In mm/d.
     """
 
+    citations = (KRATZERT_2019,)
     family = "network"
     default_nmul = 1
     forcings = (

@@ -15,6 +15,7 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor
 
+from dmg_core.citations import ABOELYAZEED_2023, FARQUHAR_1980
 from dmg_core.models.process_model import PROCESS_MODELS, Attribute, Flux, Forcing, Parameter, ProcessModel, Quantity
 from dmg_core.models.solving import solve
 
@@ -101,6 +102,10 @@ class Photosynthesis(ProcessModel):
         btran = Σ r clamp((ψc - ψ) / (ψc - ψo), 0, 1),   ψ = max(ψs s^-B, ψc)
     """
 
+    citations = (
+        ABOELYAZEED_2023,
+        FARQUHAR_1980,
+    )
     steps_per_day = 24  # where it is stepped through time: no leaf lives on the mean light of a day
 
     forcings = (

@@ -14,6 +14,7 @@ from typing import Any, ClassVar, Final, Literal
 
 from torch import Tensor
 
+from dmg_core.citations import Citation
 from dmg_core.errors import ConfigError
 from dmg_core.registry import Registry
 
@@ -278,6 +279,8 @@ class ProcessModel(ABC):
         Outputs that lead the list of its BMI variables, in this order; all others follow as they are declared.
     tabulated : tuple of str
         Outputs that the tables of a run have besides those that make up its balance.
+    citations : tuple of Citation
+        Papers of its equations (:mod:`dmg_core.citations`).
     compiled : bool
         False for a model whose step cannot be traced; it then runs through torch alone.
 
@@ -309,6 +312,7 @@ class ProcessModel(ABC):
     default_nmul: ClassVar[int] = 16
     first_outputs: ClassVar[tuple[str, ...]] = ()
     tabulated: ClassVar[tuple[str, ...]] = ()
+    citations: ClassVar[tuple[Citation, ...]] = ()
     compiled: ClassVar[bool] = True
 
     @abstractmethod

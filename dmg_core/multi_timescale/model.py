@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dmg_core.checkpoint import Moments, MultiTimescaleCheckpoint, MultiTimescaleSettings, read_multi_timescale
+from dmg_core.checkpoint import (
+    Moments,
+    MultiTimescaleCheckpoint,
+    MultiTimescaleSettings,
+    MultiTimescaleStatistics,
+    read_multi_timescale,
+)
 from dmg_core.checkpoint.config import ModelSettings
 from dmg_core.loading import torch_dtype
 from dmg_core.model import DeltaModel
 from dmg_core.models import PROCESS_MODELS
-from dmg_core.networks import DailyHalf, HourlyHalf, LstmMlpModel, MlpModel, StackLstmMlpModel
+from dmg_core.models.layout import TOTAL
+from dmg_core.networks import DailyHalf, HourlyHalf, LstmMlpModel, MlpModel, NetworkState, StackLstmMlpModel
 from dmg_core.normalization import Normalizer
 from dmg_core.physics import PhysicsState
 from dmg_core.physics.making import make_physics
+
+
+class HourlyState(NamedTuple):
+    """Where the hourly model stands."""
+
+    network: NetworkState
+    """State of its LSTM."""
+    physics: PhysicsState
+    """Its stores."""
 
 
 class MultiTimescaleModel(nn.Module):
@@ -33,12 +50,17 @@ class MultiTimescaleModel(nn.Module):
         Gives the parameters of both.
     daily, hourly : DeltaModel
         The two models, on halves of ``network``.
+    routing : Normalizer
+        Turns routing attributes into network inputs.
     """
 
-    def __init__(self, settings: MultiTimescaleSettings, network: StackLstmMlpModel, daily: DeltaModel, hourly: DeltaModel) -> None:
+    def __init__(
+        self, settings: MultiTimescaleSettings, network: StackLstmMlpModel, daily: DeltaModel, hourly: DeltaModel, routing: Normalizer
+    ) -> None:
         super().__init__()
         self.settings = settings
         self.network = network
+        self.normalize_routing = routing
         self._halves = daily, hourly  # a tuple, so that their weights are not registered a second time
 
     @property
@@ -85,12 +107,49 @@ class MultiTimescaleModel(nn.Module):
         PhysicsState
             Where its stores end.
         """
-        catchments = days.shape[1]
-        network_state, state = self.daily.stepped.initial_state(catchments), self.daily.physics.initial_state(catchments, days)
+        network_state, state = self._before_the_days(days)
         _, state, network_state = self.daily.go_on(days, attributes, network_state, state, *places, **site)
         network_state, state = self.network.transfer(network_state), self.first_hourly_state(state)
         outputs, state, _ = self.hourly.go_on(hours, attributes, network_state, state, *places, **site)
         return outputs, state
+
+    def anchored(self, days: Tensor, attributes: Tensor, **site: Tensor) -> HourlyState:
+        """Run days from nothing, as learning needs it, and hand over to the hours: gradients flow through the hand-over.
+
+        Parameters
+        ----------
+        days, attributes, **site
+            See :meth:`forward`.
+        """
+        network_state, state = self._before_the_days(days)
+        _, state, network_state = self.daily.series_on(TOTAL, days, attributes, network_state, state, **site)
+        return HourlyState(self.network.transfer(network_state), self.first_hourly_state(state))
+
+    def hourly_series(self, hours: Tensor, attributes: Tensor, state: HourlyState, **site: Tensor) -> tuple[Tensor, HourlyState]:
+        """Run hours for their streamflow alone, on CPU by compiled code.
+
+        Parameters
+        ----------
+        hours, attributes, **site
+            See :meth:`forward`.
+        state : HourlyState
+            Where to start.
+
+        Returns
+        -------
+        Tensor (T, B), HourlyState
+            mm/h, and where to go on.
+        """
+        flow, stores, network_state = self.hourly.series_on(TOTAL, hours, attributes, state.network, state.physics, **site)
+        return flow, HourlyState(network_state, stores)
+
+    def routing_fractions(self, attributes: Tensor) -> Tensor:
+        """Parameters (P, 3) in [0, 1] of the ways from units to gauges, from routing attributes (P, R) in the order of the settings."""
+        weights: Tensor = self.network.lstm_mlp2.ann2(self.normalize_routing(attributes.double()).to(self.hourly.dtype))
+        return weights
+
+    def _before_the_days(self, days: Tensor) -> tuple[NetworkState, PhysicsState]:
+        return self.daily.stepped.initial_state(days.shape[1]), self.daily.physics.initial_state(days.shape[1], days)
 
     def first_hourly_state(self, state: PhysicsState) -> PhysicsState:
         """Turn the daily model's last stores into the hourly model's first ones; stores that it alone has start from nothing."""
@@ -109,15 +168,19 @@ def build_multi_timescale_model(checkpoint: MultiTimescaleCheckpoint, dtype: str
     dtype : str or torch.dtype
         Precision of the network: float32 or float64.
     """
-    settings, statistics = checkpoint.settings, checkpoint.statistics
     with torch.device("meta"):  # the weights are assigned, not copied: sizes are all that is needed here
-        network = build_stacked_network(settings)
+        network = build_stacked_network(checkpoint.settings)
     network.load_state_dict(checkpoint.weights, assign=True)
-    network.to(torch_dtype(dtype))
+    return put_together(checkpoint.settings, checkpoint.statistics, network.to(torch_dtype(dtype))).eval()
+
+
+def put_together(settings: MultiTimescaleSettings, statistics: MultiTimescaleStatistics, network: StackLstmMlpModel) -> MultiTimescaleModel:
+    """Make the two models on the halves of a network, with the statistics of their inputs."""
     attributes = _normalizer(settings.daily.attributes, statistics.attributes)
     daily = _half(settings.daily, network.daily_network(), statistics.daily, attributes)
     hourly = _half(settings.hourly, network.hourly_network(), statistics.hourly, attributes)
-    return MultiTimescaleModel(settings, network, daily, hourly).eval()
+    routing = _normalizer(settings.routing_attributes, statistics.routing_attributes)
+    return MultiTimescaleModel(settings, network, daily, hourly, routing)
 
 
 def load_multi_timescale_model(folder: str | Path, dtype: str | torch.dtype = "float32") -> MultiTimescaleModel:

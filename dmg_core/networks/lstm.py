@@ -90,8 +90,8 @@ class LstmNetwork(SeriesNetwork):
     @torch.no_grad()
     def ignore_inputs(self, constant: Tensor) -> None:
         """Set the weights of some inputs to 0."""
-        if self.input_layer is not None:
-            self.input_layer.weight[:, constant] = 0.0
+        weights = self.cell.w_ih if self.input_layer is None else self.input_layer.weight
+        weights[:, constant] = 0.0
 
     def advance(self, x: Tensor, state: NetworkState) -> tuple[Tensor, NetworkState]:
         """Run a series (T, B, inputs) from ``state``; returns outputs before any sigmoid (T, B, outputs) and the last state."""

@@ -58,3 +58,8 @@ class MlpModel(nn.Sequential):
         for size in (inputs, hidden, hidden):
             layers += [Linear(size, hidden), nn.ReLU(), nn.Dropout(dropout)]
         super().__init__(*layers, Linear(hidden, outputs), nn.Sigmoid())
+
+    @torch.no_grad()
+    def ignore_inputs(self, constant: Tensor) -> None:
+        """Set the weights of some inputs, marked in ``constant`` (inputs,), to 0."""
+        self.get_parameter("0.weight")[:, constant] = 0.0

@@ -284,13 +284,16 @@ class Physics(nn.Module):
         self._check_shapes(forcing, dynamic, parameters, site, state)
         if warm_up:
             with torch.no_grad():
-                state = self._one_output(output, forcing[:warm_up], dynamic[:warm_up], parameters, weights, site, state)[1]
-        return self._one_output(output, forcing[warm_up:], dynamic[warm_up:], parameters, weights, site, state)[0]
+                state = self.one_output(output, forcing[:warm_up], dynamic[:warm_up], parameters, weights, site, state)[1]
+        return self.one_output(output, forcing[warm_up:], dynamic[warm_up:], parameters, weights, site, state)[0]
 
-    def _one_output(
+    def one_output(
         self, output: str, forcing: Tensor, dynamic: Tensor, parameters: Tensor, weights: Tensor, site: Tensor, state: PhysicsState
     ) -> tuple[Tensor, PhysicsState]:
-        """Give one output (T, B) of a series, and where to go on (with all flow in transit as one kind)."""
+        """Give one output (T, B) of a series from a state, and where to go on (with all flow in transit as one kind).
+
+        Arguments are those of :meth:`simulate`. Gradients flow from the series and from the last stores to all that is given.
+        """
         if output in self.layout.given_back:
             return forcing[..., self.layout.given_back[output]], state
         if forcing.device.type != "cpu" or not self.process.compiled:

@@ -3,7 +3,7 @@
 from dmg_core.routing.base import Routing
 from dmg_core.routing.delay_bound import DelayBound, bounded, mean_delay
 from dmg_core.routing.gauge_router import GaugeBudget, GaugeRouter
-from dmg_core.routing.gauges import GaugeRouting, aggregate
+from dmg_core.routing.gauges import GaugeRouting, aggregate, aggregate_array
 from dmg_core.routing.lagged_unit_hydrograph import LaggedUnitHydrograph, lagged
 from dmg_core.routing.membership import Membership, MembershipBatch
 from dmg_core.routing.none import NoRouting
@@ -24,6 +24,7 @@ __all__ = [
     "UnitHydrograph",
     "UnitNetwork",
     "aggregate",
+    "aggregate_array",
     "bounded",
     "lagged",
     "mean_delay",

@@ -59,6 +59,11 @@ def aggregate_by_torch(flow: Tensor, membership: Membership) -> Tensor:
     return summed
 
 
+def aggregate_array(flow: Array, membership: Membership) -> Array:
+    """Do what :func:`aggregate` does for an array (T, U) of float64."""
+    return sum_compiled(membership, np.asarray(flow, np.float64))
+
+
 class GaugeRouting:
     """Leads flow of units to gauges.
 

@@ -17,7 +17,7 @@ from dmg_core.data.gauge_tables import disagreement, read_attributes, read_gauge
 from dmg_core.data.plausibility import require_plausible_flow
 from dmg_core.data.unit_forcing import UnitForcing, variables_of
 from dmg_core.errors import ConfigError, ForcingError, NetworkError
-from dmg_core.learning.data.lessons import Lessons, order_of
+from dmg_core.learning.data.lessons import DailyLessons, order_of
 from dmg_core.learning.data.material import BLOCK
 from dmg_core.learning.data.splitting import split_experiment
 from dmg_core.learning.data.statistics import Row, row_of, tell_constants
@@ -142,7 +142,7 @@ class UnitInputs:
 
 
 @dataclass(frozen=True, eq=False)
-class GaugeMaterial(UnitInputs, Lessons):
+class GaugeMaterial(UnitInputs, DailyLessons):
     """Data of an experiment at B gauges, of which the first L are learned from; the units above them are those of :class:`UnitInputs`."""
 
     def are_numbers(self, days: NDArray[np.int64], basins: NDArray[np.int64]) -> tuple[Tensor, Tensor]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,11 +16,35 @@ from torch import Tensor
 
 from dmg_core.data import Split
 from dmg_core.errors import ConfigError
-from dmg_core.learning.data.statistics import Row
+from dmg_core.learning.data.sampler import Batch
 
 LOGGER = logging.getLogger(__name__)
 
 FloatArray = NDArray[np.float64]
+
+
+class Compared(NamedTuple):
+    """What a step of training compares."""
+
+    simulated: Tensor
+    """Flow of each window on the days (or hours) of the loss, (D, b)."""
+    observed: Tensor
+    """The same, NaN where nothing was observed."""
+    carried: Any = None
+    """Where the windows end, for a batch that goes on from there; None if none does."""
+
+
+class Judged(NamedTuple):
+    """A part of the validation period."""
+
+    simulated: Tensor
+    """Flow of b basins, (D, b)."""
+    observed: FloatArray
+    """The same, NaN where nothing was observed."""
+    window: Batch
+    """The basins, and where their run begins."""
+    warm_up: int
+    """Days (or hours) of it before those of the flow."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +61,7 @@ class Lessons(ABC):
         Flow learned from, mm/d; NaN elsewhere.
     judged : ndarray, shape (T, B)
         Flow validated on, mm/d; NaN elsewhere.
-    statistics : dict of str to (p10, p90, mean, std, min, max)
+    statistics : dict of str to (p10, p90, mean, std, min, max), or MultiTimescaleStatistics
         Of the inputs, over what is learned from.
     split : Split
         What is learned from, validated on and kept for tests, of all that the data have.
@@ -49,7 +75,7 @@ class Lessons(ABC):
     dates: NDArray[np.datetime64]
     learned: FloatArray
     judged: FloatArray
-    statistics: dict[str, Row]
+    statistics: Any
     split: Split
     pet_method: str | None
     groups: tuple[str, ...]
@@ -59,15 +85,77 @@ class Lessons(ABC):
     def dtype(self) -> torch.dtype:
         """Precision of the process equations."""
 
+    @cached_property
+    def observed(self) -> Tensor:
+        """Flow learned from, (T, L), in the precision of the equations."""
+        return torch.from_numpy(self.learned).to(self.dtype)
+
     @property
     def train_days(self) -> tuple[int, int]:
         """First and last day with flow to learn from, as rows."""
-        return _span(self.learned)
+        return span_of(self.learned)
 
     @property
     def validation_days(self) -> tuple[int, int]:
         """First and last day with flow to validate on, as rows."""
-        return _span(self.judged)
+        return span_of(self.judged)
+
+    @abstractmethod
+    def compare(self, model: Any, batch: Batch, sampler: Any, carried: Any = None) -> Compared:
+        """Run the windows of a batch.
+
+        Parameters
+        ----------
+        model : Module
+            As it is, in training or in use.
+        batch : Batch
+            The windows.
+        sampler : Sampler
+            Their lengths.
+        carried : object, optional
+            Where the batch before has ended, for one that follows it.
+
+        Returns
+        -------
+        Compared
+            Flow simulated and observed on the days of the loss.
+        """
+
+    @abstractmethod
+    def judge(self, model: Any, basins: NDArray[np.intp], warm_up: int) -> Iterator[Judged]:
+        """Run some of the B through the validation period.
+
+        Parameters
+        ----------
+        model : Module
+            In use.
+        basins : ndarray of int, shape (b,)
+            Which.
+        warm_up : int
+            Days before the first one that is scored, as far as the data have them.
+
+        Yields
+        ------
+        Judged
+            The period, in one part or several.
+        """
+
+    def carried_of(self, tensors: Sequence[Tensor]) -> Any:  # noqa: ARG002
+        """Put together what a checkpoint holds of what was carried over; nothing is, unless a subclass does."""
+        return None
+
+    @abstractmethod
+    def blocks(self, basins: NDArray[np.intp]) -> list[NDArray[np.intp]]:
+        """Part some of the B into such as are run together where no gradients are wanted, so that memory is bounded."""
+
+    @abstractmethod
+    def are_numbers(self, days: NDArray[np.int64], basins: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """Tell where all weather (D, b) and all attributes (b,) are numbers, of days (D, b) of b of them."""
+
+
+@dataclass(frozen=True, eq=False)
+class DailyLessons(Lessons):
+    """Lessons of models that step by the day: a run is one series, whose first days only fill the stores."""
 
     @abstractmethod
     def run(self, model: Any, output: str, days: Any, basins: Any, *, warm_up: int) -> Tensor:
@@ -92,13 +180,19 @@ class Lessons(ABC):
             Per day.
         """
 
-    @abstractmethod
-    def blocks(self, basins: NDArray[np.intp]) -> list[NDArray[np.intp]]:
-        """Part some of the B into such as are run together where no gradients are wanted, so that memory is bounded."""
+    def compare(self, model: Any, batch: Batch, sampler: Any, carried: Any = None) -> Compared:  # noqa: ARG002
+        """Run the windows of a batch; see :meth:`Lessons.compare`. None goes on from another."""
+        days = batch.starts + np.arange(sampler.warm_up + sampler.days)[:, None]
+        simulated = self.run(model, model.settings.target, days, batch.basins, warm_up=sampler.warm_up)
+        return Compared(simulated, self.observed[days[sampler.warm_up :], batch.basins])
 
-    @abstractmethod
-    def are_numbers(self, days: NDArray[np.int64], basins: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """Tell where all weather (D, b) and all attributes (b,) are numbers, of days (D, b) of b of them."""
+    def judge(self, model: Any, basins: NDArray[np.intp], warm_up: int) -> Iterator[Judged]:
+        """Run the validation period in one go; see :meth:`Lessons.judge`."""
+        first, last = self.validation_days
+        before = min(warm_up, first)
+        simulated = self.run(model, model.settings.target, slice(first - before, last + 1), basins, warm_up=before)
+        window = Batch(basins, np.full(len(basins), first - before))
+        yield Judged(simulated, self.judged[first : last + 1, basins], window, before)
 
 
 def order_of(train: FloatArray, validation: FloatArray, ids: tuple[str, ...]) -> tuple[NDArray[np.intp], int]:
@@ -131,6 +225,7 @@ def order_of(train: FloatArray, validation: FloatArray, ids: tuple[str, ...]) ->
     return np.concatenate([np.flatnonzero(learned), np.flatnonzero(judged & ~learned)]), int(learned.sum())
 
 
-def _span(flow: FloatArray) -> tuple[int, int]:
+def span_of(flow: FloatArray) -> tuple[int, int]:
+    """First and last row of flow (T, B) that has any."""
     days = np.flatnonzero(np.isfinite(flow).any(axis=1))
     return int(days[0]), int(days[-1])

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dmg_core.data import READERS, BasinData
 from dmg_core.errors import AttributeTableError, ConfigError
-from dmg_core.learning.data.lessons import Lessons, order_of
+from dmg_core.learning.data.lessons import DailyLessons, order_of
 from dmg_core.learning.data.splitting import split_experiment
 from dmg_core.learning.data.statistics import Row, row_of, tell_constants
 from dmg_core.learning.settings.experiment import DataSettings, Experiment, basins_of
@@ -71,7 +71,7 @@ class Inputs:
 
 
 @dataclass(frozen=True, eq=False)
-class Material(Inputs, Lessons):
+class Material(Inputs, DailyLessons):
     """Data of an experiment: B basins, of which the first L are learned from; their tensors are those of :class:`Inputs`."""
 
     @property

@@ -25,11 +25,14 @@ class Batch:
     basins : ndarray of int, shape (b,)
         Columns of the data.
     starts : ndarray of int, shape (b,)
-        First day of each window, at which its warm-up begins.
+        First day (or hour) of each window, at which its warm-up begins.
+    follows : bool
+        Whether its windows go on from where those of the batch before have ended.
     """
 
     basins: NDArray[np.int64]
     starts: NDArray[np.int64]
+    follows: bool = False
 
 
 class Sampler(Protocol):

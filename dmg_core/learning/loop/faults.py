@@ -89,14 +89,15 @@ def require_finite_gradient(loss_of: Callable[[Batch], Tensor], model: nn.Module
     TrainingError
         Always: naming the basins that alone give such a gradient, with the days of the loss, or else all of the batch.
     """
-    alone = [Batch(batch.basins[row : row + 1], batch.starts[row : row + 1]) for row in range(len(batch.basins))]
+    alone = [Batch(batch.basins[row : row + 1], batch.starts[row : row + 1], batch.follows) for row in range(len(batch.basins))]
     guilty = [one for one in alone if not _has_finite_gradient(loss_of(one), model)]
     named = Batch(*(np.concatenate([getattr(one, part) for one in guilty]) for part in ("basins", "starts"))) if guilty else batch
     raise TrainingError(f"the gradient is no number; {_windows(material, named, warm_up)}")
 
 
 def _has_finite_gradient(loss: Tensor, model: nn.Module) -> bool:
-    gradients = torch.autograd.grad(loss, list(model.parameters()), allow_unused=True)
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    gradients = torch.autograd.grad(loss, weights, allow_unused=True)
     return all(bool(torch.isfinite(gradient).all()) for gradient in gradients if gradient is not None)
 
 

@@ -14,22 +14,22 @@ from typing import Any, Final
 
 import torch
 
-from dmg_core.checkpoint import write_checkpoint
+from dmg_core.checkpoint import write_checkpoint, write_multi_timescale
 from dmg_core.data import Split
 from dmg_core.documents import load_json
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
-from dmg_core.learning.data.statistics import Row
 from dmg_core.learning.settings.experiment import Experiment
 from dmg_core.learning.settings.experiment_file import EXPERIMENT_NAME, PATHS, document_of, read_experiment, write_experiment
+from dmg_core.learning.settings.start import MODEL_NAME, model_folder_of
 from dmg_core.loading import load_model
 from dmg_core.model import DeltaModel
 from dmg_core.multi_scale import GaugeModel, write_channels
 from dmg_core.multi_scale.files import PATTERN
+from dmg_core.multi_timescale import MultiTimescaleModel
 
 LOG_NAME: Final = "log.csv"
 LAST_NAME: Final = "last.pt"
-MODEL_NAME: Final = "model"
 VERSIONS_NAME: Final = "versions.json"
 SPLIT_NAME: Final = "split.json"
 #: What results depend on, besides the interpreter.
@@ -37,7 +37,7 @@ _PACKAGES: Final = ("bmi-dmg", "torch", "numpy", "numba")
 #: Files of weights in a model folder, by their epoch.
 _WEIGHTS: Final = ("*_ep*.pt", "*_ep*.safetensors", PATTERN)
 #: What may differ when a training goes on: where data and modules lie and how often it is saved.
-_FREE: Final = (*(f"data.{key}" for key in PATHS), "plugin_folder", "checkpoint_minutes")
+_FREE: Final = (*(f"data.{key}" for key in PATHS), "start.model", "plugin_folder", "checkpoint_minutes")
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class RunFolder:
         """
         return _load(self.last) if self.last.exists() else None
 
-    def save_model(self, model: DeltaModel | GaugeModel, statistics: dict[str, Row], epoch: int) -> None:
+    def save_model(self, model: DeltaModel | GaugeModel | MultiTimescaleModel, statistics: Any, epoch: int) -> None:
         """Write the best weights as a model folder, from which those that were best before go.
 
         Of a model with gauges the folder is that of the units; channels to gauges lie in it as a file more
@@ -127,7 +127,8 @@ class RunFolder:
         units, channels = (model.units, model.channels) if isinstance(model, GaugeModel) else (model, None)
         if channels is not None:
             write_channels(self.model, channels, epoch)
-        write_checkpoint(self.model, units.settings, statistics, units.network.state_dict(), epoch=epoch)
+        write: Any = write_multi_timescale if isinstance(units, MultiTimescaleModel) else write_checkpoint
+        write(self.model, units.settings, statistics, units.network.state_dict(), epoch=epoch)
         for file in before:
             if not file.stem.endswith(f"_ep{epoch}"):
                 file.unlink()
@@ -147,11 +148,6 @@ def load_trained(folder: Path) -> DeltaModel:
         If there is no model yet, or its files are damaged.
     """
     return load_model(model_folder_of(folder))
-
-
-def model_folder_of(folder: Path) -> Path:
-    """Give the model folder in the folder of a training, or the folder itself where it is one."""
-    return folder / MODEL_NAME if (folder / MODEL_NAME).is_dir() else folder
 
 
 def split_of(folder: Path) -> Split:

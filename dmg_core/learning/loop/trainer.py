@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from dmg_core.errors import ConfigError
-from dmg_core.learning.data.lessons import Lessons
+from dmg_core.learning.data.lessons import Compared, Lessons
 from dmg_core.learning.data.sampler import Batch, Sampler
 from dmg_core.learning.loop.faults import require_finite_gradient, require_finite_loss
 from dmg_core.learning.loop.optimization import MovingAverage, borrowed_weights, denormals_as_zero
@@ -22,8 +22,6 @@ from dmg_core.learning.loop.ranks import Ranks
 from dmg_core.learning.loop.run_folder import Log, RunFolder
 from dmg_core.learning.loop.validation import Validation, validate
 from dmg_core.learning.settings.experiment import Experiment
-from dmg_core.model import DeltaModel
-from dmg_core.multi_scale import GaugeModel
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -57,7 +55,7 @@ class Counters:
     best_nse : float
         Best median NSE in validation.
     best_epoch : int
-        After which it was reached; 0 for never.
+        After which it was reached; 0 for never, or by the model that was started from.
     waited : int
         Validations since.
     """
@@ -89,7 +87,7 @@ class Parts:
 
     Attributes
     ----------
-    model : DeltaModel or GaugeModel
+    model : DeltaModel, GaugeModel or MultiTimescaleModel
         What learns.
     loss : callable
         ``loss(simulated (T, b), observed (T, b), basins (b,))``.
@@ -101,7 +99,7 @@ class Parts:
         Sets the learning rate, after each iteration.
     """
 
-    model: DeltaModel | GaugeModel
+    model: Any
     loss: Loss
     sampler: Sampler
     optimizer: torch.optim.Optimizer
@@ -142,7 +140,7 @@ class Trainer:
         self._watchers = watchers
         self._average = MovingAverage(parts.model.network, experiment.average) if experiment.average else None
         self._iterations = experiment.iterations_per_epoch or parts.sampler.iterations
-        self._observed = torch.from_numpy(material.learned).to(material.dtype)
+        self._carried: Any = None
         self._log: Log | None = None
         self._saved = time.monotonic()
 
@@ -165,6 +163,8 @@ class Trainer:
         if self._ranks.leads:
             self._log = Log(self._folder.log, COLUMNS, self._iterations_done)
         try:
+            if self._experiment.start is not None and self._iterations_done == 0:
+                self._write({"iteration": 0, "epoch": 0, **self._validate()})  # what no epoch may fall short of
             while not self.done:
                 self._train_epoch()
         finally:
@@ -214,12 +214,12 @@ class Trainer:
     def _step(self, batch: Batch) -> tuple[float, float]:
         """Take one step; returns the loss, of all processes, and the norm of the gradient."""
         mine, counts = self._share(batch)
-        simulated, observed = self._simulate(mine)
+        simulated, observed, carried = self._compare(mine)
         loss = self._parts.loss(simulated, observed, torch.from_numpy(mine.basins))
         require_finite_loss(loss, simulated, self._material, mine, self._parts.sampler.warm_up)
         self._parts.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        parameters = list(self._model.parameters())
+        parameters = [parameter for parameter in self._model.parameters() if parameter.requires_grad]
         weight = float(torch.isfinite(observed).sum()) if counts else 0.0
         self._ranks.average_gradients(parameters, weight)
         clip = self._experiment.gradient_clip
@@ -228,6 +228,7 @@ class Trainer:
             require_finite_gradient(self._loss_of, self._model, self._material, mine, self._parts.sampler.warm_up)
         self._parts.optimizer.step()
         self._parts.scheduler.step()
+        self._carried = None if carried is None else carried.detached()
         if self._average:
             self._average.update(self._model.network)
         total = self._ranks.total(torch.tensor([loss.item() * weight, weight], dtype=torch.float64))
@@ -237,17 +238,14 @@ class Trainer:
         """Give the part of this process, and whether it counts: one for which none is left runs the first window, which does not."""
         rows = self._ranks.share(np.arange(len(batch.basins)))
         mine = rows if len(rows) else np.zeros(1, np.int64)
-        return Batch(batch.basins[mine], batch.starts[mine]), len(rows) > 0
+        return Batch(batch.basins[mine], batch.starts[mine], batch.follows), len(rows) > 0
 
-    def _simulate(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Run the windows of a batch; returns simulated and observed flow on the days of the loss (days, b)."""
-        material, sampler = self._material, self._parts.sampler
-        days = batch.starts + np.arange(sampler.warm_up + sampler.days)[:, None]
-        simulated = material.run(self._model, self._model.settings.target, days, batch.basins, warm_up=sampler.warm_up)
-        return simulated, self._observed[days[sampler.warm_up :], batch.basins]
+    def _compare(self, batch: Batch) -> Compared:
+        """Run the windows of a batch."""
+        return self._material.compare(self._model, batch, self._parts.sampler, self._carried)
 
     def _loss_of(self, batch: Batch) -> Tensor:
-        simulated, observed = self._simulate(batch)
+        simulated, observed, _ = self._compare(batch)
         return self._parts.loss(simulated, observed, torch.from_numpy(batch.basins))
 
     def _validate(self) -> dict[str, float]:
@@ -286,10 +284,18 @@ class Trainer:
                     "optimizer": parts.optimizer.state_dict(),
                     "scheduler": parts.scheduler.state_dict(),
                     "sampler": json.dumps(parts.sampler.rng.bit_generator.state),
+                    **self._under_way(),
                     "random": random,
                 }
             )
         self._saved = time.monotonic()
+
+    def _under_way(self) -> dict[str, Any]:
+        """Give what batches that follow each other go on from; nothing where none does."""
+        if self._carried is None:
+            return {}
+        sampler: Any = self._parts.sampler
+        return {"carried": self._carried.tensors(), "position": json.dumps(sampler.position)}
 
     def _load(self) -> None:
         state = self._folder.load_last()
@@ -312,3 +318,7 @@ class Trainer:
         self._parts.scheduler.load_state_dict(state["scheduler"])
         self._parts.sampler.rng.bit_generator.state = json.loads(state["sampler"])
         torch.set_rng_state(state["random"][self._ranks.rank])
+        if "carried" in state:
+            self._carried = self._material.carried_of(state["carried"])
+            sampler: Any = self._parts.sampler
+            sampler.position = json.loads(state["position"])

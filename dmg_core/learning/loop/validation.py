@@ -8,15 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from dmg_core.data.samples import columns_of, side_by_side
 from dmg_core.learning.data.lessons import Lessons
-from dmg_core.learning.data.sampler import Batch
 from dmg_core.learning.loop.faults import require_finite_flow
 from dmg_core.learning.loop.ranks import Ranks
 from dmg_core.metrics import kge, nse
-from dmg_core.model import DeltaModel
-from dmg_core.multi_scale import GaugeModel
 
 
 @dataclass(frozen=True)
@@ -36,12 +34,12 @@ class Validation:
     median_kge: float
 
 
-def validate(model: DeltaModel | GaugeModel, material: Lessons, warm_up: int, ranks: Ranks) -> Validation:
-    """Run the validation period in one go, with days before it, and score it.
+def validate(model: nn.Module, material: Lessons, warm_up: int, ranks: Ranks) -> Validation:
+    """Run the validation period, with what comes before it, and score it.
 
     Parameters
     ----------
-    model : DeltaModel or GaugeModel
+    model : Module
         As it is; it is put into the state for use and back.
     material : Lessons
         The data.
@@ -65,27 +63,32 @@ def validate(model: DeltaModel | GaugeModel, material: Lessons, warm_up: int, ra
         scores[:, mine] = _score(model, material, [groups[each] for each in mine], warm_up)
     model.train(training)
     nses, kges = ranks.total(torch.from_numpy(scores)).numpy()
-    if not np.isfinite(nses).any():
-        return Validation(np.nan, np.nan, np.nan)
-    return Validation(float(np.nanmedian(nses)), float(np.nanpercentile(nses, 10)), float(np.nanmedian(kges)))
+    return Validation(_percentile(nses, 50), _percentile(nses, 10), _percentile(kges, 50))
 
 
-def _score(model: DeltaModel | GaugeModel, material: Lessons, groups: Sequence[NDArray[np.intp]], warm_up: int) -> NDArray[np.float64]:
+def _percentile(scores: NDArray[np.float64], share: float) -> float:
+    """Percentile of the scores that are known; NaN if none is, such as the KGE of flow that never varies."""
+    return float(np.nanpercentile(scores, share)) if np.isfinite(scores).any() else np.nan
+
+
+def _score(model: nn.Module, material: Lessons, groups: Sequence[NDArray[np.intp]], warm_up: int) -> NDArray[np.float64]:
     """Give NSE and KGE of groups of basins, shape (2, G)."""
     first, last = material.validation_days
     simulated = np.full((last + 1 - first, len(material.ids)), np.nan)
     for block in material.blocks(np.concatenate(groups)):
-        simulated[:, block] = _simulate(model, material, block, warm_up)
-    observed = material.judged[first : last + 1]
+        _simulate(model, material, block, warm_up, simulated)
+    observed = np.where(np.isfinite(simulated), material.judged[first : last + 1], np.nan)
     pair = side_by_side(simulated, groups), side_by_side(observed, groups)
     return np.stack([np.atleast_1d(nse(*pair)), np.atleast_1d(kge(*pair))])
 
 
-def _simulate(model: DeltaModel | GaugeModel, material: Lessons, basins: NDArray[np.intp], warm_up: int) -> NDArray[np.float64]:
-    """Run basins through the validation period, shape (D, b)."""
+def _simulate(model: nn.Module, material: Lessons, basins: NDArray[np.intp], warm_up: int, simulated: NDArray[np.float64]) -> None:
+    """Run basins through the validation period, and write their flow into its days (D, B); those that are not run stay."""
     first, last = material.validation_days
-    before = min(warm_up, first)
     with torch.no_grad():
-        simulated = material.run(model, model.settings.target, slice(first - before, last + 1), basins, warm_up=before)
-    require_finite_flow(simulated, material, Batch(basins, np.full(len(basins), first - before)), before)
-    return np.asarray(simulated.double().numpy())
+        for part in material.judge(model, basins, warm_up):
+            require_finite_flow(part.simulated, material, part.window, part.warm_up)
+            begin = int(part.window.starts[0]) + part.warm_up - first
+            skipped = max(-begin, 0)  # a window of hours may begin before the period, and end after it
+            flow = part.simulated.double().numpy()[skipped : last + 1 - first - begin]
+            simulated[begin + skipped : begin + skipped + len(flow), basins] = flow

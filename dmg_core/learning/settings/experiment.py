@@ -23,6 +23,8 @@ from dmg_core.validation import WrongValueError, did_you_mean
 Period = tuple[np.datetime64, np.datetime64]
 
 PRECISIONS: Final = ("float32", "float64")
+#: What of a trained model can go on learning.
+LEARNING_PARTS: Final = ("networks", "static", "routing")
 
 
 def _at_least(least: float) -> Any:
@@ -37,6 +39,14 @@ def _one_of(*choices: str) -> Any:
     def check(_: Any, attribute: attrs.Attribute[Any], value: str) -> None:
         if value not in choices:
             raise WrongValueError(value, f"one of {', '.join(choices)}{did_you_mean(value, choices)}", attribute.name)
+
+    return check
+
+
+def _whole_days(least: int) -> Any:
+    def check(_: Any, attribute: attrs.Attribute[Any], value: int) -> None:
+        if value < least or value % 24:
+            raise WrongValueError(value, f"whole days, a multiple of 24 hours, at least {least}", attribute.name)
 
     return check
 
@@ -180,6 +190,53 @@ class SplitSettings:
 
 
 @attrs.frozen(kw_only=True)
+class HourlyOptions:
+    """The hourly half of a multi-timescale model: what it has otherwise than the daily half.
+
+    Attributes
+    ----------
+    physics : str
+        ``Hbv_2_hourly`` or ``Hbv_2_1_hourly``.
+    hidden_size, mlp_hidden_size : int or None
+        Widths of its LSTM and of its network for static parameters; None takes those of the daily half.
+    routing_attributes : tuple of str
+        Inputs of the network for the ways from units to gauges.
+    routing_hidden_size : int
+        Width of that network.
+    routing : bool
+        Whether flow goes from units to gauges by unit hydrographs of that network; else it is summed up.
+    conserving : bool
+        Whether all water arrives; else what a lag shifts beyond 72 hours is lost, as in the published models.
+    use_transfer : bool
+        Whether the hourly LSTM starts from the daily one's state by linear layers, which begin as zeros; else from zero.
+    use_in_proj : bool
+        Whether both LSTMs read their inputs through linear layers.
+    low_flow : float
+        Quantile of each gauge's observed flow below which it is not learned from: rounding and the noise of stages.
+    days : int
+        Days that the daily half runs through before it hands over.
+    warm_up : int
+        Hours after these that the hourly half runs through before those of the loss; whole days.
+    hours : int
+        Hours of the loss after them, and from one window to the next; whole days.
+    """
+
+    physics: str = "Hbv_2_hourly"
+    hidden_size: int | None = attrs.field(default=None, validator=_at_least(1))
+    mlp_hidden_size: int | None = attrs.field(default=None, validator=_at_least(1))
+    routing_attributes: tuple[str, ...] = ()
+    routing_hidden_size: int = attrs.field(default=64, validator=_at_least(1))
+    routing: bool = True
+    conserving: bool = True
+    use_transfer: bool = True
+    use_in_proj: bool = True
+    low_flow: float = attrs.field(default=0.0, validator=_share)
+    days: int = attrs.field(default=351, validator=_at_least(1))
+    warm_up: int = attrs.field(default=168, validator=_whole_days(0))
+    hours: int = attrs.field(default=168, validator=_whole_days(24))
+
+
+@attrs.frozen(kw_only=True)
 class ModelOptions:
     """What is learned.
 
@@ -215,6 +272,8 @@ class ModelOptions:
         Attributes that hold the upstream area (km²) and the mean elevation (m) where the model will be run.
     delay_bound : DelayBound or None
         What the mean delay of the unit hydrograph may be at most.
+    hourly : HourlyOptions or None
+        The hourly half of a multi-timescale model, whose daily half is all of the above; None for a model of one time scale.
     """
 
     physics: str
@@ -233,6 +292,7 @@ class ModelOptions:
     upstream_area: str = "uparea"
     elevation: str = "meanelevation"
     delay_bound: DelayBound | None = None
+    hourly: HourlyOptions | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -252,6 +312,23 @@ class ValidationSettings:
     every: int = attrs.field(default=1, validator=_at_least(1))
     warm_up: int = attrs.field(default=365, validator=_at_least(0))
     patience: int | None = attrs.field(default=None, validator=_at_least(1))
+
+
+@attrs.frozen(kw_only=True)
+class StartSettings:
+    """The trained model that a training starts from, and what of it learns.
+
+    Attributes
+    ----------
+    model : Path
+        A model folder, or the folder of a training.
+    parts : str
+        ``networks``: all weights; ``static``: those that give parameters that do not vary in time; ``routing``: those that give the
+        parameters of the routing.
+    """
+
+    model: Path
+    parts: str = attrs.field(default="networks", validator=_one_of(*LEARNING_PARTS))
 
 
 @attrs.frozen(kw_only=True)
@@ -284,6 +361,8 @@ class Experiment:
         Of the process equations, ``float32`` or ``float64``.
     checkpoint_minutes : float
         Time between checkpoints within an epoch.
+    start : StartSettings or None
+        A trained model to go on from, in place of random weights.
     plugins : tuple of str
         Modules imported first, which may register parts of their own.
     plugin_folder : Path or None
@@ -308,6 +387,7 @@ class Experiment:
     threads: int = attrs.field(default=1, validator=_at_least(1))
     precision: str = attrs.field(default="float32", validator=_one_of(*PRECISIONS))
     checkpoint_minutes: float = attrs.field(default=10.0, validator=_at_least(0.0))
+    start: StartSettings | None = None
     plugins: tuple[str, ...] = ()
     plugin_folder: Path | None = attrs.field(default=None, eq=False)
 

@@ -18,6 +18,7 @@ from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
 from dmg_core.learning.settings.dmg_form import document_of_dmg, is_dmg_form
 from dmg_core.learning.settings.experiment import Component, DataSettings, Experiment, SplitSettings, UnitDataSettings
+from dmg_core.learning.settings.start import with_start
 from dmg_core.validation import (
     Node,
     WrongValueError,
@@ -34,8 +35,11 @@ from dmg_core.validation import (
 EXPERIMENT_NAME: Final = "experiment.yaml"
 #: Keys of the data that stand for units and gauges, and with each other.
 _OF_UNITS: Final = ("units", "gauges", "membership", "forcing", "flow")
+#: Keys of data of basins that name files; that of observed flow may name several.
+_OF_BASINS: Final = ("file", "attributes", "basins", "observed", "units", "gauges")
+_LISTED: Final = "observed"
 #: Keys of the data that name files.
-PATHS: Final = ("file", "attributes", "basins", *_OF_UNITS)
+PATHS: Final = tuple(dict.fromkeys([*_OF_BASINS, *_OF_UNITS]))
 #: Stands in a message for the key path, which is known last.
 _HERE: Final = "…"
 _EXPONENT: Final = re.compile(r"[-+]?\d+\.?\d*[eE][-+]?\d+")
@@ -57,7 +61,7 @@ def read_experiment(file: str | Path, changes: Mapping[str, Any] | None = None) 
     ConfigError
         If the file cannot be read, keys are missing or unknown, or values have the wrong type or are out of range; all are named.
     """
-    return experiment_of(read_document(file, changes), str(file))
+    return experiment_of(with_start(read_document(file, changes), str(file)), str(file))
 
 
 def read_document(file: str | Path, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -69,9 +73,9 @@ def read_document(file: str | Path, changes: Mapping[str, Any] | None = None) ->
         If the file cannot be read or has no keys and values.
     """
     file = Path(file)
-    folder, paths = file.parent.absolute(), {f"data.{key}" for key in PATHS}
+    folder, paths = file.parent.absolute(), {"start.model", *(f"data.{key}" for key in PATHS)}
     absolute = {
-        key: Path(value).absolute() if key in paths and isinstance(value, str | Path) else value for key, value in (changes or {}).items()
+        key: _resolved(key.removeprefix("data."), value, Path.cwd()) if key in paths else value for key, value in (changes or {}).items()
     }
     document = Node.read(file, "an experiment", ConfigError).value
     if is_dmg_form(document):
@@ -121,11 +125,26 @@ def write_experiment(file: Path, experiment: Experiment) -> None:
 
 
 def _with_paths(document: dict[str, Any], folder: Path) -> dict[str, Any]:
+    start = document.get("start")
+    if isinstance(start, dict) and isinstance(start.get("model"), str):
+        document = {**document, "start": {**start, "model": str(folder / start["model"])}}
     data = document.get("data")
     if not isinstance(data, dict):
         return document
-    resolved = {key: folder / value if key in PATHS and isinstance(value, str) else value for key, value in data.items()}
-    return {**document, "data": resolved}
+    keys = _OF_UNITS if _are_of_units(data) else _OF_BASINS
+    return {**document, "data": {key: _resolved(key, value, folder) if key in keys else value for key, value in data.items()}}
+
+
+def _are_of_units(data: Mapping[str, Any]) -> bool:
+    """Tell data of units and gauges from data of basins by the keys."""
+    return "file" not in data and "reader" not in data and any(key in data for key in _OF_UNITS)
+
+
+def _resolved(key: str, value: Any, folder: Path) -> Any:
+    """Make paths absolute: one, or a list of files of flow; anything else, such as a list of basins, stays."""
+    if isinstance(value, list) and key == _LISTED:
+        return [_resolved(key, one, folder) for one in value]
+    return str(folder / value) if isinstance(value, str | Path) else value
 
 
 def _with_plugin_folder(document: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -220,11 +239,10 @@ def _spread_options(converter: cattrs.Converter) -> Callable[[Any], dict[str, An
 
 
 def _data(converter: cattrs.Converter) -> Callable[[Any, Any], Any]:
-    """Tell data of units and gauges from data of basins by the keys."""
+    """Take data of units and gauges, or of basins."""
 
     def structure(value: Any, _: Any) -> Any:
-        of_units = "file" not in mapping(value) and "reader" not in value and any(key in value for key in _OF_UNITS)
-        return converter.structure(value, UnitDataSettings if of_units else DataSettings)
+        return converter.structure(value, UnitDataSettings if _are_of_units(mapping(value)) else DataSettings)
 
     return structure
 

@@ -15,6 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from dmg_core.citations import FENG_2022, SEIBERT_VIS_2012, SONG_2024, SONG_2025, YANG_2026, Citation
 from dmg_core.models.hbv import groundwater, overland, parameters, quantities, snow, soil
 from dmg_core.models.process_model import PROCESS_MODELS, Parameter, ProcessModel, Quantity, Store
 
@@ -35,6 +36,7 @@ class Hbv(ProcessModel):
     """
 
     family = "HBV"
+    citations: ClassVar[tuple[Citation, ...]] = (SEIBERT_VIS_2012, FENG_2022)
     forcings = quantities.FORCINGS
     parameters = parameters.HBV_10
     stores: ClassVar[tuple[Store, ...]] = quantities.STORES
@@ -139,6 +141,7 @@ class Hbv11p(Hbv):
     """HBV 1.1p (Song et al. 2024): with capillary rise."""
 
     parameters = parameters.HBV_11P
+    citations = (*Hbv.citations, SONG_2024)
 
     def rise(self, SM: Quantity, SLZ: Quantity, p: Quantity, dt: float) -> tuple[Quantity, Quantity, Quantity, Quantity]:
         """Let groundwater rise into the soil; see :meth:`Hbv.rise`."""
@@ -153,6 +156,7 @@ class Hbv20(Hbv11p):
     """HBV 2.0 (Song et al. 2025): with regional groundwater exchange, and a fixed snow threshold in high catchments."""
 
     parameters = parameters.HBV_20
+    citations = (*Hbv11p.citations, SONG_2025)
     attributes = quantities.ATTRIBUTES
 
     def site(self, a: Quantity) -> dict[str, Tensor]:
@@ -182,6 +186,7 @@ class Hbv20Hourly(Hbv20):
 
     steps_per_day = 24
     parameters = parameters.HBV_20_HOURLY
+    citations = (*Hbv20.citations, YANG_2026)
     stores = quantities.with_rounding(quantities.STORES)
     route_a = Parameter("route_a", 0.0, 5.0, "1", "shape of the unit hydrograph")
     route_b = Parameter("route_b", 0.0, 12.0, "h", "time scale of the unit hydrograph")

@@ -14,6 +14,7 @@ from typing import ClassVar
 
 import torch
 
+from dmg_core.citations import SEIBERT_VIS_2012, SONG_2024
 from dmg_core.models.hbv import parameters, quantities, snow, soil
 from dmg_core.models.process_model import PROCESS_MODELS, Quantity, Store
 from dmg_core.models.rate_model import RateModel
@@ -53,6 +54,7 @@ class HbvImplicit(RateModel):
         See :class:`~dmg_core.models.RateModel`.
     """
 
+    citations = (SEIBERT_VIS_2012, SONG_2024,)
     family = "HBV"
     forcings = quantities.FORCINGS
     parameters = parameters.HBV_RATES
@@ -132,6 +134,7 @@ class HbvImplicitEmptied(RateModel):
         See :class:`~dmg_core.models.RateModel`.
     """
 
+    citations = (SEIBERT_VIS_2012, SONG_2024,)
     family = "HBV"
     forcings = quantities.FORCINGS
     parameters = parameters.HBV_RATES
