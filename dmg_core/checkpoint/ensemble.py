@@ -139,17 +139,7 @@ def write_ensemble(
     CheckpointError
         If there is something in ``out``, members are too few or no model folders, or weights are not one positive number for each.
     """
-    if len(members) < 2:
-        raise CheckpointError(f"{out}: an ensemble needs two members or more, found {len(members)}")
-    if weights is not None and len(weights) != len(members):
-        raise CheckpointError(f"{out}: {len(weights)} weights for {len(members)} members; give one for each, in their order")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise CheckpointError(f"{out}: is there already; choose another folder, or remove it")
-    for member in members:
-        if is_ensemble_folder(member):
-            raise CheckpointError(f"{member}: is an ensemble itself; name its members instead")
-        if not (member / CONFIG_NAME).is_file():
-            raise CheckpointError(f"{member}: expected the folder of one model, with {CONFIG_NAME}")
+    _require_new_ensemble(out, members, weights)
     called = _names_of(members)
     document: dict[str, object] = {MEMBERS: list(called)}
     if weights is not None:
@@ -172,6 +162,21 @@ def write_ensemble(
                 out.rmdir()
             unfinished.rename(out)
     return read_ensemble(out)
+
+
+def _require_new_ensemble(out: Path, members: Sequence[Path], weights: Sequence[float] | None) -> None:
+    """Require members that can be copied to a free place, and a weight for each."""
+    if len(members) < 2:
+        raise CheckpointError(f"{out}: an ensemble needs two members or more, found {len(members)}")
+    if weights is not None and len(weights) != len(members):
+        raise CheckpointError(f"{out}: {len(weights)} weights for {len(members)} members; give one for each, in their order")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise CheckpointError(f"{out}: is there already; choose another folder, or remove it")
+    for member in members:
+        if is_ensemble_folder(member):
+            raise CheckpointError(f"{member}: is an ensemble itself; name its members instead")
+        if not (member / CONFIG_NAME).is_file():
+            raise CheckpointError(f"{member}: expected the folder of one model, with {CONFIG_NAME}")
 
 
 @contextmanager
