@@ -54,7 +54,10 @@ class HbvImplicit(RateModel):
         See :class:`~dmg_core.models.RateModel`.
     """
 
-    citations = (SEIBERT_VIS_2012, SONG_2024,)
+    citations = (
+        SEIBERT_VIS_2012,
+        SONG_2024,
+    )
     family = "HBV"
     forcings = quantities.FORCINGS
     parameters = parameters.HBV_RATES
@@ -134,7 +137,10 @@ class HbvImplicitEmptied(RateModel):
         See :class:`~dmg_core.models.RateModel`.
     """
 
-    citations = (SEIBERT_VIS_2012, SONG_2024,)
+    citations = (
+        SEIBERT_VIS_2012,
+        SONG_2024,
+    )
     family = "HBV"
     forcings = quantities.FORCINGS
     parameters = parameters.HBV_RATES
