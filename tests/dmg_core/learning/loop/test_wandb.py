@@ -31,13 +31,13 @@ def test_a_training_is_logged_offline(tmp_path: Path) -> None:
     with WandbWatcher(folder, document_of(experiment)) as watcher:
         run = watcher._run
         train(experiment, folder, watchers=[watcher])
-        assert run.summary["training/loss"] > 0.0
-        assert run.summary["validation/median_nse"] < 1.0
         assert run.config["model"]["physics"] == "Hbv_1_1p"
         assert run.project == "bmi-dmg"
     files = list((folder / "wandb").rglob("run-*.wandb"))
     assert len(files) == 1
-    assert files[0].stat().st_size > 1000
+    written = files[0].read_bytes()
+    for name in ("training/loss", "training/learning_rate", "validation/median_nse", "validation/median_kge"):
+        assert name.encode() in written, name
     assert files[0].stem == f"run-{(folder / ID_NAME).read_text()}"
 
 
