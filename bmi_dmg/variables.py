@@ -12,6 +12,7 @@ from dmg_core.errors import ConfigError
 from dmg_core.models import Flux, Forcing, ProcessModel
 from dmg_core.models.hbv import Hbv20
 from dmg_core.models.layout import TOTAL, UNROUTED_TOTAL
+from dmg_core.spread import name_of_level
 
 #: The largest finite number.
 FINITE: Final = sys.float_info.max
@@ -207,6 +208,19 @@ def outputs_of(model: ProcessModel) -> tuple[OutputVariable, ...]:
     if twice:
         raise ConfigError(f"process model {model.name}: BMI variables need names of their own; found twice: {', '.join(twice)}")
     return outputs
+
+
+def quantiles_of(main: OutputVariable, levels: Iterable[float]) -> tuple[OutputVariable, ...]:
+    """Give the outputs of calibrated quantiles of the main output, in its units."""
+    return tuple(
+        replace(
+            main,
+            name=f"{main.name}{OF_MAIN}{name_of_level(level)}",
+            source=f"{main.source}{OF_MAIN}{name_of_level(level)}",
+            meaning=f"runoff that is not exceeded with a probability of {100.0 * level:g} %",
+        )
+        for level in levels
+    )
 
 
 def main_output_of(model: ProcessModel) -> str:

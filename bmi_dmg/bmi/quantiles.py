@@ -7,7 +7,6 @@ the main output. Those of a day are computed once, however many are asked for, h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 from weakref import WeakKeyDictionary
 
@@ -16,9 +15,9 @@ import numpy.typing as npt
 
 from bmi_dmg.stepping.layout import HourLayout
 from bmi_dmg.stepping.stepper import Stepper
-from bmi_dmg.variables import OF_MAIN, OutputVariable
+from bmi_dmg.variables import OutputVariable, quantiles_of
 from dmg_core import Engine
-from dmg_core.spread import Place, Spread, name_of_level
+from dmg_core.spread import Place, Spread
 
 Array = npt.NDArray[np.float64]
 
@@ -46,13 +45,8 @@ class QuantileOutputs:
     """
 
     def __init__(self, spread: Spread, layout: HourLayout) -> None:
-        self.spread, main = spread, layout.outputs[0]
-        names = [OF_MAIN + name_of_level(level) for level in spread.levels]
-        meanings = [f"runoff that is not exceeded with a probability of {100.0 * level:g} %" for level in spread.levels]
-        self.variables = tuple(
-            replace(main, name=main.name + name, source=main.source + name, meaning=meaning)
-            for name, meaning in zip(names, meanings, strict=True)
-        )
+        self.spread = spread
+        self.variables = quantiles_of(layout.outputs[0], spread.levels)
         self.units = {**layout.units, **{variable.name: variable.units for variable in self.variables}}
         self.output_names = (*layout.output_names, *(variable.name for variable in self.variables))
         self.places = {variable.name: place for place, variable in enumerate(self.variables)}
@@ -64,7 +58,8 @@ class QuantileOutputs:
     def of_reported(self, reported: Sequence[Array], place: Place) -> Array:
         """Give quantiles (..., L) in the units of the main output, from reported values (...) of what is :attr:`needed`."""
         flow, *others = (values / factor for values, factor in zip(reported, self._factors, strict=True))
-        return self.spread.of_flow(flow, place, dict(zip(self.spread.predictors, others, strict=True))) * self._factors[0]
+        quantiles = self.spread.of_flow(flow, place, dict(zip(self.spread.predictors, others, strict=True)))
+        return np.asarray(quantiles * self._factors[0])
 
     def place_of(self, stepper: Stepper) -> Place:
         """Say what the attributes of a catchment tell."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +18,8 @@ MODEL is a model folder or the folder of a training. Of several models, such as 
 evaluated. Data are read as in the training, if its experiment.yaml is in the model folder or beside it; --reader names another reader
 (camels, camels_nextgen, camels_text, series, leaf_gas_exchange), and --data-option its arguments. The reader series takes any NetCDF or
 Zarr file and must be told what its variables are called, also those of attributes that have other names there than in the model.
+With --part, each training is evaluated on that part of its own split alone, such as the floods that it has not learned from, and the
+parts are put together.
 All basins of the data are run, with or without observed flow, unless --basins names some.
 The folder of a training at gauges below units is scored at all gauges of its data, without --data: in scores.csv alone.
 
@@ -46,12 +49,22 @@ Examples:
   bmi-dmg evaluate ./training --data camels.nc --attributes attributes.csv --period 2008-10-01 2014-09-30 --out ./evaluation
   bmi-dmg evaluate ./training-at-gauges --period 2008-10-01 2014-09-30 --out ./evaluation
   bmi-dmg evaluate ./seed-0 ./seed-1 ./seed-2 --data camels.nc --attributes attributes.csv --period 2008-10-01 2014-09-30 --out ./ensemble
+  bmi-dmg evaluate ./fold-0 ./fold-1 ./fold-2 --part testing --data camels.nc --attributes attributes.csv --period 1980-10-01 2014-09-30 \\
+    --out ./extremes
   bmi-dmg evaluate ./training --data caravan.nc --reader series --period 2001-10-01 2002-09-30 --out ./caravan \\
     --data-option precipitation=total_precipitation_sum --data-option flow=streamflow --data-option area=area \\
     --data-option lowest_temperature=temperature_2m_min --data-option highest_temperature=temperature_2m_max \\
     --data-option elevation=elev --data-option latitude=gauge_lat --data-option basin=gauge_id --data-option time=date
   bmi-dmg evaluate ./leaf-training --data leaves.csv --out ./leaf-evaluation
 """
+
+
+class Part(str, Enum):
+    """Parts of a split."""
+
+    TRAINING = "training"
+    VALIDATION = "validation"
+    TESTING = "testing"
 
 
 def evaluate_command(
@@ -69,6 +82,9 @@ def evaluate_command(
         Path | None,
         typer.Option(help="CSV with NSE of other models: a column gauge_id, one for each model.", exists=True, show_default=False),
     ] = None,
+    part: Annotated[
+        Part | None, typer.Option(help="Score only this part of each training's own split, all together.", show_default=False)
+    ] = None,
     reader: Annotated[str | None, typer.Option(help="How the data are read.", show_default=False)] = None,
     data_option: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="An argument of the reader.", show_default=False)
@@ -78,7 +94,7 @@ def evaluate_command(
     with clean_errors(leaves=f"Files in {out} are whole, but some may be of an earlier evaluation; evaluate again."):
         from bmi_dmg.evaluation.write import read_published, summary, write_evaluation
         from dmg_core.data.samples import SampleData
-        from dmg_core.learning.evaluation import evaluate_folders, held_out_of
+        from dmg_core.learning.evaluation import evaluate_folders, evaluate_parts, held_out_of
         from dmg_core.learning.loop.run_folder import log_of
         from dmg_core.learning.settings.experiment import basins_of, read_basins
 
@@ -90,7 +106,11 @@ def evaluate_command(
         ids = None if basins is None else read_basins(basins)
         options = read_key_values(data_option or [], "--data-option")
         with basins_of(basins):
-            evaluation = evaluate_folders(models, data, attributes, days, ids=ids, warm_up=warm_up, reader=reader, options=options)
+            given: dict[str, Any] = {"ids": ids, "warm_up": warm_up, "reader": reader, "options": options}
+            if part is None:
+                evaluation = evaluate_folders(models, data, attributes, days, **given)
+            else:
+                evaluation = evaluate_parts(models, part.value, data, attributes, days, **given)
         title = " + ".join(model.resolve().name for model in models)
         logs = {model.resolve().name: log for model in models if (log := log_of(model)) is not None}
         of_samples = isinstance(evaluation.basins, SampleData) and len(models) == 1

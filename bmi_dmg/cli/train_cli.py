@@ -25,6 +25,9 @@ TRAIN_HELP = """Learn a model from observed flow, as an experiment file says.
 The experiment names data, split, model, loss, optimiser and seeds; see the files in configs/train. Relative paths in it are relative to the
 file; --data, --attributes and --basins replace them. Any other key is replaced by its path: --set model.hidden_size=128.
 Where data names units, gauges, forcing and flow, a model of the units is learned from flow at the gauges (docs: Learning at gauges).
+A configuration of δMG is taken for one, as far as it can be: its model, training period, loss, optimiser, epochs, batches and seed. Which
+of its keys were left out is told. Data, and days to validate on, stand beside it (--data,
+--set "split.validation=[2008-10-01, 2014-09-30]").
 Modules named under plugins are looked for among Python's, then in the folder of the file.
 
 \b
@@ -42,8 +45,9 @@ validations without a better score end it. --parts static or routing lets only t
 validated first, and OUT/model holds it until an epoch is better on validation: the result is never worse there.
 
 An interrupted training goes on with --resume and ends with the same numbers, bit by bit, as if it had not been interrupted. The same
-experiment with the same number of threads gives the same numbers. With --processes, or under torchrun, several share the basins of each
-batch.
+experiment with the same number of threads gives the same numbers. With --wandb, losses and scores go to Weights & Biases (pip install
+wandb) as its own settings say: WANDB_PROJECT, and WANDB_MODE=offline, which keeps them in OUT/wandb for 'wandb sync'.
+With --processes, or under torchrun, several share the basins of each batch.
 
 \b
 Examples:
@@ -68,9 +72,14 @@ The experiment has a section more, with ranges or choices by key:
 Trials that do worse in a validation than the median of those before are ended. Each has its training in OUT/trial-000 and so on; the table
 of all is OUT/trials.csv, and the path of the best experiment, OUT/best.yaml, is printed. A search that is there already goes on.
 
+With --storage, several processes and machines search together: start the same command in each. The storage is a file that all can write,
+on a shared disk for example, or the URL of a database that SQLAlchemy has a driver for. OUT may be one folder for all, or one for each.
+
 \b
-Example:
+Examples:
   bmi-dmg tune experiment.yaml --trials 30 --out ./search
+  bmi-dmg tune experiment.yaml --trials 30 --out ./search --storage ./search.journal &
+  bmi-dmg tune experiment.yaml --trials 30 --out ./search --storage ./search.journal
 """
 
 Config = Annotated[Path, typer.Argument(help="The experiment.", exists=True, dir_okay=False, show_default=False)]
@@ -143,6 +152,7 @@ def train_command(
     settings: Settings = None,
     processes: Annotated[int, typer.Option(min=1, help="Share each batch out among so many processes.")] = 1,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write OUT/tensorboard too.")] = False,
+    wandb: Annotated[bool, typer.Option("--wandb", help="Log to Weights & Biases too.")] = False,
     progress: Annotated[bool, typer.Option(help="Show progress on stderr.")] = True,
 ) -> None:
     """Train and print the path of the model folder."""
@@ -153,7 +163,7 @@ def train_command(
             raise typer.Exit(launch([sys.executable, "-m", "bmi_dmg.cli", *sys.argv[1:]], processes))
         import bmi_dmg.learning  # noqa: F401  # adds readers
         from dmg_core.learning.loop.train import train
-        from dmg_core.learning.settings.experiment_file import read_experiment
+        from dmg_core.learning.settings.experiment_file import document_of, read_experiment
 
         changes = changes_of(
             settings,
@@ -175,6 +185,10 @@ def train_command(
             from dmg_core.learning.loop.tensorboard import TensorBoardWatcher
 
             watchers.append(stack.enter_context(TensorBoardWatcher(out / "tensorboard")))
+        if wandb and os.environ.get("RANK", "0") == "0":  # of processes that share a training the first one logs
+            from dmg_core.learning.loop.wandb import WandbWatcher
+
+            watchers.append(stack.enter_context(WandbWatcher(out, document_of(experiment))))
         model = train(experiment, out, resume=resume, watchers=watchers)
     typer.echo(model)
 
@@ -191,6 +205,9 @@ def tune_command(
     epochs: Epochs = None,
     learning_rate: LearningRate = None,
     settings: Settings = None,
+    storage: Annotated[
+        str | None, typer.Option(help="A file or the URL of a database that others search in too.", show_default=False)
+    ] = None,
 ) -> None:
     """Search and print the path of the best experiment."""
     with clean_errors(leaves=f"{out} keeps the trials that have ended; the same command goes on with the search."):
@@ -207,7 +224,7 @@ def tune_command(
             epochs=epochs,
             learning_rate=learning_rate,
         )
-        best = tune(read_search(config, changes), out, trials)
+        best = tune(read_search(config, changes), out, trials, storage=storage)
     typer.echo(best)
 
 

@@ -94,7 +94,7 @@ def _draw_coverage(axis: Any, evaluation: Evaluation) -> None:
         axis.hlines(place, low, high, color=WIDE, linewidth=10.0)
         axis.plot([middle], [place], color=DOTS, marker="o", markersize=5.0)
         axis.vlines(percent, place - 0.35, place + 0.35, color=LINE, linewidth=1.2)
-        axis.annotate(f"{middle:.1f} %", (middle, place + 0.24), ha="center", fontsize=8, color=QUIET_TEXT)
+        axis.annotate(f"{middle:.1f} %", (low - 1.5, place), ha="right", va="center", fontsize=8, color=QUIET_TEXT)
     axis.set_yticks(range(len(bands)), [f"{percent} % band" for percent in bands])
     axis.set_ylim(-0.6, len(bands) - 0.4)
     axis.set_xlim(0.0, 102.0)

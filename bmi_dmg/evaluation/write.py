@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +82,9 @@ def write_simulation(path: Path, evaluation: Evaluation, title: str) -> None:
         "area": ("gauge_id", basins.upstream_area, {"long_name": "drainage area", "units": "km2"}),
     }
     flows = {"streamflow": ("simulated", evaluation.simulated), "streamflow_observed": ("observed", basins.flow)}
-    variables = {name: (("gauge_id", "time"), values.T.astype(np.float32), _about_flow(which)) for name, (which, values) in flows.items()}
+    variables: dict[str, Any] = {
+        name: (("gauge_id", "time"), values.T.astype(np.float32), _about_flow(which)) for name, (which, values) in flows.items()
+    }
     if evaluation.quantiles is not None:
         flows = {**flows, "streamflow_quantile": ("quantiles of", evaluation.quantiles)}
         values = evaluation.quantiles.transpose(2, 1, 0).astype(np.float32)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bmi_dmg.plots.style import GRID, QUIET_TEXT, TEXT, concise_dates, draw_steps, edges_of, format_of, new_figure, save, tidy
 from bmi_dmg.results.observed import read_observed
-from bmi_dmg.results.quantities import OBSERVED, PRECIPITATION, RUNOFF, Curve, Kind, Panel, panels_of
+from bmi_dmg.results.quantities import OBSERVED, PRECIPITATION, RUNOFF, Curve, Kind, Panel, level_of, panels_of
 from bmi_dmg.results.reading import RunResults
 from bmi_dmg.results.summary import Summary, summarize
 from bmi_dmg.results.time_axis import TimeAxis
@@ -120,7 +120,8 @@ def _draw_panel(axis: Any, shown: _Catchment, panel: Panel) -> None:
         if rain:
             draw_steps(axis, edges, shown.series[curve.role], curve.light)
         elif curve.lower:
-            band, label = (shown.series[curve.lower], shown.series[curve.role]), curve.name.removesuffix(" up to")
+            levels = [level_of(role) or 0.0 for role in (curve.lower, curve.role)]
+            band, label = (shown.series[curve.lower], shown.series[curve.role]), f"{100.0 * (levels[1] - levels[0]):.0f} % band"
             axis.fill_between(edges[:-1], *band, color=curve.light, linewidth=0, label=label)
         elif not curve.edge:
             _draw_curve(axis, edges[:-1], shown.series[curve.role], curve)

@@ -45,11 +45,12 @@ from bmi_dmg.run_folder.writing import (
     write_json,
     write_yaml,
 )
-from bmi_dmg.variables import INPUTS, budget_columns_of, computes_pet, inputs_of, main_output_of, outputs_of
+from bmi_dmg.variables import INPUTS, budget_columns_of, computes_pet, inputs_of, main_output_of, outputs_of, quantiles_of
 from dmg_core.attribute_ranges import far_outside
 from dmg_core.documents import load_json
 from dmg_core.errors import ConfigError, ForcingError
 from dmg_core.files import path_written_whole
+from dmg_core.spread import read_spread
 
 #: What NGIAB's preprocessor leaves beside the forcing: the grid it has cut it out of.
 DOWNLOAD_CACHE: Final = "raw_gridded_data.nc"
@@ -188,8 +189,9 @@ def prepare(
         main_output=UNROUTED if facts.routes and (folder / TROUTE).is_file() else main_output_of(facts.process),
     )
     notes += _write_configs(folder, facts, catchments, period, method, found, earlier)
-    outputs = {variable.name for variable in outputs_of(facts.process)}
-    place, kept = _write_realization(folder, content, earlier, outputs)
+    outputs, spread = outputs_of(facts.process), read_spread(facts.folder)
+    names = {variable.name for variable in (*outputs, *quantiles_of(outputs[0], () if spread is None else spread.levels))}
+    place, kept = _write_realization(folder, content, earlier, names)
     notes += _told_main_output(load_json(place.read_text(encoding="utf-8")))
     return Prepared(folder, place, kept, catchments.ids, period, facts.process.name, method, found, tuple(notes))
 

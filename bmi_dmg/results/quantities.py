@@ -282,7 +282,7 @@ def _bands_of(roles: set[str]) -> list[Curve]:
     curves = []
     for percent, (light, dark) in zip(shown, _BAND_COLOURS, strict=False):
         low, high = (levels[ordered[place]] for place in there[percent])
-        edges = (f"{percent} % band up to", "from")
-        curves.append(Curve(high, light, dark, name=edges[0], lower=low))
-        curves.append(Curve(low, light, dark, name=edges[1], edge=True))
+        upper, lower = (f"{100.0 * ordered[place]:g} % quantile" for place in there[percent][::-1])
+        curves.append(Curve(high, light, dark, name=upper, lower=low))
+        curves.append(Curve(low, light, dark, name=lower, edge=True))
     return curves

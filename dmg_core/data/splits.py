@@ -167,7 +167,9 @@ def split_by_region(data: Observed, labels: Sequence[str]) -> tuple[Split, ...]:
     return tuple(_hold_out(data, "region", {"region": str(region)}, places == region) for region in regions)
 
 
-def split_by_extremes(data: Observed, *, return_period: float = 5.0, folds: int = 5, seed: int = 0) -> tuple[Split, ...]:
+def split_by_extremes(
+    data: Observed, *, return_period: float = 5.0, folds: int = 5, seed: int = 0, in_space: bool = False, without: Period | None = None
+) -> tuple[Split, ...]:
     """Keep the water years with the rarest floods for testing.
 
     Water years (October to September) are judged basin by basin by the return period of their highest daily flow, after Weibull's plotting
@@ -186,15 +188,25 @@ def split_by_extremes(data: Observed, *, return_period: float = 5.0, folds: int 
         At least 2.
     seed : int
         Of the random order.
+    in_space : bool
+        Cut basins into folds instead of years: what is learnt from ordinary years of the others is validated on the ordinary years of a
+        fold and tested on its extreme ones, so that neither those floods nor those basins have been seen.
+    without : tuple of two str, optional
+        First and last day of flow that is not looked at at all, such as a test period.
 
     Raises
     ------
     ConfigError
-        If no basin has as many ordinary years as folds.
+        If no basin has as many ordinary years as folds, or there are fewer basins than folds.
     """
     years = _water_years(data.dates)
+    if without is not None:
+        years = np.where(_mask(data.dates, [without]), -1, years)
     periods = return_periods(_peaks(data.flow, years))
     extreme, ordinary = periods > return_period, periods <= return_period
+    settings = {"return_period": return_period, "folds": folds, "seed": seed, **({} if without is None else {"without": list(without)})}
+    if in_space:
+        return _extremes_in_space(data, years, extreme, ordinary, settings)
     _require_folds(folds, int(ordinary.sum(axis=0).max(initial=0)), "ordinary water years")
     fold = np.full(periods.shape, -1)
     for basin in range(len(data.ids)):
@@ -202,12 +214,33 @@ def split_by_extremes(data: Observed, *, return_period: float = 5.0, folds: int 
     return tuple(
         Split(
             "extremes",
-            {"return_period": return_period, "folds": folds, "seed": seed, "fold": held_out},
+            {**settings, "fold": held_out},
             data.ids,
             data.dates,
             training=_of_days(ordinary & (fold != held_out), years),
             validation=_of_days(fold == held_out, years),
             testing=_of_days(extreme, years),
+        )
+        for held_out in range(folds)
+    )
+
+
+def _extremes_in_space(
+    data: Observed, years: NDArray[np.intp], extreme: BoolArray, ordinary: BoolArray, settings: Mapping[str, Any]
+) -> tuple[Split, ...]:
+    """Learn from ordinary years of most basins, validate and test on ordinary and extreme years of the others."""
+    folds = settings["folds"]
+    _require_folds(folds, len(data.ids), "basins")
+    fold = _folds(len(data.ids), folds, settings["seed"])
+    return tuple(
+        Split(
+            "extremes",
+            {**settings, "in_space": True, "fold": held_out},
+            data.ids,
+            data.dates,
+            training=_of_days(ordinary & (fold != held_out), years),
+            validation=_of_days(ordinary & (fold == held_out), years),
+            testing=_of_days(extreme & (fold == held_out), years),
         )
         for held_out in range(folds)
     )
@@ -273,7 +306,7 @@ def _peaks(flow: FloatArray, years: NDArray[np.intp]) -> FloatArray:
         days = flow[years == year]
         observed = np.isfinite(days)
         enough = observed.sum(axis=0) >= OBSERVED_DAYS_OF_YEAR
-        peaks[year, enough] = np.where(observed, days, -np.inf).max(axis=0)[enough]
+        peaks[year, enough] = np.where(observed, days, -np.inf).max(axis=0, initial=-np.inf)[enough]
     return peaks
 
 

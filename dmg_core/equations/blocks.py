@@ -7,16 +7,19 @@ seldom solved all together, but block by block, each small, most of them of one 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from dmg_core.equations.lanes import inputs_of, writer_of
-from dmg_core.equations.lowering import Operand
+from dmg_core.equations.lowering import CONDITIONS, Operand
 from dmg_core.equations.source import write_forward, write_reverse
 from dmg_core.equations.tape import StepTape
 from dmg_core.equations.writer import Writer
+
+#: Operations that jump, or whose derivatives say nothing of what they hang on.
+_STEPWISE: Final = (*CONDITIONS, "sign", "floor", "ceil", "round", "detach")
 
 #: Stores, by their places among the declared ones.
 Block = tuple[int, ...]
@@ -31,14 +34,19 @@ class Equations(NamedTuple):
     """Its derivatives by the unknowns of the block."""
 
 
-def dependence(step: StepTape) -> npt.NDArray[np.bool_]:
-    """Say which stores at the end of a step (rows) are computed from which estimates of them (columns), also by a condition alone."""
-    unknowns = [f"u_{name}" for name in step.stores]
-    reached: dict[Operand, set[int]] = {name: {place} for place, name in enumerate(unknowns)}
+def _reached(step: StepTape) -> dict[Operand, set[int]]:
+    """From which estimates of stores, by their places, each operation of a tape is computed."""
+    reached: dict[Operand, set[int]] = {f"u_{name}": {place} for place, name in enumerate(step.stores)}
     for operation in step.tape.operations:
         reached[operation.name] = set().union(*(reached.get(each, set()) for each in operation.operands))
-    pattern = np.zeros((len(unknowns), len(unknowns)), np.bool_)
-    for row, result in enumerate(step.tape.results[: len(unknowns)]):
+    return reached
+
+
+def dependence(step: StepTape) -> npt.NDArray[np.bool_]:
+    """Say which stores at the end of a step (rows) are computed from which estimates of them (columns), also by a condition alone."""
+    count, reached = len(step.stores), _reached(step)
+    pattern = np.zeros((count, count), np.bool_)
+    for row, result in enumerate(step.tape.results[:count]):
         pattern[row, list(reached.get(result, set()))] = True
     return pattern
 
@@ -92,6 +100,9 @@ def write_solution(writer: Writer, matrix: Sequence[Sequence[Operand]], right: S
 
 def is_linear(step: StepTape, block: Block) -> bool:
     """Whether the derivatives of a block's equations do not hang on its unknowns, so that one step of Newton's method solves them."""
+    reached = _reached(step)
+    if any(each.kind in _STEPWISE and reached[each.name] & set(block) for each in step.tape.operations):
+        return False
     writer, values = writer_of(step), inputs_of(step)
     entries = [entry for row in write_equations(step, writer, values, block).matrix for entry in row]
     read: set[Any] = {*entries, *(operand for line in writer.needed(entries) for operand in line.operands)}

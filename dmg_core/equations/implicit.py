@@ -215,6 +215,9 @@ def _update_function(step: StepTape, results: Sequence[Result], field: str) -> C
     """Compile the end of a part of a step: stores from the solution, and the fluxes of results added to a field."""
     writer, values = writer_of(step), inputs_of(step)
     given = write_forward(step.tape, writer, values)
+    # Whatever equations make of it, what has no solution is no number.
+    unsolved = sum_of(writer, [writer.let("sub", f"u_{name}", f"u_{name}") for name in step.stores])
+    given = [writer.add(each, unsolved) for each in given]
     fluxes = dict(zip(step.fluxes, given[len(step.stores) :], strict=True))
     sums = [sum_of(writer, [fluxes[name] for name in result if name in fluxes]) for result in results]
     targets = {**rows_of("stores", given[: len(step.stores)]), **rows_of(field, sums, "+=")}

@@ -30,7 +30,10 @@ from dmg_core.models.rate_model import RateModel
 from dmg_core.models.solving import solve
 
 #: Folders whose files are not the user's: lines of a model are looked for outside of them.
-_NOT_A_MODEL = (str(Path(torch.__file__).parent), str(Path(__file__).parent), solve.__code__.co_filename)
+_NOT_A_MODEL = (
+    *(str(Path(module).parent) for module in (torch.__file__, __file__)),
+    *(str(sys.modules[each.__module__].__file__) for each in (RateModel, solve)),
+)
 
 #: What takes a number out of a quantity, and where an equation would have to know the number.
 _NUMBERS = (

@@ -21,7 +21,7 @@ from dmg_core.ensembles.declaration import STD
 from dmg_core.errors import AttributeTableError, ConfigError
 from dmg_core.files import written_whole
 from dmg_core.learning.data.material import Inputs, read_data, tensors_of, with_inputs
-from dmg_core.learning.loop.run_folder import SPLIT_NAME, load_trained
+from dmg_core.learning.loop.run_folder import SPLIT_NAME, load_trained, split_of
 from dmg_core.learning.settings.experiment import DataSettings, Period
 from dmg_core.learning.settings.experiment_file import EXPERIMENT_NAME, read_experiment
 from dmg_core.learning.settings.start import model_folder_of
@@ -203,6 +203,55 @@ def with_spread(evaluation: Evaluation, spread: Spread) -> Evaluation:
     quantiles = spread.of_flow(evaluation.simulated, spread.place(values), predictors)
     scores = scores_of_quantiles(quantiles, spread.levels, evaluation.simulated, evaluation.basins.flow)
     return replace(evaluation, scores={**evaluation.scores, **scores}, levels=spread.levels, quantiles=quantiles)
+
+
+def evaluate_parts(
+    folders: Sequence[Path], part: str, file: Path, attributes: Path | None, period: tuple[str, str] | Period | None, **given: Any
+) -> Evaluation:
+    """Evaluate trainings each on a part of its own split, and put them together: folds of a benchmark, of which each tests other days.
+
+    Parameters
+    ----------
+    folders : sequence of Path
+        Folders of trainings, whose ``split.json`` says what was learned from, validated on and kept for tests.
+    part : str
+        ``training``, ``validation`` or ``testing``.
+    file, attributes, period, **given
+        See :func:`evaluate_folders`.
+
+    Raises
+    ------
+    DmgError
+        If anything cannot be read, a training has no split, or a day of a basin is in the parts of two.
+    """
+    whole: Evaluation | None = None
+    taken = np.zeros((0, 0), np.bool_)
+    for folder in folders:
+        split, one = split_of(folder), evaluate_folders([folder], file, attributes, period, **given)
+        mask = _part_of(split, part, one.basins)
+        if whole is None:
+            whole, taken = one, mask
+            continue
+        if (taken & mask).any():
+            raise ConfigError(f"{folder}: days of its part {part} are those of another training too; evaluate them one by one")
+        whole = replace(whole, simulated=np.where(mask, one.simulated, whole.simulated))
+        taken |= mask
+    if whole is None or not taken.any():
+        raise ConfigError(f"none of the trainings has a day of {part} in the period")
+    basins = replace(whole.basins, flow=np.where(taken, whole.basins.flow, np.nan))
+    scores = {name: np.asarray(metric(whole.simulated, basins.flow), np.float64) for name, metric in METRICS.items()}
+    return replace(whole, basins=basins, scores=scores, deviation=None, levels=(), quantiles=None)
+
+
+def _part_of(split: Split, part: str, basins: BasinData) -> NDArray[np.bool_]:
+    """Mark the days of basins (D, B) that are in a part of a split."""
+    days, rows = np.isin(split.dates, basins.dates), np.isin(basins.dates, split.dates)
+    columns = {gauge: column for column, gauge in enumerate(split.ids)}
+    mask = np.zeros(basins.flow.shape, np.bool_)
+    for place, gauge in enumerate(basins.ids):
+        if gauge in columns:
+            mask[rows, place] = getattr(split, part)[days, columns[gauge]]
+    return mask
 
 
 def predictors_of(evaluation: Evaluation) -> dict[str, FloatArray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,8 +78,12 @@ def calibrate_folder(
     """
     target = model_folder_of(folder)
     period, judge = _periods(target, period, judge)
+    if not os.access(target, os.W_OK):
+        raise ConfigError(f"{target}: the spread is written into the model folder, which cannot be written to; copy it first")
     given: dict[str, Any] = {"ids": ids, "warm_up": warm_up, "reader": reader, "options": options, "calibrated": False}
     learned = evaluate_folders([folder], file, attributes, period, **given)
+    if learned.basins.observed_name != "flow":
+        raise ConfigError(f"{target}: a spread is one of flow, and what the model was trained on is {learned.basins.observed_name}")
     sample = sample_of(learned)
     about = {"period": [str(day) for day in period], "basins": int(np.isfinite(learned.basins.flow).any(axis=0).sum()), "data": file.name}
     digest = digest_of_weights(target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
@@ -107,11 +108,12 @@ def read_search(file: str | Path, changes: Mapping[str, Any] | None = None) -> S
     return search
 
 
-def tune(search: Search, out: str | Path, trials: int) -> Path:
+def tune(search: Search, out: str | Path, trials: int, *, storage: str | None = None) -> Path:
     """Train with settings that promise more and more, and give up those that do not.
 
     Trials that do worse in a validation than the median of those before, after as many epochs, are ended. A search in a folder that holds
-    one goes on with it.
+    one goes on with it. With a storage, several processes and machines search together: each trial belongs to one of them, and all learn
+    from all; each stops when so many have ended, so that trials on their way then may be more.
 
     Parameters
     ----------
@@ -121,6 +123,9 @@ def tune(search: Search, out: str | Path, trials: int) -> Path:
         Folder: a training in ``trial-000`` and so on, ``trials.csv``, and ``best.yaml``, the best experiment.
     trials : int
         How many there shall be, those of earlier searches in the folder included.
+    storage : str, optional
+        Where the search is kept: a file, a journal that all of them can write, or the URL of a database, such as
+        ``postgresql://…``; by default ``study.db`` in the folder, with trials that depend on the experiment's seed alone.
 
     Returns
     -------
@@ -137,28 +142,48 @@ def tune(search: Search, out: str | Path, trials: int) -> Path:
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = optuna.samplers.TPESampler(seed=search.experiment({}).seed)
-    with _errors_of(out / STUDY_NAME):
+    seed = search.experiment({}).seed if storage is None else None  # of several, each is to try something else
+    sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=storage is not None)
+    with _errors_of(storage or out / STUDY_NAME):
         study = optuna.create_study(
-            storage=f"sqlite:///{out / STUDY_NAME}", study_name=SEARCH, sampler=sampler, direction="maximize", load_if_exists=True
+            storage=_storage_of(storage or f"sqlite:///{out / STUDY_NAME}"),
+            study_name=SEARCH,
+            sampler=sampler,
+            direction="maximize",
+            load_if_exists=True,
         )
         ended = len([trial for trial in study.trials if trial.state.is_finished()])
-        study.optimize(lambda trial: _try(search, out, trial), n_trials=max(trials - ended, 0), catch=TrainingError)
+        if ended < trials:
+            states = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED, optuna.trial.TrialState.FAIL)
+            stop = optuna.study.MaxTrialsCallback(trials, states)
+            study.optimize(lambda trial: _try(search, out, trial), n_trials=trials - ended, callbacks=[stop], catch=TrainingError)
     table = study.trials_dataframe(("number", "value", "state", "duration", "params")).to_csv(index=False)
     with written_whole(out / TRIALS_NAME) as stream:
         stream.write(table.encode())
     return _write_best(search, study, out)
 
 
+def _storage_of(place: str) -> Any:
+    """Give the storage at a place: a database by its URL, or else a journal, in a file that processes and machines lock in turn."""
+    if "://" in place:
+        return place
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    return JournalStorage(JournalFileBackend(place))
+
+
 @contextmanager
-def _errors_of(database: Path) -> Iterator[None]:
+def _errors_of(database: str | Path) -> Iterator[None]:
     """Turn what the database of a search raises, which is full, read-only or damaged then, into an error that names its file."""
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (SQLAlchemyError, StorageInternalError) as error:
+    except (json.JSONDecodeError, ImportError) as error:
+        raise DmgError(f"{database}: the search cannot be kept there: {error}") from error
+    except (OSError, SQLAlchemyError, StorageInternalError) as error:
         reason = getattr(error, "orig", None) or getattr(error.__cause__, "orig", None) or error
         raise DmgError(f"{database}: the search cannot be kept there: {reason}") from error
 

@@ -75,7 +75,7 @@ class RateModel(ProcessModel):
 
     def __init__(self, scheme: Scheme = "implicit", substeps: int = 1, tolerance: float = 1e-8) -> None:
         title, (least, largest) = type(self).__name__, TOLERANCES
-        if scheme not in WEIGHTS:
+        if scheme not in tuple(WEIGHTS):
             raise ConfigError(f"{title}: scheme is {scheme!r}, expected one of {', '.join(WEIGHTS)}")
         if isinstance(substeps, bool) or not isinstance(substeps, int) or not 1 <= substeps <= 1000:
             raise ConfigError(f"{title}: substeps is {substeps!r}, expected a whole number from 1 to 1000")
@@ -170,6 +170,9 @@ class RateModel(ProcessModel):
         for _ in range(self.substeps):
             u = self._end(s, p, x, h) if self.solved else s
             stores, fluxes = self.update(s, u, p, x, h)
+            if self.solved:  # whatever equations make of it, what has no solution is no number
+                unsolved = sum(value - value for value in vars(u).values())
+                stores, fluxes = ({name: value + unsolved for name, value in each.items()} for each in (stores, fluxes))
             total = {name: total[name] + flux if name in total else flux for name, flux in fluxes.items()}
             s = SimpleNamespace(**stores)
         return stores, total

@@ -1,9 +1,9 @@
 """Calibrate a spread from simulated and observed flow: split conformal quantiles by class of flow.
 
 Errors are those of log(flow + offset). Their usual size in a basin is predicted from its attributes by a ridge regression, each basin's
-from the others (cross-fitting), and divided out; quantiles of what is left are taken in classes of equally many days, at the ranks of conformal
-prediction (Vovk et al. 2005; Romano et al. 2019, arXiv:1905.03222): of n errors, level p has rank (n + 1) p. So calibrated bands hold the
-share of new days that they say, as far as these are like those of the calibration, in basins that were not among them too.
+from the others (cross-fitting), and divided out; quantiles of what is left are taken in classes of equally many days, at the ranks of
+conformal prediction (Vovk et al. 2005; Romano et al. 2019, arXiv:1905.03222): of n errors, level p has rank (n + 1) p. So calibrated
+bands hold the share of new days that they say, as far as these are like those of the calibration, in basins that were not among them too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from dmg_core.errors import ConfigError
 from dmg_core.metrics import level_weights
-from dmg_core.spread.spread import Spread, standardised
+from dmg_core.spread.spread import Spread, name_of_level, standardised
 
 Array = npt.NDArray[np.float64]
 
@@ -89,15 +89,17 @@ def calibrate(sample: Sample, *, model: str = "", levels: Sequence[float] = LEVE
         level_weights(levels)
     except ValueError as error:
         raise ConfigError(f"spread: {error}") from error
+    if len({name_of_level(level) for level in levels}) < len(levels):
+        raise ConfigError(f"spread: levels are {list(levels)}; two of them are the same to six decimals")
     known = np.isfinite(sample.observed) & np.isfinite(sample.simulated)
     sample = sample.select(np.flatnonzero(known.any(axis=0)))
     known = known[:, known.any(axis=0)]
     if known.sum() < DAYS_OF_A_CLASS:
         raise ConfigError(f"spread: {known.sum()} days have simulated and observed flow; {DAYS_OF_A_CLASS} are the least to calibrate on")
-    flow = np.log(np.maximum(sample.simulated, 0.0) + OFFSET)
+    flow = np.log(np.maximum(np.where(known, sample.simulated, np.nan), 0.0) + OFFSET)
     errors = np.where(known, np.log(np.maximum(np.where(known, sample.observed, 0.0), 0.0) + OFFSET) - flow, np.nan)
     names, ranges, table = _varying(sample.attributes, known.shape[1])
-    regime, usual = _learn(table, flow.mean(axis=0))
+    regime, usual = _learn(table, np.nanmean(flow, axis=0))
     weights, left = _predicting(sample.predictors, flow, errors)
     scale, size = _learn(table, np.log(np.maximum(np.nanmean(np.abs(errors) / np.exp(left), axis=0), LEAST_ERROR)))
     classes = _classes((flow - usual)[known], (errors / np.exp(size + left))[known], levels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -127,9 +127,30 @@ def by_extremes(
     folds: int = 5,
     return_period: float = 5.0,
     seed: int = 0,
+    in_space: bool = False,
+    without: Sequence[str] | None = None,
 ) -> Split:
-    """Keep the water years with the rarest floods for testing, and one fold of the others for validation."""
-    return _nth(split_by_extremes(data, return_period=return_period, folds=folds, seed=seed), fold)
+    """Keep the water years with the rarest floods for testing, and one fold of the others, or of the basins, for validation.
+
+    Raises
+    ------
+    ConfigError
+        If ``without`` is no period, or folds are too many.
+    """
+    hidden = None if without is None else _period_of(without)
+    splits = split_by_extremes(data, return_period=return_period, folds=folds, seed=seed, in_space=in_space, without=hidden)
+    return _nth(splits, fold)
+
+
+def _period_of(days: Sequence[str]) -> tuple[str, str]:
+    """Give the first and last day of a period from the options of a split."""
+    try:
+        first, last = (np.datetime64(str(day), "D") for day in days)
+    except (TypeError, ValueError):
+        raise ConfigError(f"split: without is {days!r}, expected [first day, last day], such as [1989-10-01, 1999-09-30]") from None
+    if last < first:
+        raise ConfigError(f"split: without ends on {last}, before it starts on {first}")
+    return str(first), str(last)
 
 
 def _nth(splits: tuple[Split, ...], fold: int) -> Split:

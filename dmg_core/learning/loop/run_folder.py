@@ -16,6 +16,7 @@ import torch
 
 from dmg_core.checkpoint import write_checkpoint, write_multi_timescale
 from dmg_core.data import Split
+from dmg_core.documents import load_json
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
 from dmg_core.learning.settings.experiment import Experiment
@@ -147,6 +148,23 @@ def load_trained(folder: Path) -> DeltaModel:
         If there is no model yet, or its files are damaged.
     """
     return load_model(model_folder_of(folder))
+
+
+def split_of(folder: Path) -> Split:
+    """Read which days of which basins a training learned from, given its folder or the model folder in it.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such file, or it is damaged.
+    """
+    place = next((place for place in (folder, folder.parent) if (place / SPLIT_NAME).is_file()), None)
+    if place is None:
+        raise ConfigError(f"{folder}: there is no {SPLIT_NAME}, which a training leaves in its folder")
+    try:
+        return Split.from_dict(load_json((place / SPLIT_NAME).read_text(encoding="utf-8")))
+    except (OSError, ValueError, ConfigError) as error:
+        raise ConfigError(f"{place / SPLIT_NAME}: cannot be read: {error}") from error
 
 
 def log_of(folder: Path) -> Path | None:

@@ -16,6 +16,7 @@ from cattrs.gen import make_dict_structure_fn
 
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
+from dmg_core.learning.settings.dmg_form import document_of_dmg, is_dmg_form
 from dmg_core.learning.settings.experiment import Component, DataSettings, Experiment, SplitSettings, UnitDataSettings
 from dmg_core.learning.settings.start import with_start
 from dmg_core.validation import (
@@ -76,7 +77,10 @@ def read_document(file: str | Path, changes: Mapping[str, Any] | None = None) ->
     absolute = {
         key: _resolved(key.removeprefix("data."), value, Path.cwd()) if key in paths else value for key, value in (changes or {}).items()
     }
-    return _with_plugin_folder(changed(_with_paths(Node.read(file, "an experiment", ConfigError).value, folder), absolute), folder)
+    document = Node.read(file, "an experiment", ConfigError).value
+    if is_dmg_form(document):
+        document = document_of_dmg(file, document)
+    return _with_plugin_folder(changed(_with_paths(document, folder), absolute), folder)
 
 
 def changed(document: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

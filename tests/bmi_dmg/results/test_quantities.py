@@ -62,3 +62,24 @@ def test_panels_measure_what_they_say() -> None:
     kinds = {variable.source: quantity(variable.name, variable.units, "").kind for variable in OUTPUTS}
     for panel in PANELS:
         assert {kinds.get(curve.role, Kind.FLUX) for curve in panel.curves} == {panel.kind}
+
+
+def test_bands_of_runoff_stand_behind_it() -> None:
+    """Quantiles of a run become bands, the widest first, each as two edges; without a partner, or without runoff, none is drawn."""
+    quantiles = {f"streamflow__{name}" for name in ("q05", "q95", "q25", "q75", "q50", "q10")}
+    (panel,) = panels_of({RUNOFF, *quantiles})
+    assert [(curve.role, curve.lower, curve.edge) for curve in panel.curves] == [
+        ("streamflow__q95", "streamflow__q05", False),
+        ("streamflow__q05", "", True),
+        ("streamflow__q75", "streamflow__q25", False),
+        ("streamflow__q25", "", True),
+        (RUNOFF, "", False),
+    ]
+    assert panels_of(quantiles) == []
+
+
+def test_a_quantile_of_runoff_is_a_flux() -> None:
+    """It is a depth per hour, as runoff is, and is called by its level."""
+    found = quantity("land_surface_water__runoff_depth__q975", "m", "", role="streamflow__q975")
+    assert (found.kind, found.label) == (Kind.FLUX, "97.5 % quantile of runoff")
+    assert found.convert([0.001])[0] == pytest.approx(24.0)

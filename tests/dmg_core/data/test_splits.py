@@ -154,6 +154,21 @@ def test_years_that_are_not_known_are_in_no_part(floods: BasinData) -> None:
         assert used[year].any(axis=0).tolist() == [True, False, False]
 
 
+def test_floods_of_basins_that_are_held_out(floods: BasinData) -> None:
+    """In space no basin is learned from that is tested, every extreme year is tested once, and hidden years are in no part."""
+    hidden = (str(floods.dates[400]), str(floods.dates[900]))
+    folds = split_by_extremes(floods, folds=2, in_space=True, without=hidden)
+    days = (floods.dates >= np.datetime64(hidden[0])) & (floods.dates <= np.datetime64(hidden[1]))
+    every = split_by_extremes(floods, folds=2, without=hidden)[0]
+    np.testing.assert_array_equal(folds[0].testing | folds[1].testing, every.testing)
+    assert not (folds[0].testing & folds[1].testing).any()
+    for fold in folds:
+        assert not (fold.training.any(axis=0) & (fold.testing | fold.validation).any(axis=0)).any()
+        assert not (fold.training | fold.validation | fold.testing)[days].any()
+        assert fold.settings["without"] == list(hidden)
+        assert fold.training.any()
+
+
 def test_extremes_need_years(make_basins: Make) -> None:
     """Too few ordinary years for the folds are refused."""
     with pytest.raises(ConfigError, match="folds is 5; there are 2 ordinary water years"):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dmg_core.errors import AttributeTableError, ConfigError
-from dmg_core.learning.evaluation import Evaluation, data_settings_of, evaluate, evaluate_folders, write_scores
+from dmg_core.learning.evaluation import Evaluation, data_settings_of, evaluate, evaluate_folders, evaluate_parts, write_scores
 from dmg_core.learning.loop.train import train
 from dmg_core.learning.new_model import new_model
 from dmg_core.metrics import METRICS, nse
@@ -72,6 +72,25 @@ def test_a_warm_up_is_the_beginning_of_a_longer_run(trainings: list[Path]) -> No
     longer = (str(DATA.dates[3 * YEAR - 50]), PERIOD[1])
     cold = evaluate_folders(trainings[:1], Path("made"), None, longer, warm_up=0)
     np.testing.assert_allclose(warm.simulated, cold.simulated[50:], rtol=1e-12)
+
+
+def test_parts_of_folds_are_put_together(tmp_path: Path) -> None:
+    """Each fold in space is scored on its own held-out basins alone, by the model that has not seen them."""
+    folds = [tmp_path / f"fold-{fold}" for fold in range(2)]
+    split = {**make_document()["split"], "name": "space", "folds": 2}
+    for fold, folder in enumerate(folds):
+        train(make_experiment(seed=fold, epochs=1, split={**split, "fold": fold}), folder)
+    whole = evaluate_parts(folds, "testing", Path("made"), None, PERIOD, warm_up=50)
+    assert np.isfinite(whole.scores["nse"]).all()
+    for folder in folds:
+        alone, part = evaluated([folder]), evaluate_parts([folder], "testing", Path("made"), None, PERIOD, warm_up=50)
+        tested = np.isfinite(part.scores["nse"])
+        assert 0 < tested.sum() < len(tested)
+        np.testing.assert_array_equal(whole.scores["nse"][tested], alone.scores["nse"][tested])
+    with pytest.raises(ConfigError, match="are those of another training too"):
+        evaluate_parts([folds[0], folds[0]], "testing", Path("made"), None, PERIOD, warm_up=50)
+    with pytest.raises(ConfigError, match=r"there is no split.json"):
+        evaluate_parts([tmp_path], "testing", Path("made"), None, PERIOD)
 
 
 def model_of(physics: str, attributes: tuple[str, ...] = DATA.attribute_names) -> DeltaModel:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dmg_core.errors import ConfigError
+from dmg_core.errors import ConfigError, DmgError
 from dmg_core.learning.settings.experiment_file import read_experiment
 from dmg_core.learning.tune import read_search, tune
 from tests.dmg_core.learning.synthetic import make_document
@@ -58,3 +58,36 @@ def test_a_wrong_search_is_refused(search: Any, problem: str, tmp_path: Path) ->
     """Before anything is trained, file and key are named."""
     with pytest.raises(ConfigError, match=problem):
         read_search(write(tmp_path, search))
+
+
+def search_in(folder: Path, place: str) -> list[dict[str, str]]:
+    """Search in a folder of its own with a storage that is shared, and give the table of trials."""
+    folder.mkdir()
+    tune(read_search(write(folder, SEARCH)), folder / "out", 1 + len(list(folder.parent.glob("machine-*/out"))), storage=place)
+    with (folder / "out" / "trials.csv").open() as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.mark.parametrize("kind", ["journal", "database"])
+def test_machines_search_together(kind: str, tmp_path: Path) -> None:
+    """Each goes on with what the others have tried, in a journal or a database, trains what nobody has, and knows the best of all."""
+    place = str(tmp_path / "search.journal") if kind == "journal" else f"sqlite:///{tmp_path / 'search.db'}"
+    first, second = (search_in(tmp_path / f"machine-{name}", place) for name in ("one", "two"))
+    assert [trial["number"] for trial in second] == ["0", "1"]
+    assert second[0] == first[0]
+    assert second[0]["params_optimizer.learning_rate"] != second[1]["params_optimizer.learning_rate"]
+    assert [folder.name for folder in (tmp_path / "machine-two" / "out").glob("trial-*")] == ["trial-001"]
+    top = max(second, key=lambda trial: float(trial["value"] or "-inf"))
+    best = read_experiment(tmp_path / "machine-two" / "out" / "best.yaml")
+    assert best.optimizer.options["learning_rate"] == pytest.approx(float(top["params_optimizer.learning_rate"]))
+
+
+@pytest.mark.parametrize(
+    "place", ["sqlite:////no/such/folder/search.db", "nonsense://there", "{folder}/no/such/search.journal", "{folder}/damaged"]
+)
+def test_a_storage_that_cannot_be_used_is_told(place: str, tmp_path: Path) -> None:
+    """Folders that are not there, unknown databases and damaged journals are named."""
+    (tmp_path / "damaged").write_text("{half\n")
+    storage = place.format(folder=tmp_path)
+    with pytest.raises(DmgError, match="the search cannot be kept there"):
+        tune(read_search(write(tmp_path, SEARCH)), tmp_path / "out", 1, storage=storage)

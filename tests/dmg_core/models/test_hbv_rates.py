@@ -113,7 +113,7 @@ def season(steps: int) -> Any:
 
 def simulated(model: ProcessModel, forcing: Any, parameters: Any) -> Any:
     """Stores at the end of a series."""
-    stores = torch.tensor([[START]])
+    stores = torch.tensor([[START]], dtype=torch.float64)
     return simulate_series(model, torch.tensor(forcing), stores, torch.tensor(parameters), results=[RUNOFF])[1].numpy().ravel()
 
 
@@ -180,7 +180,7 @@ def test_gradients_are_those_of_differences() -> None:
     """Flow of 30 days by parameters and first stores, to 1e-7 of the largest, by differences of fourth order."""
     model = HbvImplicit(tolerance=1e-12)
     forcing = torch.tensor(season(30))
-    stores = torch.tensor([[START]], requires_grad=True)
+    stores = torch.tensor([[START]], dtype=torch.float64, requires_grad=True)
     parameters = torch.tensor(parameters_of(model), requires_grad=True)
 
     def flow(stores: Any, parameters: Any) -> Any:

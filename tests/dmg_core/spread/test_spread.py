@@ -86,6 +86,19 @@ def test_rivers_that_fall_dry_are_calibrated_too() -> None:
     assert spread.of_flow(2.0, spread.place({}))[2] == pytest.approx(2.0, rel=0.05)
 
 
+def test_days_without_simulated_flow_do_not_count() -> None:
+    """A gap in the simulated flow, or what is no number, is as if the day were not there."""
+    whole = lognormal_sample()
+    gaps = whole.simulated.copy()
+    gaps[7:30] = np.nan
+    gaps[30] = np.inf
+    rest = [day for day in range(len(gaps)) if not 7 <= day <= 30]
+    with_gaps = calibrate(Sample(gaps, whole.observed, whole.attributes), levels=LEVELS)
+    without = calibrate(Sample(whole.simulated[rest], whole.observed[rest], whole.attributes), levels=LEVELS)
+    np.testing.assert_allclose(with_gaps.quantiles, without.quantiles, rtol=1e-9)
+    np.testing.assert_allclose(with_gaps.regime, without.regime, rtol=1e-9)
+
+
 def test_few_basins_are_taken_for_alike() -> None:
     """From a handful of basins nothing is learned of attributes."""
     assert calibrate(lognormal_sample(5), levels=LEVELS).attributes == ()
@@ -173,5 +186,7 @@ def test_what_cannot_be_calibrated_is_told() -> None:
         calibrate(lognormal_sample(2, 100))
     with pytest.raises(ConfigError, match="ascend between 0 and 1"):
         calibrate(lognormal_sample(), levels=(0.9, 0.1))
+    with pytest.raises(ConfigError, match="the same to six decimals"):
+        calibrate(lognormal_sample(), levels=(0.1, 0.10000001))
     with pytest.raises(AttributeTableError, match="needs the attributes dryness, which are missing"):
         SPREAD.place({"wetness": 1.0})
