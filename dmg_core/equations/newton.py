@@ -80,7 +80,7 @@ def _one_of_several(step: StepTape, places: dict[str, str], place: int, row: int
     return one_unknown.bound_to(_evaluation(step, places, (place,), row), row, step.scheme.tolerance)
 
 
-def _in_turn(name: str, functions: dict[str, Callable[..., Any]]) -> Callable[..., Any]:
+def _in_turn(name: str, functions: dict[str, Any]) -> Callable[..., Any]:
     """Compile a function of a group that calls others in turn."""
     statements = tuple(Statement(f"{each}(group)", "") for each in functions) or (Statement("pass", ""),)
     return function_of(Code(name, f"def {name}(group):", statements, "    "), **functions)

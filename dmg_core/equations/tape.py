@@ -313,11 +313,11 @@ def trace(model: ProcessModel) -> StepTape:
     s, p = namespace("s", "stores", stores), namespace("p", "parameters", symbols)
     x = namespace("x", "forcings and attributes", [*forcings, *site])
     before, drawn = dict(vars(model)), torch.random.get_rng_state()
-    solved = isinstance(model, RateModel) and model.solved
+    solved = model if isinstance(model, RateModel) and model.solved else None
     unknowns = [f"u_{name}" for name in stores] if solved else []
     if solved:
         u, h = Namespace(title, "s", "stores", {name: _input(tracer, f"u_{name}") for name in stores}), _input(tracer, "h")
-        returned = run_equations(title, lambda: model.update(s, u, p, x, h))
+        returned = run_equations(title, lambda: solved.update(s, u, p, x, h))
     else:
         returned = run_equations(title, lambda: model.step(s, p, x, model.dt))
     _refuse_memory(model, before, drawn)
@@ -330,7 +330,7 @@ def trace(model: ProcessModel) -> StepTape:
         *(("h",) if solved else ()),
     )
     tape = _tape(title, tracer, inputs, results)
-    scheme = Implicit(model.substeps, model.dt / model.substeps, model.tolerance) if solved else None
+    scheme = Implicit(solved.substeps, solved.dt / solved.substeps, solved.tolerance) if solved else None
     ranges = tuple((parameter.low, parameter.high) for parameter in model.parameters)
     return StepTape(tape, tuple(stores), tuple(symbols), ranges, tuple(forcings), site, tuple(fluxes), scheme)
 

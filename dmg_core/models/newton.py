@@ -110,4 +110,5 @@ def _residual(end: End, x: Tensor) -> tuple[Tensor, Tensor]:
 def _solved(matrix: Tensor, right: Tensor) -> Tensor:
     """Solve ``matrix (…, S, S)`` for each right side (S, …); a singular matrix gives what is not finite."""
     solution, _ = torch.linalg.solve_ex(matrix, right.movedim(0, -1)[..., None])
-    return solution[..., 0].movedim(-1, 0)
+    columns: Tensor = solution[..., 0]
+    return columns.movedim(-1, 0)
