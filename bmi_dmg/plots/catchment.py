@@ -25,6 +25,8 @@ UNIT_HEIGHT: Final = 1.05
 #: Right of the panels: the flow-duration curve, which is as high as this many inches, and figures below it.
 DURATION_HEIGHT: Final = 2.7
 LINE_LENGTH: Final = 44
+#: Of a label, so that it does not run into its value.
+LABEL_LENGTH: Final = 34
 #: Height of a line of figures, in inches.
 LINE_HEIGHT: Final = 0.165
 #: Flow below this part of the largest one is not shown on the logarithmic axis.
@@ -189,7 +191,9 @@ def _figures(shown: _Catchment) -> list[tuple[str, str]]:
     budget = shown.budget
     lines.append(("Water budget", "mm" if budget.terms else "not counted"))
     for term in budget.terms:
-        lines.append((f"{'+' if term.gain else '−'} {'Δ ' if term.stored else ''}{term.label}", _plain(term.values[0])))
+        label = f"{'+' if term.gain else '−'} {'Δ ' if term.stored else ''}{term.label}"
+        *first, last = textwrap.wrap(label, LABEL_LENGTH, subsequent_indent="   ")
+        lines += [*((line, "") for line in first), (last, _plain(term.values[0]))]
     if budget.residual is not None:
         lines.append(("= rest *" if budget.missing else "= unexplained", _plain(budget.residual[0])))
     if budget.missing:

@@ -80,6 +80,15 @@ def test_the_budget_stands_beside(finished: Any, tmp_path: Path, drawn: list[Fig
     assert lines["= unexplained"] == "0.0"
 
 
+def test_no_label_runs_into_its_value(finished: Any, tmp_path: Path, drawn: list[Figure]) -> None:
+    """What a line of the budget is called ends before its number begins, however long it is."""
+    plot_catchment(finished.folder, tmp_path / "cat-2.png", "cat-2")
+    (figures,) = (axis.texts for axis in drawn[0].axes if axis.texts)
+    boxes = [text.get_window_extent() for text in figures]
+    assert any(not value.get_text() for value in figures[1::2])  # a label that goes on in the next line
+    assert all(label.x1 < value.x0 for label, value in zip(boxes[::2], boxes[1::2], strict=True) if value.width > 0)
+
+
 def test_observed_flow_is_judged(finished: Any, observed: Path, tmp_path: Path, drawn: list[Figure]) -> None:
     """Both flows are drawn and compared where both are known: a bias of -20 % is one."""
     plot_catchment(finished.folder, tmp_path / "cat-2.png", "cat-2", observed=observed)
