@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,9 @@ from hypothesis import settings
 # The first call of compiled code takes seconds: a time limit for each example would measure that and nothing else.
 settings.register_profile("project", settings(), deadline=None)
 settings.load_profile("project")
+
+# What a shell starts in the background ignores Ctrl-C, which tests send to themselves and to what they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 SHARED = Path(os.environ.get("DMG_SHARED") or Path(__file__).resolve().parents[2] / "shared")

@@ -35,6 +35,7 @@ def test_present_dialect_is_read_in_full(hbv20_folder: ModelFolder) -> None:
         "log_norm": (),
         "hidden_size": 5,
         "mlp_hidden_size": 6,
+        "network_options": {},
         "upstream_area": "uparea",
         "elevation": "meanelevation",
         "pet_method": None,

@@ -33,6 +33,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_python_runs_in_the_demo(blocks: Blocks, demo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Python on each page of the site runs from top to bottom in the demo's folder."""
     monkeypatch.chdir(demo)
+    monkeypatch.setattr(PROCESS_MODELS, "_entries", dict(PROCESS_MODELS._entries))
     pages: dict[Path, dict[str, Any]] = {}
     for page, text in (block for block in blocks("python") if block[0].parent.name == "docs"):
         exec(compile(text, str(page), "exec"), pages.setdefault(page, {}))

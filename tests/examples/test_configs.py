@@ -55,6 +55,7 @@ def in_run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make the working directory one that has the model folders that the examples name."""
     for name in ("model", "hourly_model", "mts_model"):
         (tmp_path / name).mkdir()
+    (tmp_path / "flow.csv").touch()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -67,7 +68,7 @@ def test_is_read_without_a_warning(name: str, in_run_folder: Path) -> None:
     assert set(config.attributes(attributes)) == set(attributes)
 
 
-@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in {"hourly", "multi_timescale", "warm_start"}])
+@pytest.mark.parametrize("name", [name for name in EXAMPLES if name not in {"assimilation", "hourly", "multi_timescale", "warm_start"}])
 def test_runs(name: str, run_one: RunOne) -> None:
     """Each runs in the demo's folder."""
     runoff = run_one(name)
@@ -127,6 +128,18 @@ def test_forcing_gaps_are_bridged(copy_demo: CopyDemo, run_one: RunOne) -> None:
     with pytest.raises(DmgError, match="missing values"):
         run_one("daily", folder=folder)
     assert np.isfinite(run_one("forcing_gaps", folder=folder)).all()
+
+
+def test_assimilation_corrects_once_a_window_is_over(copy_demo: CopyDemo, run_one: RunOne) -> None:
+    """assimilation.yml runs with a table of observed flow; for three days nothing differs from a run without, then something does."""
+    folder = copy_demo()
+    alone = run_one("daily", folder=folder)
+    lines = [f"2018-01-0{day + 1},{72.0 * flow}" for day, flow in enumerate(alone.reshape(-1, 24)[:, -1])]  # three times the flow, mm/h
+    (folder / "flow.csv").write_text("\n".join(["time,cat-1 [mm/d]", *lines]), encoding="utf-8")
+    corrected = run_one("assimilation", folder=folder)
+    np.testing.assert_array_equal(corrected[:72], alone[:72])
+    assert np.isfinite(corrected).all()
+    assert (corrected[72:] != alone[72:]).any()
 
 
 def test_daily_tells_of_every_setting() -> None:

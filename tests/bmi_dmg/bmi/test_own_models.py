@@ -329,4 +329,4 @@ def test_the_kinds_differ(folders: Path) -> None:
     assert isinstance(MODELS["GR4"], OwnModel)
     for name in MODELS:
         plugins = yaml.safe_load((folders / name / "config.yaml").read_text()).get("plugins")
-        assert bool(plugins) == (name not in {"GR4", "LSTM"})
+        assert bool(plugins) == (name not in {"GR4", "HBV in rates", "LSTM"})
