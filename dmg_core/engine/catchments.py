@@ -1,4 +1,4 @@
-"""The catchments of a model: a row of arrays for each, their names, static parameters and states.
+"""The catchments of a model: a row of arrays for each, their names, static parameters, states and water budgets.
 
 :class:`dmg_core.Engine` steps them.
 """
@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dmg_core.attributes import attribute_table, require_finite
-from dmg_core.engine.arrays import CatchmentArrays
+from dmg_core.engine.arrays import INCREMENTS, CatchmentArrays
 from dmg_core.engine.calibration import Calibration
 from dmg_core.engine.forcing import require_series
 from dmg_core.engine.identity import Identity, identity_of
@@ -122,6 +122,43 @@ class Catchments(ABC):
     def catch_up(self, rows: slice) -> None:
         """Do what is due before the state of some catchments is looked at or changed: nothing but in multi-timescale runs."""
         checked_rows(rows, len(self))
+
+    @in_turn
+    def budget(self) -> dict[str, FloatArray]:
+        """Balance of each catchment since it started, or since :meth:`reset_budget`.
+
+        Returns
+        -------
+        dict of str to ndarray (N,)
+            Sums of what the process model declares to count (of HBV precipitation, regional exchange, positive: gained, aet, streamflow
+            and leakage by bounds of stores, negative: created, mm), increments from outside
+            (:func:`~dmg_core.engine.state_access.set_state`), re-anchoring (:meth:`reanchored`), the change of storage (stores, and
+            what is in transit), and the residual, which is rounding alone.
+        """
+        rows = slice(0, len(self))
+        self.catch_up(rows)
+        budget = self.arrays.balance(self.model, rows)
+        budget["reanchoring"] = self.reanchored(rows)
+        signs = self.model.physics.layout.budget
+        gained, lost = ([budget[name] for name, sign in signs.items() if sign == wanted] for wanted in (1.0, -1.0))
+        residual = sum([*gained, budget[INCREMENTS], budget["reanchoring"]], np.zeros(len(self)))
+        for term in (*lost, budget["storage_change"]):
+            residual = residual - term
+        budget["residual"] = residual
+        return budget
+
+    @in_turn
+    def reset_budget(self, rows: slice | None = None) -> None:
+        """Start the sums of the water budget anew, of all catchments or of some, from the water there is."""
+        rows = checked_rows(slice(None) if rows is None else rows, len(self))
+        self.catch_up(rows)
+        self.arrays.budget[rows] = 0.0
+        self.arrays.initial_storage[rows] = self.arrays.storage(self.model, rows)
+
+    def reanchored(self, rows: slice) -> FloatArray:
+        """Water put into the stores of some catchments by starting anew from another model, mm: none but in multi-timescale runs."""
+        rows = checked_rows(rows, len(self))
+        return np.zeros(rows.stop - rows.start)
 
     def state_arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Arrays, a row for each catchment, that are its state (:class:`dmg_core.engine.arrays.CatchmentArrays`)."""

@@ -20,7 +20,6 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from dmg_core.engine.arrays import INCREMENTS
 from dmg_core.engine.backends import Backend, CompiledBackend, make_backend
 from dmg_core.engine.catchments import Catchments
 from dmg_core.engine.forcing import require_series, require_step
@@ -283,43 +282,6 @@ class Engine(Catchments):
             self._set_weather(*weather)
             self._advance_one(row)
             return self._one_outputs.copy()
-
-    @in_turn
-    def budget(self) -> dict[str, FloatArray]:
-        """Balance of each catchment since it started, or since :meth:`reset_budget`.
-
-        Returns
-        -------
-        dict of str to ndarray (N,)
-            Sums of what the process model declares to count (of HBV precipitation, regional exchange, positive: gained, aet, streamflow
-            and leakage by bounds of stores, negative: created, mm), increments from outside
-            (:func:`~dmg_core.engine.state_access.set_state`), re-anchoring (:meth:`reanchored`), the change of storage (stores, and
-            what is in transit), and the residual, which is rounding alone.
-        """
-        rows = slice(0, len(self))
-        self.catch_up(rows)
-        budget = self.arrays.balance(self.model, rows)
-        budget["reanchoring"] = self.reanchored(rows)
-        signs = self.model.physics.layout.budget
-        gained, lost = ([budget[name] for name, sign in signs.items() if sign == wanted] for wanted in (1.0, -1.0))
-        residual = sum([*gained, budget[INCREMENTS], budget["reanchoring"]], np.zeros(len(self)))
-        for term in (*lost, budget["storage_change"]):
-            residual = residual - term
-        budget["residual"] = residual
-        return budget
-
-    @in_turn
-    def reset_budget(self, rows: slice | None = None) -> None:
-        """Start the sums of the water budget anew, of all catchments or of some, from the water there is."""
-        rows = checked_rows(slice(None) if rows is None else rows, len(self))
-        self.catch_up(rows)
-        self.arrays.budget[rows] = 0.0
-        self.arrays.initial_storage[rows] = self.arrays.storage(self.model, rows)
-
-    def reanchored(self, rows: slice) -> FloatArray:
-        """Water put into the stores of some catchments by starting anew from another model, mm: none but in multi-timescale runs."""
-        rows = checked_rows(rows, len(self))
-        return np.zeros(rows.stop - rows.start)
 
     def _advance(self, first: int, last: int, series: FloatArray, selection: npt.NDArray[np.int64]) -> dict[str, FloatArray]:
         results = np.empty((len(selection), len(series), last - first))
