@@ -2,7 +2,7 @@
 
 - :class:`BmiDeltaModel`: what ngen makes, one object per catchment; thin.
 - :mod:`bmi_dmg.config.bmi_config` and :mod:`bmi_dmg.bmi.startup`: its settings, from YAML, and how it starts by them.
-- :mod:`bmi_dmg.variables`: what can be set and read; :mod:`bmi_dmg.bmi.protocols`: what else ngen may ask for.
+- :mod:`bmi_dmg.variables`: what can be set and read; :mod:`bmi_dmg.bmi.hidden_lookup`: what else may be asked for.
 - :mod:`bmi_dmg.stepping`: from the weather of an hour to a step of the model.
 - :mod:`bmi_dmg.bmi.restart`: its state, to and from files.
 - :class:`dmg_core.Engine`: the model itself, shared by all objects of a process that name the same model folder.
@@ -12,17 +12,16 @@ from __future__ import annotations
 
 import logging
 import sys
-from functools import partial
 from typing import Any, Final, NoReturn
 
 import numpy as np
 import numpy.typing as npt
 
-from bmi_dmg.bmi.hidden_variables import STATE, no_such, parameter_variable, state_variables
-from bmi_dmg.bmi.mass_balance import BUDGET, MassBalance, budget_terms
-from bmi_dmg.bmi.member_variables import member_variable
-from bmi_dmg.bmi.protocols import Computed, HiddenVariable, Serialization
-from bmi_dmg.bmi.quantiles import CatchmentQuantiles, QuantileOutputs, quantile_outputs
+from bmi_dmg.bmi.hidden_lookup import HiddenLookup
+from bmi_dmg.bmi.hidden_variables import STATE, no_such
+from bmi_dmg.bmi.mass_balance import budget_terms
+from bmi_dmg.bmi.protocols import HiddenVariable, Serialization
+from bmi_dmg.bmi.quantiles import quantile_outputs
 from bmi_dmg.bmi.restart import Checkpoints, shared_checkpoints, state_of, states_of
 from bmi_dmg.bmi.scalar_grid import GRID, ScalarGrid
 from bmi_dmg.bmi.startup import start
@@ -54,21 +53,7 @@ class BmiDeltaModel(ScalarGrid):
     """
 
     # The calls of an hour touch the object, its stepper and the row that both share, nothing else of its own.
-    __slots__ = (
-        "_checkpoints",
-        "_inputs",
-        "_mass_balance",
-        "_numbers",
-        "_outputs",
-        "_places",
-        "_protocols",
-        "_quantiles",
-        "_start",
-        "_stepper",
-        "_units",
-        "_unpublished",
-        "_views",
-    )
+    __slots__ = ("_checkpoints", "_hidden", "_inputs", "_numbers", "_outputs", "_places", "_start", "_stepper", "_units", "_views")
 
     def __init__(self) -> None:
         self._stepper: Stepper | None = None
@@ -76,12 +61,8 @@ class BmiDeltaModel(ScalarGrid):
         self._numbers, self._start = _NO_NUMBERS, 0
         self._inputs, self._places = _NO_PLACES, _NO_PLACES
         self._units, self._outputs = default_layout()
-        self._quantiles: QuantileOutputs | None = None
         self._views: dict[str, npt.NDArray[np.float64]] = {}
-        self._mass_balance = MassBalance()
-        serialization = Serialization(self._capture, self._restore)
-        self._protocols: dict[str, HiddenVariable] = {**self._mass_balance.variables(), **serialization.variables()}
-        self._unpublished = self._protocols
+        self._hidden = HiddenLookup(Serialization(self._capture, self._restore))
 
     # --- control -------------------------------------------------------------------------------------------------------------------------
 
@@ -113,15 +94,10 @@ class BmiDeltaModel(ScalarGrid):
         _, self._start, self._numbers = weather.row
         layout = weather.layout
         self._inputs, self._places = layout.input_places, layout.places
-        quantiles = self._quantiles = quantile_outputs(stepper)
-        self._units, self._outputs = (quantiles or layout).units, (quantiles or layout).output_names
+        listed = quantile_outputs(stepper) or layout
+        self._units, self._outputs = listed.units, listed.output_names
         self._views = {}
-        self._mass_balance.watch(stepper)
-        self._unpublished = {
-            **self._protocols,
-            **self._mass_balance.terms(),
-            **state_variables(stepper),
-        }
+        self._hidden.watch(stepper)
 
     def update(self) -> None:
         """Advance by one hour with the inputs as they are set.
@@ -164,8 +140,7 @@ class BmiDeltaModel(ScalarGrid):
         """Let go of the engine, and say how often forcing was missing."""
         stepper, checkpoints = self._stepper, self._checkpoints
         self._stepper = self._checkpoints = None
-        self._unpublished = self._protocols
-        self._mass_balance.watch(None)
+        self._hidden.watch(None)
         if stepper is None:
             return
         if checkpoints is not None:
@@ -363,34 +338,8 @@ class BmiDeltaModel(ScalarGrid):
         return self._refuse(what) if self._stepper is None else self._stepper
 
     def _special(self, name: str) -> HiddenVariable:
-        variable = self._unpublished.get(name) or self._quantile(name) or self._of_members(name) or self._parameter(name)
+        variable = self._hidden.find(name)
         return self._unknown(name) if variable is None else variable
-
-    def _quantile(self, name: str) -> HiddenVariable | None:
-        """Quantile of the main output of that name: made when asked for, all of a catchment at once."""
-        outputs, stepper = self._quantiles, self._stepper
-        if outputs is None or stepper is None or name not in outputs.places:
-            return None
-        quantiles = CatchmentQuantiles(stepper, outputs)
-        made = {one.name: Computed(one.units, partial(quantiles.value, place)) for place, one in enumerate(outputs.variables)}
-        self._unpublished.update(made)
-        return made[name]
-
-    def _of_members(self, name: str) -> HiddenVariable | None:
-        """Variable of the members of an ensemble; budgets, which are read once at the end of a run, are not kept."""
-        variable = None if self._stepper is None else member_variable(self._stepper, name)
-        if variable is not None and not name.startswith(BUDGET):
-            self._unpublished[name] = variable
-        return variable
-
-    def _parameter(self, name: str) -> HiddenVariable | None:
-        """Parameter of that name, or its multiplier: made when asked for, because few are."""
-        if self._stepper is None:
-            return None
-        variable = parameter_variable(self._stepper.catchment, name)
-        if variable is not None:
-            self._unpublished[name] = variable
-        return variable
 
     def _unknown(self, name: str) -> NoReturn:
         if self._stepper is None and (name in self._units or name.startswith(STATE)):
@@ -423,7 +372,7 @@ class BmiDeltaModel(ScalarGrid):
             raise ValueError(f"{name}: cannot be set to {src!r}, expected one number") from error
 
     def _set_special(self, name: str, src: Array) -> None:
-        variable = self._unpublished.get(name) or self._of_members(name) or self._parameter(name)
+        variable = self._hidden.find(name)
         if variable is not None:
             self._write(name, variable, src)
         elif name in self._outputs:

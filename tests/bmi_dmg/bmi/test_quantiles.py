@@ -49,6 +49,8 @@ def ensemble(tmp_path: Path, make_model: Maker) -> Path:
 def test_quantiles_are_those_of_the_flow_that_is_reported(folder: Path, make_bmi: Maker, weather_of: Maker, drive: Maker) -> None:
     """Each hour has the quantiles of its main output, in its units; they follow it from day to day."""
     model: BmiDeltaModel = make_bmi(model_dir=str(folder))
+    with pytest.raises(ValueError, match="can be read but not set"):
+        model.set_value(NAMES[0], np.array([1.0]))
     assert list(model.get_output_var_names()[-len(NAMES) :]) == NAMES
     assert {model.get_var_units(name) for name in NAMES} == {"m"}
     assert (model.get_var_type(NAMES[0]), model.get_var_nbytes(NAMES[0]), model.get_var_grid(NAMES[0])) == ("float64", 8, 0)
