@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Final
 
 from dmg_core import citations
-from dmg_core.checkpoint import ModelSettings
+from dmg_core.checkpoint import ModelSettings, members_of
 from dmg_core.citations import Citation
 from dmg_core.errors import DmgError
 from dmg_core.learning.settings.experiment import Experiment
 from dmg_core.learning.settings.experiment_file import EXPERIMENT_NAME, read_experiment
-from dmg_core.learning.settings.start import read_start
+from dmg_core.learning.settings.start import model_folder_of, read_start
 from dmg_core.models import PROCESS_MODELS
 
 PET: Final = {"hargreaves": citations.HARGREAVES_1985, "penman_monteith": citations.ALLEN_1998}
@@ -27,7 +27,7 @@ def citations_of(folder: Path, *, assimilation: bool = False) -> list[Citation]:
     Parameters
     ----------
     folder : Path
-        A model folder, or the folder of a training.
+        A model folder, that of an ensemble, or the folder of a training.
     assimilation : bool
         Whether observed flow was assimilated.
 
@@ -41,18 +41,23 @@ def citations_of(folder: Path, *, assimilation: bool = False) -> list[Citation]:
     CheckpointError
         If there is no model.
     """
-    settings = read_start(folder).settings
-    halves = (settings,) if isinstance(settings, ModelSettings) else (settings.daily, settings.hourly)
-    found = [each for half in halves for each in PROCESS_MODELS[half.physics].citations]
-    if any("Lstm" in half.network for half in halves):
-        found.append(citations.HOCHREITER_1997)
-    found += [PET[half.pet_method] for half in halves if half.pet_method in PET]
+    found = [each for member, _ in members_of(model_folder_of(folder)) for each in _of_model(member)]
     experiment = _experiment_of(folder)
     if experiment is not None:
         found += [*DATA.get(getattr(experiment.data, "reader", ""), ()), *LOSSES.get(experiment.loss.name, ())]
     if assimilation:
         found.append(citations.LE_DIMET_1986)
     return list(dict.fromkeys([*found, citations.NEXTGEN, citations.HUTTON_2020]))
+
+
+def _of_model(folder: Path) -> list[Citation]:
+    """Give the publications behind equations, network and evapotranspiration of one model."""
+    settings = read_start(folder).settings
+    halves = (settings,) if isinstance(settings, ModelSettings) else (settings.daily, settings.hourly)
+    found = [each for half in halves for each in PROCESS_MODELS[half.physics].citations]
+    if any("Lstm" in half.network for half in halves):
+        found.append(citations.HOCHREITER_1997)
+    return found + [PET[half.pet_method] for half in halves if half.pet_method in PET]
 
 
 def _experiment_of(folder: Path) -> Experiment | None:

@@ -10,9 +10,11 @@ import pytest
 from bmi_dmg.about.cite import citations_of
 from bmi_dmg.pretrained import shipped_model
 from dmg_core import citations
+from dmg_core.checkpoint import write_ensemble
 from dmg_core.citations import Citation
 from dmg_core.errors import CheckpointError
 from dmg_core.models import PROCESS_MODELS
+from tests.dmg_core.factories import write_model as write_one
 from tests.dmg_core.multi_timescale.factories import write_model
 
 #: Every entry there is.
@@ -39,6 +41,15 @@ def test_both_halves_of_an_hourly_model_are_cited(tmp_path: Path) -> None:
     found = keys_of(citations_of(write_model(tmp_path / "model")))
     assert {"yang2026hourly", "song2025dhbv2", "hochreiter1997lstm"} <= found
     assert "addor2017camels" not in found
+
+
+def test_the_members_of_an_ensemble_are_cited(tmp_path: Path) -> None:
+    """An ensemble has the papers of all of its members, each once."""
+    members = [write_one(tmp_path / "hbv-2", "Hbv_2"), write_one(tmp_path / "hbv-1", "Hbv_1_1p")]
+    found = citations_of(write_ensemble(tmp_path / "both", members).folder)
+    assert keys_of(found) == {key for member in members for key in keys_of(citations_of(member))}
+    assert keys_of(citations_of(members[0])) != keys_of(citations_of(members[1]))
+    assert len(found) == len(keys_of(found))
 
 
 def test_every_model_of_the_package_has_a_citation() -> None:
