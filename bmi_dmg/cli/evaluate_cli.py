@@ -99,6 +99,16 @@ def evaluate_command(
         from dmg_core.learning.settings.experiment import basins_of, read_basins
 
         if data is None:
+            _require_data_for(
+                {
+                    "--attributes": attributes,
+                    "--basins": basins,
+                    "--published": published,
+                    "--part": part,
+                    "--reader": reader,
+                    "--data-option": data_option,
+                }
+            )
             typer.echo(_evaluate_at_gauges(models, period, out, warm_up))
             return
         others = {} if published is None else read_published(published)
@@ -117,6 +127,15 @@ def evaluate_command(
         held_out = held_out_of(models[0], data, evaluation.basins.ids) if of_samples else None
         write_evaluation(out, evaluation, title, others, logs, held_out)
     typer.echo(summary(evaluation, others))
+
+
+def _require_data_for(options: dict[str, Any]) -> None:
+    """Refuse options that say nothing of a training at gauges, which brings its data."""
+    from dmg_core.errors import ConfigError
+
+    given = next((name for name, value in options.items() if value), None)
+    if given is not None:
+        raise ConfigError(f"{given} goes with --data; without it a training at gauges is evaluated on the data of its own experiment")
 
 
 def _evaluate_at_gauges(models: list[Path], period: tuple[datetime, datetime] | None, out: Path, warm_up: int) -> str:

@@ -133,6 +133,17 @@ def test_the_command_tells_errors_cleanly(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("option", ["--attributes", "--basins", "--published", "--part", "--reader", "--data-option"])
+def test_options_of_data_are_refused_where_there_are_none(tmp_path: Path, option: str) -> None:
+    """Without ``--data`` no option that is about them is passed over without a word."""
+    (tmp_path / "file").touch()
+    value = {"--part": "testing", "--reader": "camels", "--data-option": "area=area"}.get(option, str(tmp_path / "file"))
+    period = ["--period", "2001-01-01", "2001-12-31"]
+    result = CliRunner().invoke(app, ["evaluate", str(tmp_path), *period, "--out", str(tmp_path / "out"), option, value])
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {option} goes with --data")
+
+
 def test_maps_show_outlines_and_edges(evaluation: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each map of scores and parameters has coasts and states under its points, which have edges, and no more land than around them."""
     maps = []
