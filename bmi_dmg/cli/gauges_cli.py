@@ -90,6 +90,8 @@ def gauges_command(
 
         if channels is not None and lag is not None:
             raise ConfigError("--lag and --channels both say how water gets to gauges; keep one")
+        if pairs is not None and channels is None:
+            raise ConfigError("--pairs is what learned channels read; name them with --channels")
         with RunResults(run_folder) as results:
             table = None if gauges is None else read_gauges(gauges)
             membership = gauges_of_run(run_folder, results, gauge or (), table)

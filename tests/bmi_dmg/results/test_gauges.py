@@ -132,6 +132,9 @@ def test_learned_channels_take_the_runoff_of_their_training(basin: Basin, tmp_pa
         refused = runner.invoke(app, [*command, *more])
         assert refused.exit_code == 1
         assert message in refused.stderr
+    refused = runner.invoke(app, ["gauges", str(basin.folder), "--pairs", str(pairs)])
+    assert refused.exit_code == 1
+    assert "--pairs is what learned channels read" in refused.stderr
 
 
 def test_a_table_says_where_gauges_stand(basin: Basin, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
