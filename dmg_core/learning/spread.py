@@ -15,7 +15,7 @@ from dmg_core.learning.evaluation import Evaluation, evaluate_folders, predictor
 from dmg_core.learning.settings.experiment import Period
 from dmg_core.learning.settings.experiment_file import EXPERIMENT_NAME, read_experiment
 from dmg_core.learning.settings.start import model_folder_of
-from dmg_core.spread import LEVELS, Sample, Spread, calibrate, digest_of_weights, write_spread
+from dmg_core.spread import LEVELS, Sample, Spread, calibrate, digest_of_weights, require_levels, write_spread
 
 #: Parts of the basins when some are left out: each is judged by what is calibrated on the other.
 HALVES: Final = 2
@@ -76,6 +76,7 @@ def calibrate_folder(
     DmgError
         If anything cannot be read or does not fit together, periods overlap, or days are too few; nothing is written then.
     """
+    require_levels(levels)
     target = model_folder_of(folder)
     period, judge = _periods(target, period, judge)
     if not os.access(target, os.W_OK):

@@ -1,6 +1,6 @@
 """How far off a simulated flow may be: calibrated quantiles beside it, kept in the model folder."""
 
-from dmg_core.spread.calibrating import LEVELS, Sample, calibrate
+from dmg_core.spread.calibrating import LEVELS, Sample, calibrate, require_levels
 from dmg_core.spread.file import SPREAD_NAME, digest_of_weights, read_spread, write_spread
 from dmg_core.spread.spread import Place, Spread, name_of_level
 
@@ -14,5 +14,6 @@ __all__ = [
     "digest_of_weights",
     "name_of_level",
     "read_spread",
+    "require_levels",
     "write_spread",
 ]

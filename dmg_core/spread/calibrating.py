@@ -66,6 +66,22 @@ class Sample:
         )
 
 
+def require_levels(levels: Sequence[float]) -> None:
+    """Refuse what are no levels of quantiles.
+
+    Raises
+    ------
+    ConfigError
+        If they do not increase between 0 and 1, or two would share a name.
+    """
+    try:
+        level_weights(levels)
+    except ValueError as error:
+        raise ConfigError(f"spread: {error}") from error
+    if len({name_of_level(level) for level in levels}) < len(levels):
+        raise ConfigError(f"spread: levels are {list(levels)}; two of them are the same to six decimals")
+
+
 def calibrate(sample: Sample, *, model: str = "", levels: Sequence[float] = LEVELS, about: Mapping[str, Any] | None = None) -> Spread:
     """Calibrate.
 
@@ -85,12 +101,7 @@ def calibrate(sample: Sample, *, model: str = "", levels: Sequence[float] = LEVE
     ConfigError
         If levels are none, or there are too few days.
     """
-    try:
-        level_weights(levels)
-    except ValueError as error:
-        raise ConfigError(f"spread: {error}") from error
-    if len({name_of_level(level) for level in levels}) < len(levels):
-        raise ConfigError(f"spread: levels are {list(levels)}; two of them are the same to six decimals")
+    require_levels(levels)
     known = np.isfinite(sample.observed) & np.isfinite(sample.simulated)
     sample = sample.select(np.flatnonzero(known.any(axis=0)))
     known = known[:, known.any(axis=0)]

@@ -77,6 +77,15 @@ def test_days_in_both_periods_are_refused_and_nothing_is_written(training: Path)
     assert not (training / "model" / SPREAD_NAME).exists()
 
 
+@pytest.mark.parametrize("levels", [(), (5.0, 50.0, 95.0), (0.9, 0.1), (0.5, float("nan")), (0.1, 0.1000001)])
+def test_levels_are_looked_at_before_the_model_is_run(training: Path, monkeypatch: pytest.MonkeyPatch, levels: tuple[float, ...]) -> None:
+    """Levels that are none are told at once."""
+    monkeypatch.setattr("dmg_core.learning.spread.evaluate_folders", lambda *_args, **_named: pytest.fail("the model was run"))
+    with pytest.raises(ConfigError, match="spread: "):
+        calibrated(training, levels=levels)
+    assert not (training / "model" / SPREAD_NAME).exists()
+
+
 def test_a_model_without_its_experiment_needs_a_period(training: Path, tmp_path: Path) -> None:
     """What is missing is told; with it the model is calibrated, and judged on nothing."""
     model = Path(shutil.copytree(training / "model", tmp_path / "alone" / "model"))
