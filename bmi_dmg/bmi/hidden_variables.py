@@ -51,6 +51,12 @@ def states_of_catchment(catchment: Catchment, prefix: str) -> Iterator[tuple[str
         yield prefix + name, Settable(units, dtype, partial(read_state, catchment, name), partial(set_state, catchment, name))
 
 
+def states_of_members(catchment: Catchment) -> Iterator[tuple[str, HiddenVariable]]:
+    """Give stores and network state of each member of an ensemble, its name and a point before theirs."""
+    for member, engine in catchment.engine.members.items():
+        yield from states_of_catchment(Catchment(engine, catchment.row), f"{STATE}{member}.")
+
+
 def parameter_variable(catchment: Catchment, name: str) -> HiddenVariable | None:
     """Give a parameter of a catchment, or the multiplier on it, as a variable to set; None if the model has no such parameter.
 
@@ -83,11 +89,8 @@ def no_such(catchment: Catchment, name: str) -> str | None:
     if name.startswith(MULTIPLIER):
         kind, known = "multipliers", [MULTIPLIER + parameter for parameter in parameters]
     elif name.startswith(STATE):
-        members = [(f"{STATE}{name}.", Catchment(member, catchment.row)) for name, member in catchment.engine.members.items()]
-        kind, known = (
-            "variables of the state",
-            [each for prefix, one in ((STATE, catchment), *members) for each, _ in states_of_catchment(one, prefix)],
-        )
+        states = (*states_of_catchment(catchment, STATE), *states_of_members(catchment))
+        kind, known = "variables of the state", [state for state, _ in states]
     elif _PARAMETER.match(name) or _nearest(name, parameters, _SIMILAR):
         kind, known = f"{catchment.engine.model.physics.process.family} parameters", parameters
     else:

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from bmi_dmg.bmi.hidden_variables import STATE, states_of_catchment
+from bmi_dmg.bmi.hidden_variables import STATE, states_of_members
 from bmi_dmg.bmi.mass_balance import BUDGET, budget_of, budget_terms
 from bmi_dmg.bmi.protocols import Computed, HiddenVariable, ReadOnly
 from bmi_dmg.stepping.stepper import Stepper
@@ -30,7 +30,7 @@ def member_variable(stepper: Stepper, name: str) -> HiddenVariable | None:
     if name.startswith(MEMBERS):
         return _output(stepper, name.removeprefix(MEMBERS))
     if name.startswith(STATE):
-        return _state(stepper.catchment, name)
+        return dict(states_of_members(stepper.catchment)).get(name)
     term = name.removeprefix(BUDGET)
     if name.startswith(BUDGET) and term in budget_terms(stepper):
         return Computed("mm", lambda: budget_of(stepper)[term])
@@ -58,13 +58,3 @@ def _read(catchment: Catchment, places: dict[str, tuple[int, float]]) -> npt.NDA
         last = {member: values[row] for member, values in engine.last_of_members.items()}
         given = [last[member][places[member][0]] * places[member][1] if member in places else np.nan for member in last]
     return np.array(given)
-
-
-def _state(catchment: Catchment, name: str) -> HiddenVariable | None:
-    for member, engine in catchment.engine.members.items():
-        prefix = f"{STATE}{member}."
-        if name.startswith(prefix):
-            found = dict(states_of_catchment(Catchment(engine, catchment.row), prefix)).get(name)
-            if found is not None:
-                return found
-    return None
