@@ -26,6 +26,7 @@ from dmg_core.equations.lanes import (
     Asked,
     Result,
     checked_results,
+    gradients_of,
     inputs_of,
     lane_function,
     rows_of,
@@ -242,14 +243,7 @@ def _adjoint_function(step: StepTape, results: Sequence[Result], asked: Asked) -
         sum_of(writer, [f"r_{place}" for place, result in enumerate(results) for each in result if each == flux]) for flux in step.fluxes
     ]
     through = _solve_adjoint(step, writer, values, owed)
-    wanted = {f"s_{name}": f"group.dstores[{place}, lane] =" for place, name in enumerate(step.stores)}
-    for place, symbol in enumerate(step.parameters):
-        if symbol in asked.parameters:
-            wanted[f"p_{symbol}"] = f"group.dparameters[{place}, lane] +="
-    if asked.forcing:
-        wanted |= {f"x_{name}": f"group.dforcing[{place}, lane] +=" for place, name in enumerate(step.forcings)}
-    if asked.site:
-        wanted |= {f"x_{name}": f"group.dsite[{place}, lane] +=" for place, name in enumerate(step.site)}
+    wanted = gradients_of(step, asked, forcing="+=")
     given = write_reverse(step.tape, writer, values, [*through, *owed], wanted)
     targets = dict(zip(wanted.values(), given, strict=True))
     return lane_function("adjoint", step, writer, targets, _places(step), results=len(results))
