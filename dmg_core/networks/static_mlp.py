@@ -74,4 +74,3 @@ class StaticMlpModel(AnnNetwork):
     def stepped(self) -> Network:
         """Nothing is."""
         return self.unstepped
-

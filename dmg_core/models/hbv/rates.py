@@ -154,6 +154,7 @@ class HbvImplicitEmptied(HbvImplicit):
         }
         return balanced(flows, p.K0 * torch.clamp(SUZ - p.UZL, min=0.0), p.K1 * SUZ, p.K2 * SLZ)
 
+
 class CapillaryRise:
     """Groundwater that rises into soil drier than a share of its field capacity (Song et al. 2024), for members in rates."""
 
