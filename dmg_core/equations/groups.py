@@ -95,8 +95,8 @@ def series_reverse_function(step: StepTape, results: Sequence[Result], asked: As
         for name in result:
             given[name] = writer.add(given[name], f"r_{place}")
     wanted = gradients_of(step, asked)
-    owed = write_reverse(step.tape, writer, values, [given[name] for name in (*step.stores, *step.fluxes)], wanted)
-    targets = dict(zip(wanted.values(), owed, strict=True))
+    gradients = write_reverse(step.tape, writer, values, [given[name] for name in (*step.stores, *step.fluxes)], wanted)
+    targets = dict(zip(wanted.values(), gradients, strict=True))
     return lane_function("reverse_group", step, writer, targets, results=len(results))
 
 
