@@ -1,6 +1,6 @@
 """What is learned at gauges far below: a made truth on the real units of the Juniata, learned across scales and lumped.
 
-    python benchmarks/juniata.py --data /path/to/data --out /tmp/juniata
+    python benchmarks/juniata.py --data /path/to/data --out juniata
 
 The weather of 794 units is that of the nearest CAMELS basins (Daymet), weighted by inverse distance squared. Every unit has parameters
 that are a hidden smooth function of its attributes, and its runoff reaches 24 gauges through unit hydrographs whose lag grows with the way

@@ -14,7 +14,8 @@ from dmg_core.equations.lowering import Tape
 from dmg_core.equations.models import tape_of
 from dmg_core.equations.scalar import compile_scalar
 from dmg_core.equations.series import simulate_series
-from dmg_core.equations.tape import Namespace, StepTape, site_names, trace, trace_function
+from dmg_core.equations.tape import StepTape, site_names, trace, trace_function
+from dmg_core.equations.tracing import Namespace
 
 __all__ = [
     "Jacobian",

@@ -22,6 +22,7 @@ from dmg_core.equations.lanes import (
     Asked,
     Result,
     checked_results,
+    gradients_of,
     inputs_of,
     lane_function,
     read_rows,
@@ -93,16 +94,9 @@ def series_reverse_function(step: StepTape, results: Sequence[Result], asked: As
     for place, result in enumerate(checked_results(step, results)):
         for name in result:
             given[name] = writer.add(given[name], f"r_{place}")
-    wanted = {f"s_{name}": f"group.dstores[{place}, lane] =" for place, name in enumerate(step.stores)}
-    for place, symbol in enumerate(step.parameters):
-        if symbol in asked.parameters:
-            wanted[f"p_{symbol}"] = f"group.dparameters[{place}, lane] +="
-    if asked.forcing:
-        wanted |= {f"x_{name}": f"group.dforcing[{place}, lane] =" for place, name in enumerate(step.forcings)}
-    if asked.site:
-        wanted |= {f"x_{name}": f"group.dsite[{place}, lane] +=" for place, name in enumerate(step.site)}
-    owed = write_reverse(step.tape, writer, values, [given[name] for name in (*step.stores, *step.fluxes)], wanted)
-    targets = dict(zip(wanted.values(), owed, strict=True))
+    wanted = gradients_of(step, asked)
+    gradients = write_reverse(step.tape, writer, values, [given[name] for name in (*step.stores, *step.fluxes)], wanted)
+    targets = dict(zip(wanted.values(), gradients, strict=True))
     return lane_function("reverse_group", step, writer, targets, results=len(results))
 
 

@@ -26,6 +26,7 @@ from dmg_core.equations.lanes import (
     Asked,
     Result,
     checked_results,
+    gradients_of,
     inputs_of,
     lane_function,
     rows_of,
@@ -227,38 +228,31 @@ def _update_function(step: StepTape, results: Sequence[Result], field: str) -> C
 def _enter_function(step: StepTape, results: Sequence[Result], asked: Asked) -> Callable[..., Any]:
     """Compile the beginning of the reverse: sensitivities to results that are stores, and room for those to the forcing."""
     writer = writer_of(step)
-    owed = [
+    of_results = [
         sum_of(writer, [f"r_{place}" for place, result in enumerate(results) for each in result if each == name]) for name in step.stores
     ]
     cleared = rows_of("dforcing", [0.0] * len(step.forcings)) if asked.forcing else {}
-    return lane_function("enter", step, writer, {**rows_of("dstores", owed, "+="), **cleared}, results=len(results))
+    return lane_function("enter", step, writer, {**rows_of("dstores", of_results, "+="), **cleared}, results=len(results))
 
 
 def _adjoint_function(step: StepTape, results: Sequence[Result], asked: Asked) -> Callable[..., Any]:
     """Compile the reverse of a part of a step; see the module for the equations."""
     writer, values = writer_of(step), inputs_of(step)
     write_forward(step.tape, writer, values)
-    owed = [
+    of_results = [
         sum_of(writer, [f"r_{place}" for place, result in enumerate(results) for each in result if each == flux]) for flux in step.fluxes
     ]
-    through = _solve_adjoint(step, writer, values, owed)
-    wanted = {f"s_{name}": f"group.dstores[{place}, lane] =" for place, name in enumerate(step.stores)}
-    for place, symbol in enumerate(step.parameters):
-        if symbol in asked.parameters:
-            wanted[f"p_{symbol}"] = f"group.dparameters[{place}, lane] +="
-    if asked.forcing:
-        wanted |= {f"x_{name}": f"group.dforcing[{place}, lane] +=" for place, name in enumerate(step.forcings)}
-    if asked.site:
-        wanted |= {f"x_{name}": f"group.dsite[{place}, lane] +=" for place, name in enumerate(step.site)}
-    given = write_reverse(step.tape, writer, values, [*through, *owed], wanted)
+    through = _solve_adjoint(step, writer, values, of_results)
+    wanted = gradients_of(step, asked, forcing="+=")
+    given = write_reverse(step.tape, writer, values, [*through, *of_results], wanted)
     targets = dict(zip(wanted.values(), given, strict=True))
     return lane_function("adjoint", step, writer, targets, _places(step), results=len(results))
 
 
-def _solve_adjoint(step: StepTape, writer: Writer, values: dict[str, Operand], owed: Sequence[Operand]) -> list[Operand]:
+def _solve_adjoint(step: StepTape, writer: Writer, values: dict[str, Operand], of_results: Sequence[Operand]) -> list[Operand]:
     """Write ``μ`` with ``Aᵀ μ = dS + (∂F/∂u)ᵀ dF``, block by block from the last: what is downstream is known then."""
     count, unknowns = len(step.stores), [f"u_{name}" for name in step.stores]
-    from_fluxes = write_reverse(step.tape, writer, values, [*[0.0] * count, *owed], unknowns)
+    from_fluxes = write_reverse(step.tape, writer, values, [*[0.0] * count, *of_results], unknowns)
     right = [writer.add(f"d_{name}", each) for name, each in zip(step.stores, from_fluxes, strict=True)]
     slopes = [
         write_reverse(step.tape, writer, values, [float(each == row) for each in range(len(step.tape.results))], unknowns)

@@ -62,6 +62,19 @@ def rows_of(field: str, values: Sequence[Operand], how: str = "=") -> dict[str, 
     return {f"group.{field}[{place}, lane] {how}": value for place, value in enumerate(values)}
 
 
+def gradients_of(step: StepTape, asked: Asked, forcing: str = "=") -> dict[str, str]:
+    """Say where in a group gradients go that are asked for, by the input they are of; ``forcing`` is how those of forcings are written."""
+    wanted = {f"s_{name}": f"group.dstores[{place}, lane] =" for place, name in enumerate(step.stores)}
+    for place, symbol in enumerate(step.parameters):
+        if symbol in asked.parameters:
+            wanted[f"p_{symbol}"] = f"group.dparameters[{place}, lane] +="
+    if asked.forcing:
+        wanted |= {f"x_{name}": f"group.dforcing[{place}, lane] {forcing}" for place, name in enumerate(step.forcings)}
+    if asked.site:
+        wanted |= {f"x_{name}": f"group.dsite[{place}, lane] +=" for place, name in enumerate(step.site)}
+    return wanted
+
+
 def lane_function(
     name: str, step: StepTape, writer: Writer, targets: Mapping[str, Operand], places: Mapping[str, str] | None = None, results: int = 0
 ) -> Callable[..., Any]:

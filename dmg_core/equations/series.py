@@ -68,7 +68,7 @@ class _Series(torch.autograd.Function):
         def room(wanted: bool, like: Any) -> Any:
             return np.zeros(like.shape if wanted else (0,) * like.ndim, like.dtype)
 
-        owed = Gradients(
+        gradients = Gradients(
             stores=dlast.contiguous().numpy().copy(),
             parameters=room(parameters, series.parameters),
             fractions=room(fractions, series.fractions),
@@ -76,13 +76,19 @@ class _Series(torch.autograd.Function):
             site=room(site, series.site[None]),
         )
         dresults_, kernel = dresults.contiguous().numpy(), reverse_kernel(run.step, run.results, asked, str(context.of))
-        _in_threads(run, lambda first, end, group: kernel(first, end, series, group, record, dresults_, owed), dresults.shape[2])
-        given = zip((forcing, fractions, parameters, site, stores), _ordered(owed), strict=True)
+        _in_threads(run, lambda first, end, group: kernel(first, end, series, group, record, dresults_, gradients), dresults.shape[2])
+        given = zip((forcing, fractions, parameters, site, stores), _ordered(gradients), strict=True)
         return (None, None, *(torch.from_numpy(array) if wanted else None for wanted, array in given))
 
 
-def _ordered(owed: Gradients) -> tuple[Any, ...]:
-    return owed.forcing, owed.fractions, owed.parameters, owed.site[0] if owed.site.size else owed.site, owed.stores
+def _ordered(gradients: Gradients) -> tuple[Any, ...]:
+    return (
+        gradients.forcing,
+        gradients.fractions,
+        gradients.parameters,
+        gradients.site[0] if gradients.site.size else gradients.site,
+        gradients.stores,
+    )
 
 
 def simulate_series(

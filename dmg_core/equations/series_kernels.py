@@ -188,7 +188,7 @@ def simulate(first: int, last: int, series: Series, group: Any, stores: Array, r
         _scatter(g.stores, count, catchment, component, stores)
 
 
-def reverse_simulation(first: int, last: int, series: Series, group: Any, record: Array, dresults: Array, owed: Gradients) -> None:
+def reverse_simulation(first: int, last: int, series: Series, group: Any, record: Array, dresults: Array, gradients: Gradients) -> None:
     """Reverse of :func:`simulate`; ``reverse_group`` is bound when this is compiled.
 
     Parameters
@@ -197,16 +197,16 @@ def reverse_simulation(first: int, last: int, series: Series, group: Any, record
         As there.
     dresults : ndarray, shape (R, T, N)
         Sensitivities to the results.
-    owed : Gradients
+    gradients : Gradients
         Sensitivities to the last stores, and where those to what is asked for go.
     """
-    steps, components, held = dresults.shape[1], owed.stores.shape[1], owed.stores.shape[2]
+    steps, components, held = dresults.shape[1], gradients.stores.shape[1], gradients.stores.shape[2]
     g = group[0]
     catchment, component = np.empty(LANES, np.int64), np.empty(LANES, np.int64)
     for start in range(first * components, last * components, LANES):
         count = _members(start, last * components, components, catchment, component)
         _enter(series, catchment, component, g)
-        _gather(owed.stores, catchment, component, g.dstores)
+        _gather(gradients.stores, catchment, component, g.dstores)
         _clear(g.dparameters, series.parameters.shape[2])
         _clear(g.dsite, series.site.shape[1])
         for t in range(steps - 1, -1, -1):
@@ -217,15 +217,15 @@ def reverse_simulation(first: int, last: int, series: Series, group: Any, record
                 for i in range(LANES):
                     g.dresults[r, i] = dresults[r, t, catchment[i]] / components
             reverse_group(g)  # type: ignore[name-defined]  # noqa: F821
-            if owed.fractions.size:
-                _settle_dynamic(series, t, count, catchment, component, g, owed.fractions)
-            if owed.forcing.size:
-                _add(g.dforcing, count, catchment, t, owed.forcing)
-        _scatter(g.dstores, count, catchment, component, owed.stores)
-        if owed.parameters.size:
-            _scatter(g.dparameters, count, catchment, component, owed.parameters)
-        if owed.site.size:
-            _add(g.dsite, count, catchment, 0, owed.site)
+            if gradients.fractions.size:
+                _settle_dynamic(series, t, count, catchment, component, g, gradients.fractions)
+            if gradients.forcing.size:
+                _add(g.dforcing, count, catchment, t, gradients.forcing)
+        _scatter(g.dstores, count, catchment, component, gradients.stores)
+        if gradients.parameters.size:
+            _scatter(g.dparameters, count, catchment, component, gradients.parameters)
+        if gradients.site.size:
+            _add(g.dsite, count, catchment, 0, gradients.site)
 
 
 @lru_cache(maxsize=256)

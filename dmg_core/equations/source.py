@@ -72,12 +72,12 @@ def write_reverse(
     """
     sensitivities: dict[Operand, Operand] = {}
 
-    def pay(to: Operand, amount: Operand) -> None:
+    def pass_on(to: Operand, amount: Operand) -> None:
         if isinstance(to, str):
             sensitivities[to] = writer.add(sensitivities.get(to, 0.0), amount)
 
     for result, d in zip(tape.results, given, strict=True):
-        pay(result, d)
+        pass_on(result, d)
     branches = _branches(tape)
     for operation in reversed(tape.operations):
         name, kind, operands = operation.name, operation.kind, operation.operands
@@ -87,13 +87,13 @@ def write_reverse(
         writer.origin = operation.line
         read = [_value(values, each) for each in operands]
         if operation.equation is None:
-            owed = RULES[kind][1](writer, d, values[name], *read)
+            gradients = RULES[kind][1](writer, d, values[name], *read)
         else:
-            owed = _reverse_root(writer, operation.equation, d, values[name], read)
+            gradients = _reverse_root(writer, operation.equation, d, values[name], read)
         steep = name in branches and kind not in FINITE and not _linear(kind, operands)
-        for operand, amount in zip(operands, owed, strict=True):
+        for operand, amount in zip(operands, gradients, strict=True):
             if amount is not None:
-                pay(operand, writer.select(writer.let("ne", d, 0.0), amount, 0.0) if steep else amount)
+                pass_on(operand, writer.select(writer.let("ne", d, 0.0), amount, 0.0) if steep else amount)
     return [sensitivities.get(each, 0.0) for each in wanted]
 
 
@@ -115,9 +115,9 @@ def _reverse_root(writer: Writer, equation: Tape, d: Operand, root: Operand, giv
     values: dict[str, Operand] = dict(zip(equation.inputs, (root, *others), strict=True))
     write_forward(equation, writer, values)
     (slope,) = write_reverse(equation, writer, values, [1.0], equation.inputs[:1])
-    owed = write_reverse(equation, writer, values, [writer.neg(writer.div(d, slope))], equation.inputs[1:])
+    gradients = write_reverse(equation, writer, values, [writer.neg(writer.div(d, slope))], equation.inputs[1:])
     to_bounds = [writer.select(writer.let(kind, root, bound), d, 0.0) for kind, bound in (("le", lower), ("ge", upper))]
-    return [*to_bounds, *(writer.select(inside, amount, 0.0) for amount in owed)]
+    return [*to_bounds, *(writer.select(inside, amount, 0.0) for amount in gradients)]
 
 
 def _value(values: Mapping[str, Operand], operand: Operand) -> Operand:

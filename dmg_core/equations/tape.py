@@ -8,38 +8,21 @@ reaches the tape are constants. What cannot become a list of operations is refus
 from __future__ import annotations
 
 import difflib
-import linecache
-import sys
-import traceback
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import fx
-from torch.fx.proxy import GraphAppendingTracer
 
 from dmg_core.equations.lowering import Lowering, NoRuleError, Tape
+from dmg_core.equations.tracing import Namespace, Tracer, add_input, line_of, run_equations
 from dmg_core.errors import ConfigError, DmgError
 from dmg_core.models.declaration import check_declaration
 from dmg_core.models.process_model import ProcessModel
 from dmg_core.models.rate_model import RateModel
-from dmg_core.models.solving import solve
-
-#: Folders whose files are not the user's: lines of a model are looked for outside of them.
-_NOT_A_MODEL = (
-    *(str(Path(module).parent) for module in (torch.__file__, __file__)),
-    *(str(sys.modules[each.__module__].__file__) for each in (RateModel, solve)),
-)
-
-#: What takes a number out of a quantity, and where an equation would have to know the number.
-_NUMBERS = (
-    "needs the number behind a quantity (float(), .item(), math.…, numpy)",
-    "equations are traced before there are numbers: write torch.exp for math.exp, and so on",
-)
 
 
 class Implicit(NamedTuple):
@@ -78,175 +61,6 @@ class StepTape(NamedTuple):
     """How the step is solved, if it is."""
 
 
-class Namespace:
-    """Quantities of one kind by name; an unknown name is an error that lists near misses.
-
-    Parameters
-    ----------
-    model : str
-        Name of the model, for messages.
-    letter : str
-        What the namespace is called in the equations: ``s``, ``p`` or ``x``.
-    kind : str
-        What it holds, for messages, such as ``"parameters"``.
-    values : mapping of str to Any
-        The quantities.
-    """
-
-    def __init__(self, model: str, letter: str, kind: str, values: Mapping[str, Any]) -> None:
-        vars(self).update(values, _origin=(model, letter, kind))
-
-    def __getattr__(self, name: str) -> NoReturn:
-        """Refuse a name that is not declared."""
-        if name.startswith("__"):
-            raise AttributeError(name)
-        model, letter, kind = vars(self)["_origin"]
-        known = [each for each in vars(self) if each != "_origin"]
-        near = difflib.get_close_matches(name, known, 1, 0.5) or [each for each in known if each.lower() == name.lower()]
-        hint = f"; did you mean {letter}.{near[0]}?" if near else ""
-        listed = ", ".join(known) or "none"
-        raise ConfigError(f"{model}: {_place()}{letter}.{name} is not among the declared {kind}{hint} (declared: {listed})")
-
-    def __setattr__(self, name: str, value: object) -> None:
-        """Refuse to change a quantity."""
-        model, letter, _ = vars(self)["_origin"]
-        raise ConfigError(f"{model}: {_place()}{letter}.{name} is assigned; give the new value a name and return it")
-
-
-@dataclass(frozen=True)
-class _Line:
-    """A line of a model."""
-
-    file: str
-    number: int
-
-    def __str__(self) -> str:
-        text = linecache.getline(self.file, self.number).strip()
-        return f"{self.file}, line {self.number}{f' ({text})' if text else ''}: "
-
-
-def _line() -> _Line | None:
-    """Line of the model that is being run, seen from the code it calls."""
-    frame = sys._getframe(1)
-    while frame is not None:
-        if not frame.f_code.co_filename.startswith(_NOT_A_MODEL):
-            return _Line(frame.f_code.co_filename, frame.f_lineno)
-        frame = frame.f_back  # type: ignore[assignment]
-    return None
-
-
-def _place() -> str:
-    return str(_line() or "")
-
-
-def _line_of(error: BaseException) -> _Line | None:
-    """Line of the model at which an error came up."""
-    frames = [each for each in traceback.extract_tb(error.__traceback__) if not each.filename.startswith(_NOT_A_MODEL)]
-    return _Line(frames[-1].filename, frames[-1].lineno or 0) if frames else None
-
-
-class _Stand(fx.Proxy):
-    """Stand-in for a quantity; whatever would need its value is refused."""
-
-    tracer: _Tracer
-
-    def _refuse(self, problem: str, remedy: str) -> NoReturn:
-        raise ConfigError(f"{self.tracer.model}: {_place()}{problem}; {remedy}")
-
-    def __bool__(self) -> bool:
-        self._refuse(
-            "decides on the value of a quantity (if, while, and, or, min, max)",
-            "write torch.where(condition, a, b), torch.minimum, torch.maximum, and &, |, ~ for conditions",
-        )
-
-    def __iter__(self) -> Any:
-        self._refuse("loops over the data of a quantity", "a step sees one value of each quantity; loop over Python numbers")
-
-    def __getitem__(self, key: object) -> Any:
-        self._refuse(f"takes part {key!r} of a quantity", "a step sees one value of each quantity: declare each by a name of its own")
-
-    def __setitem__(self, key: object, value: object) -> None:
-        self._refuse("writes into a quantity", "give the new value a name of its own")
-
-    def _changed_in_place(self, _: object) -> NoReturn:
-        self._refuse("changes a quantity in place (+=, -=, *=, /=)", "torch would change the store or forcing itself: write a = a + b")
-
-    __iadd__ = __isub__ = __imul__ = __itruediv__ = __ipow__ = __ifloordiv__ = __imod__ = _changed_in_place
-    __iand__ = __ior__ = __ixor__ = _changed_in_place
-
-    def __len__(self) -> int:
-        self._refuse("asks for the length of a quantity", "a step sees one value of each quantity")
-
-    def __contains__(self, value: object) -> bool:
-        self._refuse("looks into a quantity", "write a comparison")
-
-    def __float__(self) -> float:
-        self._refuse(*_NUMBERS)
-
-    def __int__(self) -> int:
-        self._refuse(*_NUMBERS)
-
-    def __index__(self) -> int:
-        self._refuse(*_NUMBERS)
-
-    def __complex__(self) -> complex:
-        self._refuse(*_NUMBERS)
-
-    def __array__(self, *_: object, **__: object) -> Any:
-        self._refuse(*_NUMBERS)
-
-    def __array_ufunc__(self, *_: object, **__: object) -> Any:
-        self._refuse(*_NUMBERS)
-
-    def __format__(self, _: str) -> str:
-        self._refuse(*_NUMBERS)
-
-    def __abs__(self) -> Any:
-        return torch.abs(self)  # type: ignore[arg-type]  # what fx is for
-
-    def __round__(self, *_: object) -> Any:
-        self._refuse("rounds a quantity by round()", "write torch.round, whose gradient is zero")
-
-
-def unknown() -> None:
-    """Stand in a graph for what an equation is solved for."""
-
-
-def root() -> None:
-    """Stand in a graph for the root of a function: of the unknown, the function's value, and the bounds."""
-
-
-class _Tracer(GraphAppendingTracer):
-    """Notes what happens to stand-ins, and at which line."""
-
-    def __init__(self, model: str) -> None:
-        super().__init__(fx.Graph())
-        self.model = model
-
-    def proxy(self, node: fx.Node) -> fx.Proxy:
-        return _Stand(node, self)
-
-    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
-        node = super().create_node(*args, **kwargs)
-        node.meta["line"] = _line()
-        return node
-
-    def solve(self, function: Callable[[Any], Any], lower: Any, upper: Any) -> fx.Proxy:
-        """Note a function of an unknown, and its root; see :func:`dmg_core.models.solving.solve`."""
-        x = self.create_proxy("call_function", unknown, (), {})
-        return self.create_proxy("call_function", root, (x, function(x), lower, upper), {})
-
-    def create_arg(self, a: Any) -> Any:
-        if isinstance(a, torch.Tensor):
-            if a.numel() != 1:
-                shape = tuple(a.shape)
-                raise ConfigError(f"{self.model}: {_place()}a constant tensor of shape {shape} is used; constants are single numbers")
-            return a.item()
-        if isinstance(a, np.generic):
-            return a.item()
-        return super().create_arg(a)
-
-
 def trace_function(function: Callable[..., Any], names: Iterable[str], title: str = "") -> Tape:
     """Trace a function of single quantities.
 
@@ -270,8 +84,8 @@ def trace_function(function: Callable[..., Any], names: Iterable[str], title: st
         If it cannot be traced; the line and what to write instead are named.
     """
     title, names = title or function.__name__, tuple(names)
-    tracer = _Tracer(title)
-    stands = [_input(tracer, name) for name in names]
+    tracer = Tracer(title)
+    stands = [add_input(tracer, name) for name in names]
     returned = run_equations(title, lambda: function(*stands))
     values = returned if isinstance(returned, tuple) else (returned,)
     return _tape(title, tracer, names, {f"result {i}": value for i, value in enumerate(values)})
@@ -305,10 +119,10 @@ def trace(model: ProcessModel) -> StepTape:
     if doubled:
         raise ConfigError(f"{title}: forcings and site declare {', '.join(doubled)} twice; each needs a name of its own")
 
-    tracer = _Tracer(title)
+    tracer = Tracer(title)
 
     def namespace(letter: str, kind: str, declared: Iterable[str]) -> Namespace:
-        return Namespace(title, letter, kind, {name: _input(tracer, f"{letter}_{name}") for name in declared})
+        return Namespace(title, letter, kind, {name: add_input(tracer, f"{letter}_{name}") for name in declared})
 
     s, p = namespace("s", "stores", stores), namespace("p", "parameters", symbols)
     x = namespace("x", "forcings and attributes", [*forcings, *site])
@@ -316,7 +130,7 @@ def trace(model: ProcessModel) -> StepTape:
     solved = model if isinstance(model, RateModel) and model.solved else None
     unknowns = [f"u_{name}" for name in stores] if solved else []
     if solved:
-        u, h = Namespace(title, "s", "stores", {name: _input(tracer, f"u_{name}") for name in stores}), _input(tracer, "h")
+        u, h = Namespace(title, "s", "stores", {name: add_input(tracer, f"u_{name}") for name in stores}), add_input(tracer, "h")
         returned = run_equations(title, lambda: solved.update(s, u, p, x, h))
     else:
         returned = run_equations(title, lambda: model.step(s, p, x, model.dt))
@@ -349,14 +163,8 @@ def site_names(model: ProcessModel) -> tuple[str, ...]:
     except DmgError:
         raise
     except Exception as error:
-        line = _line_of(error)
+        line = line_of(error)
         raise ConfigError(f"{type(model).__name__}: {line or ''}site() fails for attributes that are all 1: {error}") from error
-
-
-def _input(tracer: _Tracer, name: str) -> fx.Proxy:
-    node = tracer.graph.placeholder(name)
-    node.meta["input"] = name
-    return tracer.proxy(node)
 
 
 def _refuse_memory(model: ProcessModel, before: Mapping[str, Any], drawn_before: torch.Tensor) -> None:
@@ -369,26 +177,6 @@ def _refuse_memory(model: ProcessModel, before: Mapping[str, Any], drawn_before:
         raise ConfigError(f"{type(model).__name__}: step assigns self.{changed[0]}; what is kept from step to step is a store: declare it")
     if not torch.equal(torch.random.get_rng_state(), drawn_before):
         raise ConfigError(f"{type(model).__name__}: step draws random numbers, which are traced once; give them as a forcing")
-
-
-def run_equations(title: str, call: Callable[[], Any], problem: str = "the equations cannot be traced") -> Any:
-    """Run equations; any error of theirs becomes one that names model and line.
-
-    Raises
-    ------
-    ConfigError
-        Saying the problem.
-    """
-    try:
-        return call()
-    except DmgError:
-        raise
-    except Exception as error:
-        line = _line_of(error)
-        raise ConfigError(
-            f"{title}: {line or ''}{problem}: {type(error).__name__}: {error}; "
-            "write them with torch's functions of single quantities, or set compiled = False"
-        ) from error
 
 
 def declared_results(model: ProcessModel, returned: Any, stores: list[str], fluxes: list[str]) -> dict[str, Any]:
@@ -417,7 +205,7 @@ def declared_results(model: ProcessModel, returned: Any, stores: list[str], flux
     return results
 
 
-def _tape(title: str, tracer: _Tracer, inputs: tuple[str, ...], results: Mapping[str, Any]) -> Tape:
+def _tape(title: str, tracer: Tracer, inputs: tuple[str, ...], results: Mapping[str, Any]) -> Tape:
     """Turn what was noted into elementary operations."""
     lowering = Lowering()
     for node in tracer.graph.nodes:

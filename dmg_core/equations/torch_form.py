@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from dmg_core.equations.convention import torch_convention
-from dmg_core.equations.tape import Namespace, declared_results, run_equations
+from dmg_core.equations.tape import declared_results
+from dmg_core.equations.tracing import Namespace, run_equations
 from dmg_core.errors import ConfigError
 from dmg_core.models.process_model import ProcessModel
 

@@ -78,14 +78,14 @@ class Gr4(ProcessModel):
     def step(self, s: Quantity, p: Quantity, x: Quantity, dt: float) -> tuple[Mapping[str, Quantity], Mapping[str, Quantity]]:
         """Advance by one day; see the class for the equations."""
         part = dt / self.parts
-        rain, thirst = torch.clamp(x.P - x.PET, min=0.0) / self.parts, torch.clamp(x.PET - x.P, min=0.0) / self.parts
+        Pn, En = torch.clamp(x.P - x.PET, min=0.0) / self.parts, torch.clamp(x.PET - x.P, min=0.0) / self.parts
         emptying = 1.0 - torch.exp(-(CASCADE - 1) / p.X4 * part)
         passing = 1.0 - emptying * p.X4 / ((CASCADE - 1) * part)
         S, cascade, R = s.S, [getattr(s, name) for name in CASCADE_STORES], s.R
         infiltration = evaporation = percolation = direct = slow = exchange = 0.0
         for _ in range(self.parts):
-            entering, leaving, S, draining = production(S, rain, thirst, p.X1, part)
-            flow = rain - entering + draining
+            entering, leaving, S, draining = production(S, Pn, En, p.X1, part)
+            flow = Pn - entering + draining
             for k in range(CASCADE):
                 before = cascade[k]
                 outflow = before * emptying + flow * passing
@@ -103,15 +103,15 @@ class Gr4(ProcessModel):
         }
 
 
-def production(S: Quantity, rain: Quantity, thirst: Quantity, X1: Quantity, part: float) -> tuple[Quantity, Quantity, Quantity, Quantity]:
+def production(S: Quantity, Pn: Quantity, En: Quantity, X1: Quantity, part: float) -> tuple[Quantity, Quantity, Quantity, Quantity]:
     """Take the production store through a part of a day: infiltration, evaporation, percolation.
 
     Parameters
     ----------
     S, X1 : Quantity
         Content and capacity, mm.
-    rain, thirst : Quantity
-        Net rain and net evaporative demand of the part, mm; one of them is zero.
+    Pn, En : Quantity
+        Net rainfall and net evapotranspiration capacity of the part, mm; one of them is zero.
     part : float
         Days.
 
@@ -121,7 +121,7 @@ def production(S: Quantity, rain: Quantity, thirst: Quantity, X1: Quantity, part
         mm.
     """
     filling = torch.clamp(S / X1, max=1.0)
-    wetting, drying = _tanh(rain / X1), _tanh(thirst / X1)
+    wetting, drying = _tanh(Pn / X1), _tanh(En / X1)
     infiltration = X1 * (1.0 - filling * filling) * wetting / (1.0 + filling * wetting)
     evaporation = S * (2.0 - filling) * drying / (1.0 + (1.0 - filling) * drying)
     S = S + infiltration - evaporation

@@ -43,13 +43,13 @@ class Gr4Implicit(RateModel):
 
     def rates(self, s: Quantity, p: Quantity, x: Quantity) -> tuple[Mapping[str, Quantity], Mapping[str, Quantity]]:
         """Give the rates; see the class for the equations."""
-        rain, thirst = torch.clamp(x.P - x.PET, min=0.0), torch.clamp(x.PET - x.P, min=0.0)
+        Pn, En = torch.clamp(x.P - x.PET, min=0.0), torch.clamp(x.PET - x.P, min=0.0)
         filling = torch.clamp(s.S / p.X1, 0.0, 1.0)
-        infiltration = rain * (1.0 - filling * filling)
-        evaporation = thirst * filling * (2.0 - filling)
+        infiltration = Pn * (1.0 - filling * filling)
+        evaporation = En * filling * (2.0 - filling)
         percolation = slow_outflow(s.S, 9.0 / 4.0 * p.X1)
 
-        changes, flow = {"S": infiltration - evaporation - percolation}, rain - infiltration + percolation
+        changes, flow = {"S": infiltration - evaporation - percolation}, Pn - infiltration + percolation
         for name in CASCADE_STORES:
             outflow = (CASCADE - 1) / p.X4 * getattr(s, name)
             changes[name], flow = flow - outflow, outflow

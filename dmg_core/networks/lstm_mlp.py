@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from dmg_core.networks.base import Network, SplitNetwork
-from dmg_core.networks.mlp import AnnModel
+from dmg_core.networks.base import Network
+from dmg_core.networks.static_mlp import AnnNetwork
 
 
-class LstmMlpModel(SplitNetwork):
+class LstmMlpModel(AnnNetwork):
     """Dynamic parameters from ``lstminv``, static ones from ``ann``, both in [0, 1].
 
     Parameters
@@ -29,22 +29,6 @@ class LstmMlpModel(SplitNetwork):
     def stepped(self) -> Network:
         """``lstminv``."""
         return self.lstminv
-
-    @property
-    def static_part(self) -> nn.Module:
-        """``ann``."""
-        return self.ann
-
-    def replace_static_part(self, part: nn.Module) -> None:
-        """Take another ``ann``."""
-        self.ann = part
-
-    @torch.no_grad()
-    def take_no_notice(self, forcings: Tensor, attributes: Tensor) -> None:
-        """Set weights of inputs that never vary in training to 0, in both networks."""
-        super().take_no_notice(forcings, attributes)
-        if isinstance(self.ann, AnnModel):
-            self.ann.i2h.weight[:, attributes] = 0.0
 
     def forward(self, x: Tensor, attributes: Tensor) -> tuple[Tensor, Tensor]:
         """Give the parameters of a whole series.

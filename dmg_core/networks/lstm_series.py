@@ -226,7 +226,7 @@ def backward_rows(
     weights : ndarray
         Recurrent weights (4 H, H) in panels.
     dh : ndarray, shape (B, ≥ H), whole panels
-        What steps after these owe to the hidden state at their end; then what is owed to that at their start.
+        Gradient with respect to the hidden state at the end of the steps, from those after them; then at their start.
     dc : ndarray, shape (B, H)
         Gradient of the cell state at their end; then of that at their start.
     dgates : ndarray, shape (≥ stop - start, B, 4 H)

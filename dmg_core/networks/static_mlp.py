@@ -34,7 +34,29 @@ class NoNetwork(Network):
         return x.new_empty((*x.shape[:2], 0)), state
 
 
-class StaticMlpModel(SplitNetwork):
+class AnnNetwork(SplitNetwork):
+    """Two networks, of which the one for attributes is called ``ann``, as in δMG's weights."""
+
+    ann: nn.Module
+
+    @property
+    def static_part(self) -> nn.Module:
+        """``ann``."""
+        return self.ann
+
+    def replace_static_part(self, part: nn.Module) -> None:
+        """Take another ``ann``."""
+        self.ann = part
+
+    @torch.no_grad()
+    def take_no_notice(self, forcings: Tensor, attributes: Tensor) -> None:
+        """Set weights of inputs that never vary in training to 0, in both networks."""
+        super().take_no_notice(forcings, attributes)
+        if isinstance(self.ann, AnnModel):
+            self.ann.i2h.weight[:, attributes] = 0.0
+
+
+class StaticMlpModel(AnnNetwork):
     """All parameters from ``ann``, which reads attributes; learns without an LSTM, in a small part of the time.
 
     Parameters
@@ -52,18 +74,3 @@ class StaticMlpModel(SplitNetwork):
     def stepped(self) -> Network:
         """Nothing is."""
         return self.unstepped
-
-    @property
-    def static_part(self) -> nn.Module:
-        """``ann``."""
-        return self.ann
-
-    def replace_static_part(self, part: nn.Module) -> None:
-        """Take another ``ann``."""
-        self.ann = part
-
-    @torch.no_grad()
-    def take_no_notice(self, forcings: Tensor, attributes: Tensor) -> None:  # noqa: ARG002  # it reads no forcings
-        """Set weights of attributes that never vary in training to 0."""
-        if isinstance(self.ann, AnnModel):
-            self.ann.i2h.weight[:, attributes] = 0.0

@@ -54,10 +54,7 @@ class HbvImplicit(RateModel):
         See :class:`~dmg_core.models.RateModel`.
     """
 
-    citations = (
-        SEIBERT_VIS_2012,
-        SONG_2024,
-    )
+    citations = (SEIBERT_VIS_2012, SONG_2024)
     family = "HBV"
     forcings = quantities.FORCINGS
     parameters = parameters.HBV_RATES
@@ -102,24 +99,8 @@ class HbvImplicit(RateModel):
         return 0.0
 
 
-@PROCESS_MODELS.register("Hbv_implicit_capillary")
-class HbvImplicitCapillary(HbvImplicit):
-    """HBV in rates with capillary rise, as published (Song et al. 2024).
-
-    The soil gains from the lower zone::
-
-    rise = C SLZ (1 - min(SM / (NDC FC), 1))
-    """
-
-    parameters = parameters.HBV_RATES_CAPILLARY
-
-    def rise(self, SM: Quantity, SLZ: Quantity, p: Quantity) -> Quantity:
-        """Let groundwater rise into the soil; see the class for the equation."""
-        return capillary_rise(SM, SLZ, p)
-
-
 @PROCESS_MODELS.register("Hbv_implicit_emptied")
-class HbvImplicitEmptied(RateModel):
+class HbvImplicitEmptied(HbvImplicit):
     """HBV in rates whose stores are emptied within a step, with bounds by what is there and flows in.
 
     As the published form (Song et al. 2024), but, with the contents ``SP₀`` … before a step of length h::
@@ -136,18 +117,6 @@ class HbvImplicitEmptied(RateModel):
     scheme, substeps, tolerance
         See :class:`~dmg_core.models.RateModel`.
     """
-
-    citations = (
-        SEIBERT_VIS_2012,
-        SONG_2024,
-    )
-    family = "HBV"
-    forcings = quantities.FORCINGS
-    parameters = parameters.HBV_RATES
-    stores: ClassVar[tuple[Store, ...]] = quantities.STORES
-    fluxes = quantities.FLUXES
-    first_outputs = quantities.FIRST_OUTPUTS
-    tabulated = ("baseflow",)
 
     def rates(  # type: ignore[override] # asks for the beginning and the length of the step, too
         self, s: Quantity, p: Quantity, x: Quantity, before: Quantity, h: Quantity
@@ -185,33 +154,35 @@ class HbvImplicitEmptied(RateModel):
         }
         return balanced(flows, p.K0 * torch.clamp(SUZ - p.UZL, min=0.0), p.K1 * SUZ, p.K2 * SLZ)
 
-    def rise(self, SM: Quantity, SLZ: Quantity, p: Quantity) -> Quantity:
-        """Let groundwater rise into the soil, mm/d."""
-        return 0.0
 
-
-@PROCESS_MODELS.register("Hbv_implicit_emptied_capillary")
-class HbvImplicitEmptiedCapillary(HbvImplicitEmptied):
-    """HBV in rates whose stores are emptied within a step, with capillary rise (after Song et al. 2024).
-
-    The soil gains from the lower zone::
-
-    rise = C SLZ (1 - min(SM / (NDC FC), 1))
-    """
+class CapillaryRise:
+    """Groundwater that rises into soil drier than a share of its field capacity (Song et al. 2024), for members in rates."""
 
     parameters = parameters.HBV_RATES_CAPILLARY
 
     def rise(self, SM: Quantity, SLZ: Quantity, p: Quantity) -> Quantity:
-        """Let groundwater rise into the soil; see the class for the equation."""
-        return capillary_rise(SM, SLZ, p)
+        """Give ``C SLZ (1 - min(SM / (NDC FC), 1))``, mm/d."""
+        return p.C * SLZ * (1.0 - torch.clamp(SM / (p.NDC * p.FC), max=1.0))
 
 
-def capillary_rise(SM: Quantity, SLZ: Quantity, p: Quantity) -> Quantity:
-    """Rise of groundwater into soil that is drier than a share of its field capacity, mm/d.
+@PROCESS_MODELS.register("Hbv_implicit_capillary")
+class HbvImplicitCapillary(CapillaryRise, HbvImplicit):
+    """HBV in rates with capillary rise, as published (Song et al. 2024).
 
-    ``rise = C SLZ (1 - min(SM / (NDC FC), 1))`` (Song et al. 2024).
+    The soil gains from the lower zone::
+
+        rise = C SLZ (1 - min(SM / (NDC FC), 1))
     """
-    return p.C * SLZ * (1.0 - torch.clamp(SM / (p.NDC * p.FC), max=1.0))
+
+
+@PROCESS_MODELS.register("Hbv_implicit_emptied_capillary")
+class HbvImplicitEmptiedCapillary(CapillaryRise, HbvImplicitEmptied):
+    """HBV in rates whose stores are emptied within a step, with capillary rise (after Song et al. 2024).
+
+    The soil gains from the lower zone::
+
+        rise = C SLZ (1 - min(SM / (NDC FC), 1))
+    """
 
 
 def balanced(

@@ -548,4 +548,6 @@ def test_states_from_before_states_remembered(small: States) -> None:
     engine = make_engine(make_model("Hbv_2", nmul=1, routing=False, hidden=2), make_attributes(2, seed=9))
     older = {name: array[0] for name, array in small.arrays.items() if name not in ("catchment_attributes", "calibration")}
     engine.restore(0, older, WHERE)
-    engine.step(np.ones((2, 3)))
+    np.testing.assert_array_equal(engine.arrays.stores[0], older["stores"])
+    outputs = engine.step(np.ones((2, 3)))
+    assert all(np.isfinite(values).all() for values in outputs.values())
