@@ -54,6 +54,13 @@ class TrainingRange:
             return f"{self.least:g} alone"
         return f"values from {self.least:g} to {self.largest:g}"
 
+    def common(self, other: TrainingRange) -> TrainingRange:
+        """Give what two networks have both seen."""
+        low, high = max(self.low, other.low), min(self.high, other.high)
+        if self.least is None or self.largest is None or other.least is None or other.largest is None:
+            return TrainingRange(low, high)
+        return TrainingRange(low, high, max(self.least, other.least), min(self.largest, other.largest))
+
     def tell(self, name: str, entries: Sequence[tuple[str, float]]) -> str:
         """Say how far outside catchments are.
 

@@ -33,7 +33,7 @@ class ModelFacts:
     needs_series : bool
         Whether static parameters come from the end of a series, so that a BMI cannot step it without a spin-up.
     training_ranges : mapping of str to TrainingRange
-        What the network has seen of attributes in training.
+        What the network, or each member of an ensemble, has seen of attributes in training.
     routes : bool
         Whether runoff goes through a unit hydrograph.
     differences : tuple of str
@@ -81,7 +81,10 @@ def _facts_of_members(folder: Path) -> ModelFacts:
     ensemble = read_ensemble(folder)
     models = {name: member.model for name, member in member_models(ensemble).items()}
     members, whole = [_facts(member) for member in ensemble.members], EnsembleModel(models)
-    ranges = {name: one for facts in reversed(members) for name, one in facts.training_ranges.items()}
+    ranges: dict[str, TrainingRange] = {}
+    for facts in members:
+        for name, seen in facts.training_ranges.items():
+            ranges[name] = ranges[name].common(seen) if name in ranges else seen
     return ModelFacts(
         folder=folder,
         process=whole.physics.process,

@@ -52,6 +52,18 @@ def test_another_unit_is_out_of_range_though_extremes_are_wide() -> None:
     assert 1e5 not in found
 
 
+def test_what_two_networks_have_both_seen() -> None:
+    """A value is in the range of both where it is in each; extremes are told where both are known."""
+    wet = range_of((340.0, 1331.0, 878.0, 404.0, 120.0, 2900.0), "meanP")
+    dry = range_of((240.0, 931.0, 478.0, 204.0, 90.0, 1900.0), "meanP")
+    both = wet.common(dry)
+    for value in np.linspace(0.0, 4000.0, 401):
+        assert (value in both) == (value in wet and value in dry)
+    assert str(both) == str(dry.common(wet)) == "values from 120 to 1900"
+    unknown = range_of((340.0, 1331.0, 878.0, 404.0), "meanP")
+    assert str(wet.common(unknown)).startswith("values around ")
+
+
 def test_a_constant_has_one_value() -> None:
     """Of an attribute that never varied any other value is out of range."""
     found = range_of((20.1, 20.1, 20.1, 0.0, 20.1, 20.1), "slope_mean")

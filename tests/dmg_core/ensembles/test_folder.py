@@ -18,7 +18,7 @@ from dmg_core.errors import CheckpointError, DmgError
 from dmg_core.models import PROCESS_MODELS
 from dmg_core.sharing import open_engine
 from tests.dmg_core.ensembles.factories import write_any, write_members, write_small_ensemble
-from tests.dmg_core.factories import write_model
+from tests.dmg_core.factories import MOMENTS, write_model
 
 
 def changed(folder: Path, **keys: Any) -> Path:
@@ -50,6 +50,17 @@ def test_members_need_attributes_of_all(tmp_path: Path) -> None:
     assert facts.needs_series
     assert not facts.own
     assert facts.routes
+
+
+def test_an_attribute_is_in_range_where_all_members_have_seen_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A catchment that one member has seen nothing like is told, whichever member is named first."""
+    monkeypatch.setitem(MOMENTS, "aridity", (1.0, 0.5))
+    wide = write_any(tmp_path / "wide", "none")
+    monkeypatch.setitem(MOMENTS, "aridity", (1.5, 0.25))
+    narrow = write_any(tmp_path / "narrow", "none")
+    for members in ([wide, narrow], [narrow, wide]):
+        seen = read_model_facts(write_ensemble(tmp_path / members[0].name / "both", members).folder).training_ranges["aridity"]
+        assert (seen.low, seen.high) == (0.5, 2.5)
 
 
 @pytest.mark.parametrize(
