@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,15 +21,19 @@ from dmg_core.engine.arrays import INCREMENTS, CatchmentArrays
 from dmg_core.engine.calibration import Calibration
 from dmg_core.engine.forcing import require_series
 from dmg_core.engine.identity import Identity, identity_of
+from dmg_core.engine.kept_rows import KeptPart, StaticRow
 from dmg_core.engine.remembered import ATTRIBUTES, CALIBRATION, described, require_stores, require_unchanged, tell_changed_calibration
 from dmg_core.engine.rows import checked_row, checked_rows
 from dmg_core.engine.state import require_like
 from dmg_core.engine.static_parameters import StaticParameters
 from dmg_core.engine.turns import in_turn
 from dmg_core.errors import AttributeTableError, CatchmentError, CheckpointError
-from dmg_core.model import DeltaModel
+from dmg_core.model_form import KeptForm, ModelForm, needed_attributes
 from dmg_core.models.layout import TOTAL
 from dmg_core.spread import Spread
+
+if TYPE_CHECKING:
+    from dmg_core.model import DeltaModel
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -41,9 +45,9 @@ class Catchments(ABC):
 
     Parameters
     ----------
-    model : DeltaModel
+    model : ModelForm
         The model, in evaluation mode.
-    reload : callable, optional
+    reload, kept
         See :class:`dmg_core.Engine`.
 
     Attributes
@@ -55,13 +59,16 @@ class Catchments(ABC):
     """
 
     spread: Spread | None = None
+    #: Called, with the catchments, whenever static parameters may have been computed.
+    when_computed: Callable[[Any], None] | None = None
 
-    def __init__(self, model: DeltaModel, reload: Callable[[], DeltaModel] | None) -> None:
+    def __init__(self, model: ModelForm, reload: Callable[[], DeltaModel] | None, kept: KeptPart | None = None) -> None:
         self.lock = RLock()
         self.model = model
+        self._kept = kept
         self._static_parameters = StaticParameters(model, reload)
         self.calibration = Calibration(model, self.lock)
-        self.attribute_names = model.needed_attributes
+        self.attribute_names = needed_attributes(model)
         self._ids: list[str] = []
         self._names: Counter[str] = Counter()
         self._described: list[FloatArray] = []
@@ -99,12 +106,22 @@ class Catchments(ABC):
         if first + count > self.arrays.capacity:
             self.arrays.grow(self.model, max(first + count, 2 * self.arrays.capacity))
             self._bind()
-        self.arrays.place(self.model, slice(first, first + count), dict(zip(self.attribute_names, values.T, strict=True)))
+        self._fill(slice(first, first + count), names, values)
         self._ids += names
         self._names.update(names)
         self._described += list(values)
         self._unsettled = True
         return range(first, first + count)
+
+    def _fill(self, rows: slice, ids: Sequence[str], attributes: FloatArray) -> None:
+        """Note what is known of catchments: what follows from their attributes, and static parameters that are kept."""
+        by_name = dict(zip(self.attribute_names, attributes.T, strict=True))
+        found = [None if self._kept is None else self._kept.find(*each) for each in zip(ids, attributes, strict=True)]
+        known = [one for one in found if one is not None]
+        self.arrays.place(self.model, rows, by_name, np.stack([one.site for one in known]) if len(known) == len(found) > 0 else None)
+        for row, one in zip(range(rows.start, rows.stop), found, strict=True):
+            if one is not None:
+                self.arrays.parameters[row], self.arrays.hydrograph[row], self.arrays.settled[row] = one.parameters, one.hydrograph, True
 
     def _require_free(self, names: Sequence[str]) -> None:
         for name, times in Counter(names).items():
@@ -168,7 +185,7 @@ class Catchments(ABC):
     def identity(self) -> Identity:
         """What model the states of this engine belong to."""
         with self.lock:
-            return identity_of(self._static_parameters.whole_model())
+            return identity_of(self.model if isinstance(self.model, KeptForm) else self._static_parameters.whole_model())
 
     def give_spread(self, spread: Spread, where: str) -> None:
         """Add calibrated quantiles to the model; states of this engine are of the model with them from then on.
@@ -290,10 +307,37 @@ class Catchments(ABC):
         if self.model.static_from_series:
             self._static_parameters.require_settled(self.arrays, rows, self._ids)
             self._unsettled = len(waiting) > 0 or bool(self._restored)
+            self._tell_computed()
             return
         self._static_parameters.from_attributes(self.arrays, waiting, keep_network=more_to_come)
+        if self._kept is not None and len(waiting):
+            self._keep(self._kept, waiting)  # before they are changed from outside
         self.calibration.apply(self.arrays, waiting)
         self._unsettled = more_to_come or bool(self._restored)
+        if not more_to_come:
+            self._tell_computed()
+
+    def _keep(self, kept: KeptPart, rows: npt.NDArray[np.int64]) -> None:
+        arrays = self.arrays
+        kept.take(
+            [self._ids[row] for row in rows],
+            np.stack([self._described[row] for row in rows]),
+            StaticRow(arrays.parameters[rows], arrays.hydrograph[rows], arrays.site[rows]),
+        )
+
+    def whole_model(self) -> Any:
+        """Give the model with all its weights."""
+        return self._static_parameters.whole_model()
+
+    def _tell_computed(self) -> None:
+        if self.when_computed is not None:
+            self.when_computed(self)
+
+    @in_turn
+    def compute_static_parameters(self) -> None:
+        """Compute the static parameters of all catchments that wait for theirs, as far as they follow from attributes."""
+        if not self.model.static_from_series:
+            self._settle(slice(0, len(self)))
 
     @in_turn
     def settle_from_series(self, rows: slice, series: FloatArray) -> None:
