@@ -75,6 +75,7 @@ class Catchments(ABC):
         self._restored: dict[int, tuple[FloatArray, str]] = {}
         self.arrays = CatchmentArrays.allocate(model, 0)
         self._unsettled = False
+        self._filled = 0  # rows of which is noted what follows from their attributes
 
     @abstractmethod
     def _bind(self) -> None:
@@ -106,22 +107,28 @@ class Catchments(ABC):
         if first + count > self.arrays.capacity:
             self.arrays.grow(self.model, max(first + count, 2 * self.arrays.capacity))
             self._bind()
-        self._fill(slice(first, first + count), names, values)
         self._ids += names
         self._names.update(names)
         self._described += list(values)
         self._unsettled = True
         return range(first, first + count)
 
-    def _fill(self, rows: slice, ids: Sequence[str], attributes: FloatArray) -> None:
-        """Note what is known of catchments: what follows from their attributes, and static parameters that are kept."""
+    def _fill(self) -> None:
+        """Note what is known of catchments that were added since: what follows from attributes, and static parameters that are kept."""
+        rows = slice(self._filled, len(self))
+        if rows.start == rows.stop:
+            return
+        self._filled, ids, attributes = rows.stop, self._ids[rows], np.stack(self._described[rows])
         by_name = dict(zip(self.attribute_names, attributes.T, strict=True))
         found = [None if self._kept is None else self._kept.find(*each) for each in zip(ids, attributes, strict=True)]
         known = [one for one in found if one is not None]
         self.arrays.place(self.model, rows, by_name, np.stack([one.site for one in known]) if len(known) == len(found) > 0 else None)
-        for row, one in zip(range(rows.start, rows.stop), found, strict=True):
-            if one is not None:
-                self.arrays.parameters[row], self.arrays.hydrograph[row], self.arrays.settled[row] = one.parameters, one.hydrograph, True
+        places = np.array([row for row, one in enumerate(found, rows.start) if one is not None], np.int64)
+        if len(places):
+            self.arrays.parameters[places] = np.stack([one.parameters for one in known])
+            self.arrays.hydrograph[places] = np.stack([one.hydrograph for one in known])
+            self.arrays.settled[places] = True
+            self.calibration.apply(self.arrays, places)
 
     def _require_free(self, names: Sequence[str]) -> None:
         for name, times in Counter(names).items():
@@ -132,6 +139,7 @@ class Catchments(ABC):
         self._names[self._ids.pop()] -= 1
         self._described.pop()
         row = len(self)
+        self._filled = min(self._filled, row)
         self._restored.pop(row, None)
         self.calibration.forget(row)
         self.arrays.clear(self.model, row)
@@ -302,6 +310,7 @@ class Catchments(ABC):
 
         Those that follow from attributes are computed for all catchments that wait for them.
         """
+        self._fill()
         self._tell_changes(rows)
         waiting = self._waiting()
         if self.model.static_from_series:
@@ -364,6 +373,7 @@ class Catchments(ABC):
         self._settle_from_series(rows, series)
 
     def _settle_from_series(self, rows: slice, series: FloatArray) -> None:
+        self._fill()
         self._tell_changes(rows)
         places = np.flatnonzero(~self.arrays.settled[rows])
         if not len(places):

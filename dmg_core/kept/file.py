@@ -43,6 +43,8 @@ FORMAT: Final = "1"
 WHOLE, PAIR = ("",), ("hourly", "daily")
 #: Arrays of rows, besides their digests.
 _ROWS: Final = ("attributes", *StaticRow._fields)
+#: Rows up to which all are read at once; of more, a process of many that share a run reads its own.
+MOST_IN_MEMORY: Final = 10_000
 #: Share of its time that a process spends on keeping.
 _MOST_OF_TIME: Final = 0.05
 
@@ -204,7 +206,8 @@ def _digest(head: str, arrays: Mapping[str, Array]) -> str:
 def _read_parts(handle: Any, where: str) -> dict[str, KeptPart]:
     parts = {}
     for name, ids in json.loads(handle.metadata()["ids"]).items():
-        columns = [handle.get_slice(f"rows/{name}/{key}") for key in (*_ROWS, "digests")]
+        read = handle.get_tensor if len(ids) <= MOST_IN_MEMORY else handle.get_slice
+        columns = [read(f"rows/{name}/{key}") for key in (*_ROWS, "digests")]
         places = {one: place for place, one in enumerate(ids)}
         parts[name] = KeptPart(places, partial(_read_row, columns), where)
     return parts
