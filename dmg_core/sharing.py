@@ -86,7 +86,7 @@ def _engine_that_keeps(kept: KeptStart, folder: Path, dtype: str, threads: int, 
         return (load_multi_timescale_model if is_multi_timescale_folder(folder) else load_model)(folder, dtype)
 
     reload, form = unchanged_reader(folder, read), kept.form
-    model = form or read()
+    model: Any = form or read()
     if isinstance(form, KeptPair) or (form is None and is_multi_timescale_folder(folder)):
         parts = {name: kept.part(name) for name in PAIR}
         return MultiTimescaleEngine(model, coupling, threads=threads, reload=reload if form else None, kept=parts)

@@ -25,6 +25,7 @@ from bmi_dmg.preparing.attributes import Attributes, collect_attributes
 from bmi_dmg.preparing.climate_source import CSV_PATTERN, opened_climate
 from bmi_dmg.preparing.for_ngwpc import fork_layers, write_fork_forcing, write_fork_hydrofabric
 from bmi_dmg.preparing.keeping import Earlier, EarlierConfig, keep_copy, own_module, replaced_line, with_choices
+from bmi_dmg.preparing.start_file import keep_static_parameters
 from bmi_dmg.pretrained import CONUS_DAILY, copy_shipped_model, shipped_model
 from bmi_dmg.run_folder.forcing_reader import ForcingReader
 from bmi_dmg.run_folder.forcings import open_forcing
@@ -385,4 +386,5 @@ def _write_configs(
         notes.append(replaced_line(replaced, keep_copy(folder / BMI_CONFIGS)))
     for path, content in contents.items():
         write_yaml(path, content)
+    keep_static_parameters(contents, model)
     return notes

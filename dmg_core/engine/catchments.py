@@ -345,7 +345,9 @@ class Catchments(ABC):
     @in_turn
     def compute_static_parameters(self) -> None:
         """Compute the static parameters of all catchments that wait for theirs, as far as they follow from attributes."""
-        if not self.model.static_from_series:
+        if self.model.static_from_series:
+            self._tell_computed()
+        else:
             self._settle(slice(0, len(self)))
 
     @in_turn

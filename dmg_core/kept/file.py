@@ -98,7 +98,7 @@ class KeptStart:
         ):
             self._tell(logging.INFO, "was kept of another model, or another version of it: static parameters are computed anew")
             return
-        self._head = handle.metadata()["head"], arrays
+        self._head = str(_metadata(handle)["head"]), arrays
         self.form = (read_pair if head["kind"] == "pair" else read_form)(head["model"], arrays)
         self.parts = _read_parts(handle, str(self.path))
 
@@ -186,8 +186,12 @@ class KeptStart:
         return {name: {one: row for one in part.places if (row := part.row(one))} for name, part in parts.items()}
 
 
+def _metadata(handle: Any) -> dict[str, str]:
+    return dict(handle.metadata() or {})
+
+
 def _read_head(handle: Any) -> tuple[dict[str, Any], dict[str, Array]]:
-    metadata = handle.metadata() or {}
+    metadata = _metadata(handle)
     arrays = {name.removeprefix("head/"): handle.get_tensor(name) for name in handle.keys() if name.startswith("head/")}  # noqa: SIM118
     if _digest(metadata.get("head", ""), arrays) != metadata.get("digest"):
         raise ValueError("what it holds of the model is damaged")
@@ -205,7 +209,7 @@ def _digest(head: str, arrays: Mapping[str, Array]) -> str:
 
 def _read_parts(handle: Any, where: str) -> dict[str, KeptPart]:
     parts = {}
-    for name, ids in json.loads(handle.metadata()["ids"]).items():
+    for name, ids in json.loads(_metadata(handle)["ids"]).items():
         read = handle.get_tensor if len(ids) <= MOST_IN_MEMORY else handle.get_slice
         columns = [read(f"rows/{name}/{key}") for key in (*_ROWS, "digests")]
         places = {one: place for place, one in enumerate(ids)}

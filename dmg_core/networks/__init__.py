@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from dmg_core.deferred import imports_of
 
 if TYPE_CHECKING:
-    from dmg_core.networks.base import Columns, Network, NetworkState, ParameterNetwork, SeriesNetwork, SplitNetwork
+    from dmg_core.networks.base import Network, NetworkState, ParameterNetwork, SeriesNetwork, SplitNetwork
+    from dmg_core.networks.columns import Columns
     from dmg_core.networks.lstm import LstmModel, LstmNetwork, LstmState
     from dmg_core.networks.lstm_mlp import LstmMlpModel
     from dmg_core.networks.mlp import AnnModel, MlpModel

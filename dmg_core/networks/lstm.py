@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dmg_core.networks.base import Columns, NetworkState, SeriesNetwork
+from dmg_core.networks.base import NetworkState, SeriesNetwork
+from dmg_core.networks.columns import Columns
 from dmg_core.networks.kernels import LstmArrays
 from dmg_core.networks.linear import Linear, missing_columns
 from dmg_core.networks.lstm_series import has_compiled_form, run_series
