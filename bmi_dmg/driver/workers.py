@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from uuid import uuid4
 
@@ -27,6 +28,10 @@ ANSWER_SECONDS: Final = 15
 WORKER_SECONDS: Final = 60
 #: Workers of our own that may die over one partition before it is given up.
 _DEATHS: Final = 10
+#: Seconds between looks for what has been done.
+_LOOK_SECONDS: Final = 0.05
+#: Seconds between counts of workers.
+_COUNT_SECONDS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -110,17 +115,17 @@ class Cluster:
     ----------
     client : distributed.Client
         Its client.
-    name : str
-        Of its scheduler, for messages.
+    scheduler : str or None
+        Address of its scheduler; None for one of our own, whose workers are started anew when they die.
     """
 
-    def __init__(self, client: Client, name: str) -> None:
-        self._client, self._name = client, name
+    def __init__(self, client: Client, scheduler: str | None) -> None:
+        self._client, self._name, self._revives = client, scheduler or "of this run", scheduler is None
 
     @property
     def workers(self) -> int:
         """How many workers there are."""
-        return len(self._client.scheduler_info(n_workers=-1)["workers"])
+        return len(self._client.nthreads())
 
     def completed(self, work: Callable[[P], R], parts: Sequence[P]) -> Iterator[tuple[P, R]]:
         """Have all parts done, and give what comes of them in the order in which they are.
@@ -132,23 +137,48 @@ class Cluster:
         RunError
             If the scheduler is lost, or a part has taken several workers with it.
         """
-        from distributed import CancelledError, KilledWorker, as_completed
+        from distributed import as_completed
 
         run = uuid4().hex
         futures = {self._client.submit(work, part, key=f"part-{run}-{number}", pure=False): part for number, part in enumerate(parts)}
         waiting = as_completed(futures)
         while futures:
-            future = next(waiting)
-            try:
-                result = future.result()
-            except KilledWorker as error:
-                raise RunError(
-                    f"workers have died over and over with catchments {futures[future].name}, the last one {error.last_worker.address}; if "
-                    "memory is short, take fewer workers"
-                ) from error
-            except CancelledError as error:
-                raise RunError(f"the scheduler {self._name} is gone; --resume goes on with the partitions that were done") from error
-            yield futures.pop(future), result
+            for future in self._ended(waiting):
+                part = futures.pop(future)
+                yield part, self._result(future, part)
+
+    def _ended(self, waiting: Any) -> list[Any]:
+        """Give futures that have ended since they were last asked for, as soon as there are some.
+
+        Raises
+        ------
+        RunError
+            If all workers of a cluster of our own are gone, and none comes again.
+        """
+        looked = seen = monotonic()
+        while True:
+            ended: list[Any] = waiting.next_batch(block=False)
+            if ended:
+                return ended
+            sleep(_LOOK_SECONDS)
+            now = monotonic()
+            if self._revives and now - looked > _COUNT_SECONDS:
+                looked, seen = now, now if self.workers else seen
+                if now - seen > 2 * WORKER_SECONDS:
+                    raise RunError("all workers of this run are gone, and no new ones can be started; --resume goes on with what was done")
+
+    def _result(self, future: Any, part: P) -> Any:
+        from distributed import CancelledError, KilledWorker
+
+        try:
+            return future.result()
+        except KilledWorker as error:
+            raise RunError(
+                f"workers have died over and over with catchments {part.name}, the last one {error.last_worker.address}; if memory is "
+                "short, take fewer workers"
+            ) from error
+        except CancelledError as error:
+            raise RunError(f"the scheduler {self._name} is gone; --resume goes on with the partitions that were done") from error
 
 
 @contextmanager
@@ -163,7 +193,7 @@ def connected(workers: Workers, site: Site) -> Iterator[Cluster]:
     with _quiet(), ExitStack() as opened:
         client = opened.enter_context(_own_cluster(workers.number) if workers.scheduler is None else _cluster_at(workers.scheduler))
         _look_at_workers(client, site)
-        yield Cluster(client, workers.scheduler or "of this run")
+        yield Cluster(client, workers.scheduler)
 
 
 @contextmanager
@@ -172,8 +202,9 @@ def _own_cluster(number: int) -> Iterator[Client]:
     from distributed import Client, LocalCluster
 
     settings = {"threads_per_worker": 1, "processes": True, "dashboard_address": ":0", "silence_logs": logging.CRITICAL}
+    # A worker that is slow to come again must not be given up, as Dask would after some seconds.
     with (
-        dask.config.set({"distributed.scheduler.allowed-failures": _DEATHS}),
+        dask.config.set({"distributed.scheduler.allowed-failures": _DEATHS, "distributed.deploy.lost-worker-timeout": "1 day"}),
         LocalCluster(n_workers=number, **settings) as cluster,
         Client(cluster) as client,
     ):
@@ -198,9 +229,9 @@ def _cluster_at(address: str) -> Iterator[Client]:
 
 def _look_at_workers(client: Client, site: Site) -> None:
     """Refuse workers that are not as they must be, before any work is done; those that come later are looked at with each partition."""
-    for address, worker in client.scheduler_info(n_workers=-1)["workers"].items():
-        if worker["nthreads"] != 1:
-            raise RunError(f"the worker {address} has {worker['nthreads']} threads; start workers with one each: dask worker --nthreads 1")
+    for address, threads in client.nthreads().items():
+        if threads != 1:
+            raise RunError(f"the worker {address} has {threads} threads; start workers with one each: dask worker --nthreads 1")
     for address, found in client.run(require_site, site, on_error="return").items():
         if isinstance(found, RunError):
             raise found
