@@ -74,6 +74,11 @@ class MultiTimescaleModel(nn.Module):
         return self._halves[1]
 
     @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.hourly.device
+
+    @property
     def attribute_names(self) -> tuple[str, ...]:
         """Attributes a catchment must have: those of the networks, and what the equations need besides."""
         names = self.hourly.needed_attributes
