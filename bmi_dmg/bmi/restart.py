@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 _FILE_TIME: Final = "%Y%m%dT%H"
 _FILE_NAME: Final = re.compile(r"state_(\d{8}T\d{2})(_rank\d+)?\.safetensors")
 
-#: Where a run that is split over processes tells each of them which it is.
+#: Where a run that is divided into partitions tells the process that runs one which it is.
 PART_VARIABLE: Final = "BMI_DMG_PART"
 #: Where MPI libraries tell a process its rank.
 _RANK_VARIABLES: Final = (PART_VARIABLE, "OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID")

@@ -32,11 +32,17 @@ class InspectedConfigs:
         Those whose configuration says what to do where forcing is missing.
     cold : list of str
         Those that start with empty stores.
+    sources : set of Path
+        Model folders, and states to start from, that configurations name.
+    restart_folders : set of Path
+        Folders that they name for restart files.
     """
 
     sound: list[str] = field(default_factory=list)
     gaps_filled: set[str] = field(default_factory=set)
     cold: list[str] = field(default_factory=list)
+    sources: set[Path] = field(default_factory=set)
+    restart_folders: set[Path] = field(default_factory=set)
 
 
 def inspect_configs(realization: Realization, ids: Sequence[str], findings: Findings) -> InspectedConfigs:
@@ -56,6 +62,8 @@ def inspect_configs(realization: Realization, ids: Sequence[str], findings: Find
         config = inspection.of(catchment)
         if config is not None:
             inspected.sound.append(catchment)
+            inspected.sources |= {config.model_dir} if config.initial_state is None else {config.model_dir, config.initial_state}
+            inspected.restart_folders |= set() if config.checkpoint is None else {config.checkpoint.path}
             if config.missing_forcing != "error":
                 inspected.gaps_filled.add(catchment)
             if config.initial_state is None and config.spinup is None:

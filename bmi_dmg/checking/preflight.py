@@ -15,7 +15,7 @@ import numpy as np
 from bmipy import Bmi
 
 from bmi_dmg.bmi.model import BmiDeltaModel
-from bmi_dmg.checking.config_checks import inspect_configs
+from bmi_dmg.checking.config_checks import InspectedConfigs, inspect_configs
 from bmi_dmg.checking.findings import Finding, Findings, Severity, Subject, listing
 from bmi_dmg.checking.forcing_checks import KNOWN, Source, inspect_coverage, inspect_values
 from bmi_dmg.checking.period_checks import inspect_period, inspect_start
@@ -120,24 +120,25 @@ def _plan(catchments: Catchments, realization: Realization, findings: Findings, 
         opened.callback(forcing.close)
         covered = inspect_coverage(forcing, realization, catchments.ids, findings)
     construct = findings.attempt(Subject("class", path, CLASS_REMEDY), load_class, formulation.python_type)
-    sound, gaps_filled = configured, set[str]()
+    inspected = InspectedConfigs(sound=configured)
     if is_own(construct):
         inspected = inspect_configs(realization, configured, findings)
-        sound, gaps_filled = inspected.sound, inspected.gaps_filled
         inspect_start(realization, inspected.cold, findings)
-    if construct is None or not sound:
+    if construct is None or not inspected.sound:
         return None
-    model = findings.attempt(Subject("module", path, MODULE_REMEDY), initialized, construct, formulation, sound[0])
+    first = inspected.sound[0]
+    model = findings.attempt(Subject("module", path, MODULE_REMEDY), initialized, construct, formulation, first)
     if model is None:
         return None
-    opened.callback(finalize_all, [(sound[0], model)])
+    opened.callback(finalize_all, [(first, model)])
     if isinstance(model, BmiDeltaModel):
         inspect_period(realization, model, findings)
     exchange = _exchange(model, realization, forcing, findings)
     if forcing is None or exchange is None:
         return None
-    inspect_values(forcing, realization, covered, _known_sources(exchange), frozenset(gaps_filled), findings)
-    return RunPlan(realization, catchments, forcing, construct, model, exchange)
+    inspect_values(forcing, realization, covered, _known_sources(exchange), frozenset(inspected.gaps_filled), findings)
+    named = frozenset(inspected.sources), frozenset(inspected.restart_folders)
+    return RunPlan(realization, catchments, forcing, construct, model, exchange, *named)
 
 
 def _known_sources(exchange: Exchange) -> list[Source]:

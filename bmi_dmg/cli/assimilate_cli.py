@@ -181,7 +181,7 @@ def _of_data(
     from bmi_dmg.assimilating.write import summary, write_hindcast
     from dmg_core.assimilation import AnalysisSettings, HindcastSettings, hindcast
     from dmg_core.learning.evaluation import data_settings_of, read_for
-    from dmg_core.learning.settings.experiment import basins_of, read_basins
+    from dmg_core.learning.settings.data import basins_of, read_basins
 
     data, attributes, reader, options, basins = source
     window, lead, every, warm_up = days

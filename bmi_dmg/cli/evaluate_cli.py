@@ -96,7 +96,7 @@ def evaluate_command(
         from dmg_core.data.samples import SampleData
         from dmg_core.learning.evaluation import evaluate_folders, evaluate_parts, held_out_of
         from dmg_core.learning.loop.run_folder import log_of
-        from dmg_core.learning.settings.experiment import basins_of, read_basins
+        from dmg_core.learning.settings.data import basins_of, read_basins
 
         if data is None:
             _require_data_for(

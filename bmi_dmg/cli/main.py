@@ -23,6 +23,8 @@ from bmi_dmg.cli.cli_errors import clean_errors
 from bmi_dmg.cli.ensemble_cli import ENSEMBLE_HELP, ensemble_command
 from bmi_dmg.cli.evaluate_cli import EVALUATE_HELP, evaluate_command
 from bmi_dmg.cli.gauges_cli import GAUGES_HELP, gauges_command
+from bmi_dmg.cli.run_cli import RUN_HELP, RunFolder, run_command
+from bmi_dmg.cli.sensitivity_cli import SENSITIVITY_HELP, sensitivity_command
 from bmi_dmg.cli.spread_cli import SPREAD_HELP, spread_command
 from bmi_dmg.cli.state_cli import SPINUP_HELP, spinup_command, state_app
 from bmi_dmg.cli.train_cli import TRAIN_HELP, TUNE_HELP, train_command, tune_command
@@ -61,54 +63,6 @@ class PetMethod(str, Enum):
 
     PENMAN_MONTEITH = "penman_monteith"
     HARGREAVES = "hargreaves"
-
-
-RunFolder = Annotated[Path, typer.Argument(help="The run folder.", exists=True, file_okay=False, show_default=False)]
-
-RUN_HELP = """Step all catchments of a run folder through time, in ngen's order.
-
-A run folder is what NGIAB's preprocessor makes and ngen runs:
-
-\b
-  RUN_FOLDER/
-    config/realization.json         which BMI class, which times, which forcing
-    config/<name>.gpkg              the hydrofabric: which catchments
-    config/cat_config/.../cat-*.yml one BMI config per catchment
-    forcings/forcings.nc            hourly weather (or one CSV per catchment)
-
-The realization must name one 'bmi_python' module, alone or inside a 'bmi_multi'. Relative paths in it are relative to the run folder. The
-folder is checked first, and everything that is wrong with it is listed at once.
-
-Results: cat-*.csv in the realization's output folder (NGIAB: outputs/ngen), in ngen's own form, and
-outputs/catchments.nc with all catchments, whose path is printed; the same by calendar day, with precipitation and
-flow in m3/s, in outputs/catchments_daily.nc; and the water budget of each catchment in outputs/budget.csv. They appear
-together when the run has ended well. The realization's 'mass_balance' is checked as ngen does.
-
-With --workers, each process takes a part of the catchments; results are the same, and appear only if all parts have ended well. Restart
-files then are one for each process.
-
-Catchments write restart files while they run if their BMI configs say so, one file for all of them:
-
-\b
-  checkpoint: {path: ./state, every: 24, keep: 2}    every 24 hours; the newest two stay
-
-To go on after an interruption, use --resume: all catchments go on from the newest hour that all have, up to the end time. Nothing is
-appended: the results are those of the hours run now, and what was run before the interruption has to be run again to be seen. A later run,
-with another start time, starts from a file if the BMI configs say 'initial_state: ./state' (see also 'bmi-dmg spinup').
-
-\b
-Example:
-  bmi-dmg run ./my_run
-  bmi-dmg run ./my_run --resume
-  bmi-dmg run ./my_run --fast --workers 2
-  bmi-dmg --log-json run ./my_run 2> run.log
-  bmi-dmg plot ./my_run hydrographs.png
-"""
-
-RUN_LEAVES = (
-    "This run leaves no results, and those of earlier runs are as they were. Restart files, if the BMI configs ask for them, stay: "
-    "'bmi-dmg run --resume' goes on from the newest."
-)
 
 
 OBSERVED_HELP = (
@@ -165,20 +119,7 @@ def common_options(
     logs.set_up(as_json=log_json)
 
 
-@app.command("run", help=RUN_HELP)
-def run_command(
-    run_folder: RunFolder,
-    progress: Annotated[bool, typer.Option(help="Show a progress bar on stderr.")] = True,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest restart files of an interrupted run.")] = False,
-    fast: Annotated[bool, typer.Option("--fast", help="Advance all catchments through many hours at once: the same numbers.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Divide the catchments among so many processes: the same numbers.")] = 1,
-) -> None:
-    """Run a folder and print the path of the results."""
-    with clean_errors(leaves=RUN_LEAVES):
-        from bmi_dmg.driver.run import run
-
-        result = run(run_folder, progress=progress and not logs.are_json(), resume=resume, fast=fast, workers=workers)
-    typer.echo(result.dataset)
+app.command("run", help=RUN_HELP)(run_command)
 
 
 Observed = Annotated[Path | None, typer.Option(help=OBSERVED_HELP, exists=True, show_default=False)]
@@ -381,6 +322,7 @@ app.command("spinup", help=SPINUP_HELP)(spinup_command)
 app.add_typer(state_app, name="state")
 app.command("train", help=TRAIN_HELP)(train_command)
 app.command("tune", help=TUNE_HELP)(tune_command)
+app.command("sensitivity", help=SENSITIVITY_HELP)(sensitivity_command)
 app.command("spread", help=SPREAD_HELP)(spread_command)
 app.command("evaluate", help=EVALUATE_HELP)(evaluate_command)
 app.command("ensemble", help=ENSEMBLE_HELP)(ensemble_command)

@@ -57,7 +57,7 @@ def spread_command(
     """Calibrate, and print what came out and the path of the file."""
     with clean_errors(leaves="The model folder is as it was."):
         from bmi_dmg.evaluation.write import quality
-        from dmg_core.learning.settings.experiment import basins_of, read_basins
+        from dmg_core.learning.settings.data import basins_of, read_basins
         from dmg_core.learning.spread import calibrate_folder
 
         chosen = _levels(levels)

@@ -179,8 +179,10 @@ def train_command(
         )
         experiment = read_experiment(config, changes)
         watchers: list[Watcher] = []
+        shown = None
         if progress and not logs.are_json():
-            watchers.append(stack.enter_context(TrainingProgress(experiment.epochs)))
+            shown = stack.enter_context(TrainingProgress(experiment.epochs))
+            watchers.append(shown)
         if tensorboard:
             from dmg_core.learning.loop.tensorboard import TensorBoardWatcher
 
@@ -189,7 +191,7 @@ def train_command(
             from dmg_core.learning.loop.wandb import WandbWatcher
 
             watchers.append(stack.enter_context(WandbWatcher(out, document_of(experiment))))
-        model = train(experiment, out, resume=resume, watchers=watchers)
+        model = train(experiment, out, resume=resume, watchers=watchers, surveyed=shown.survey if shown else None)
     typer.echo(model)
 
 
@@ -243,15 +245,16 @@ class TrainingProgress:
 
         self._epochs = epochs
         self._progress = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
+            TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]:.2f}/s  loss {task.fields[loss]:.4f}"),
+            TextColumn("{task.fields[pace]}"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=Console(stderr=True),
         )
         self._task: Any = None
+        self._survey: Any = None
         self._console = self._progress.console
 
     def __enter__(self) -> TrainingProgress:
@@ -263,16 +266,18 @@ class TrainingProgress:
         """Take the bar away."""
         self._progress.stop()
 
+    def survey(self, done: int, units: int) -> None:
+        """Show how many units' weather has been looked through, before the training begins."""
+        if self._survey is None:
+            self._survey = self._progress.add_task("weather of units", total=units, pace="")
+        self._progress.update(self._survey, completed=done, visible=done < units)
+
     def iteration(self, counters: Counters, iterations: int, row: dict[str, Any]) -> None:
         """Move the bar on; the loss is the mean of the epoch so far."""
-        fields = {
-            "epoch": f"{counters.epoch + 1}/{self._epochs}",
-            "rate": row["iteration"] / max(counters.seconds, 1e-9),
-            "loss": counters.loss / counters.iteration,
-        }
+        rate, loss = row["iteration"] / max(counters.seconds, 1e-9), counters.loss / counters.iteration
+        fields: Any = {"description": f"epoch {counters.epoch + 1}/{self._epochs}", "pace": f"{rate:.2f}/s  loss {loss:.4f}"}
         if self._task is None:
-            done = row["iteration"] - 1
-            self._task = self._progress.add_task("", total=iterations * self._epochs, completed=done, **fields)
+            self._task = self._progress.add_task(total=iterations * self._epochs, completed=row["iteration"] - 1, **fields)
         self._progress.update(self._task, completed=row["iteration"], **fields)
 
     def validation(self, counters: Counters, iterations: int, validation: Validation) -> None:  # noqa: ARG002 - as all watchers

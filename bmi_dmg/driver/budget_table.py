@@ -21,6 +21,7 @@ from bmi_dmg.bmi.hidden_variables import MISSING_HOURS
 from bmi_dmg.bmi.mass_balance import BUDGET, MASS_TERMS
 from bmi_dmg.bmi.model import BmiDeltaModel
 from bmi_dmg.bmi.protocols import NGEN
+from bmi_dmg.driver.cf import ArrayForm
 from bmi_dmg.run_folder.units import converter
 from bmi_dmg.run_plan.lifecycle import RunError, bmi_errors
 from dmg_core.errors import ConfigError
@@ -149,3 +150,12 @@ def write_csv(path: Path, ids: Sequence[str], columns: Sequence[Column]) -> None
 def _rows(ids: Sequence[str], columns: Sequence[Column]) -> Iterator[list[str]]:
     for row, catchment in enumerate(ids):
         yield [catchment, *(f"{column.values[row]:.9g}" for column in columns)]
+
+
+def budget_arrays(columns: Sequence[Column]) -> Iterator[ArrayForm]:
+    """Give the table as arrays of a file of results."""
+    for column in columns:
+        long_name = f"water budget of the run: {column.name.replace('__', ' ').replace('_', ' ')}"
+        yield ArrayForm(
+            f"budget_{column.name.replace('~', '_')}", ("catchment",), {"units": column.units, "long_name": long_name}, column.values
+        )

@@ -1,18 +1,18 @@
-"""What the NetCDF files of a run say of themselves, after the CF conventions."""
+"""What the files of a run say of themselves, after the CF conventions, whether they are NetCDF or Zarr."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bmi_dmg.run_folder.hydrofabric import Catchments
+from bmi_dmg.run_plan.result_files import DAILY_NAME
 from bmi_dmg.variables import DEPTH, RUNOFF_DEPTH, OutputVariable
 from dmg_core.models import Layout, ProcessModel
-
-#: File of daily values, beside that of the hours.
-DAILY_NAME: Final = "catchments_daily.nc"
 
 #: Source of an output, or another quantity of the water balance -> name in CF's table, where that has one for a depth of water.
 STANDARD_NAMES: Final = {
@@ -64,28 +64,61 @@ def _meaning_of_hours(variable: OutputVariable, steps_per_day: int) -> Mapping[s
     }
 
 
-def add_catchments(dataset: Any, catchments: Catchments) -> str:
-    """Add a dimension for catchments and what belongs to each; give the names of the coordinates.
+@dataclass(frozen=True, eq=False)
+class ArrayForm:
+    """One array of a file of results.
+
+    Attributes
+    ----------
+    name : str
+        Its name.
+    dimensions : tuple of str
+        Names of its dimensions.
+    attributes : Mapping[str, str]
+        What it says of itself.
+    values : NDArray or None
+        Its values, text among them; None for float64 that are written piece by piece.
+    """
+
+    name: str
+    dimensions: tuple[str, ...]
+    attributes: Mapping[str, str]
+    values: NDArray[Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class DatasetForm:
+    """What is in a file of results before there are any.
+
+    Attributes
+    ----------
+    attributes : Mapping[str, str or number]
+        Global attributes.
+    sizes : Mapping[str, int]
+        Dimensions.
+    arrays : tuple of ArrayForm
+        Coordinates first.
+    """
+
+    attributes: Mapping[str, Any]
+    sizes: Mapping[str, int]
+    arrays: tuple[ArrayForm, ...]
+
+
+def catchment_arrays(catchments: Catchments) -> tuple[list[ArrayForm], str]:
+    """Give what belongs to each catchment, and the names of those arrays that are coordinates.
 
     Parameters
     ----------
-    dataset : netCDF4.Dataset
-        Open for writing.
     catchments : Catchments
         Ids and, where known, area and position.
     """
-    dataset.createDimension("catchment", len(catchments.ids))
-    ids = dataset.createVariable("catchment_id", str, ("catchment",))
-    ids.setncatts({"cf_role": "timeseries_id", "long_name": "catchment id"})
-    ids[:] = np.array(catchments.ids, dtype=object)
     places = {
         "longitude": (catchments.longitude, {"standard_name": "longitude", "units": "degrees_east"}),
         "latitude": (catchments.latitude, {"standard_name": "latitude", "units": "degrees_north"}),
         "area": (catchments.area, {"long_name": "catchment area", "units": "km2"}),
     }
-    known = {name: (values, attributes) for name, (values, attributes) in places.items() if values is not None}
-    for name, (values, attributes) in known.items():
-        variable = dataset.createVariable(name, "f8", ("catchment",))
-        variable.setncatts(attributes)
-        variable[:] = values
-    return " ".join(["catchment_id", *(name for name in known if name != "area")])
+    over = ("catchment",)
+    arrays = [ArrayForm("catchment_id", over, {"cf_role": "timeseries_id", "long_name": "catchment id"}, np.array(catchments.ids))]
+    arrays += [ArrayForm(name, over, attributes, values) for name, (values, attributes) in places.items() if values is not None]
+    return arrays, " ".join(array.name for array in arrays if array.name != "area")

@@ -1,4 +1,4 @@
-"""Results of a run on disk: one CSV per catchment in ngen's form, a CF NetCDF for all by the hour, and one by the day.
+"""Results of a run on disk: one CSV per catchment in ngen's form, and all catchments by the hour and by the day, as NetCDF or Zarr (CF).
 
 They are written in hidden folders, piece by piece, and moved to their places together when the run has ended well
 (:mod:`bmi_dmg.run_plan.staging`): an interrupted run leaves nothing that looks whole.
@@ -8,25 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
-from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bmi_dmg.driver.budget_table import Column, write_csv
-from bmi_dmg.driver.cf import DAILY_NAME, add_catchments, hourly_attributes
-from bmi_dmg.driver.daily_file import DailyFile, DailyForm, Days
-from bmi_dmg.driver.formulation_table import TABLE_NAME, write_formulation_table
+from bmi_dmg.driver.budget_table import Column, budget_arrays, write_csv
+from bmi_dmg.driver.cf import ArrayForm, DatasetForm
+from bmi_dmg.driver.csv_tables import CsvTables
+from bmi_dmg.driver.formulation_table import TABLE_NAME, FormulationTable
+from bmi_dmg.driver.netcdf_file import NetCDFFile
+from bmi_dmg.driver.settings import OutputSettings
+from bmi_dmg.driver.zarr_store import ZarrStore
 from bmi_dmg.run_folder.hydrofabric import Catchments
-from bmi_dmg.run_folder.realization import STEP_SECONDS, TIME_FORMAT
-from bmi_dmg.run_plan.plan import Output
-from bmi_dmg.run_plan.result_files import BUDGET_TABLE, NETCDF_CHUNK
+from bmi_dmg.run_plan.result_files import (
+    BUDGET_TABLE,
+    DAILY_NAME,
+    NETCDF,
+    NETCDF_CHUNK,
+    NETCDF_DAILY_CHUNK,
+    STORE_CHUNK,
+    STORE_DAILY_CHUNK,
+    ZARR,
+    ZARR_DAILY,
+)
 from bmi_dmg.run_plan.staging import Staging
-from bmi_dmg.variables import OutputVariable
 from dmg_core.errors import WriteError
 from dmg_core.files import write_errors
 
@@ -34,57 +42,17 @@ Block = Mapping[str, NDArray[np.generic]]
 Rain = NDArray[np.float64] | None
 
 
-@dataclass(frozen=True)
-class OutputSettings:
-    """Where and how results are written.
+class ResultFile(Protocol):
+    """A file of results of all catchments."""
 
-    Attributes
-    ----------
-    csv_folder : Path
-        Folder of the ``cat-*.csv``.
-    dataset : Path
-        The NetCDF file.
-    start : datetime
-        Time of step 0.
-    n_steps : int
-        Number of hourly steps.
-    precision : int
-        Significant digits in the CSV files.
-    outputs : sequence of Output
-        Variables; those with a header become CSV columns, all go into the NetCDF file.
-    attributes : Mapping[str, str]
-        Global attributes of the NetCDF files, besides those that CF asks for.
-    tables : {"per_feature", "per_formulation", "none"}
-        Whether there is a CSV file for each catchment, one for all, or none.
-    steps_per_day : int or None
-        Steps of the model in a day, 1 or 24; None if the class is not ours. If it is, there is a file of daily values too.
-    known : tuple of OutputVariable
-        All outputs of a class of ours.
-    with_rain : bool
-        Whether precipitation is known, for the file of daily values.
-    """
+    def write(self, block: Block, catchments: slice, times: slice) -> None:
+        """Write values, by name, each of shape (catchments, times), to where they belong."""
 
-    csv_folder: Path
-    dataset: Path
-    start: datetime
-    n_steps: int
-    precision: int
-    outputs: Sequence[Output]
-    attributes: Mapping[str, str]
-    tables: str = "per_feature"
-    steps_per_day: int | None = None
-    known: tuple[OutputVariable, ...] = ()
-    with_rain: bool = True
+    def add(self, array: ArrayForm) -> None:
+        """Add an array that has its values."""
 
-    def known_output(self, output: Output) -> OutputVariable | None:
-        """Give an output of ours, if one is; None for others."""
-        found = (variable for variable in self.known if (variable.name, variable.units) == (output.variable.name, output.variable.units))
-        return next(found, None)
-
-    @property
-    def columns(self) -> list[tuple[str, str]]:
-        """Variable and header of each column of the CSV files."""
-        return [(output.variable.name, output.header) for output in self.outputs if output.header is not None]
+    def close(self) -> None:
+        """End the file."""
 
 
 class RunOutputs:
@@ -100,29 +68,46 @@ class RunOutputs:
         catchments : Catchments
             Ids in the order of the blocks' columns.
         """
-        self._ids, self._tables_place, self._place = catchments.ids, settings.csv_folder, settings.dataset.parent
-        self._settings = settings
+        self._settings, self._catchments = settings, catchments
+        self._tables_place, self._place = settings.csv_folder, settings.dataset.parent
         with write_errors(self._place):
             for folder in (self._tables_place, self._place):
                 folder.mkdir(parents=True, exist_ok=True)
             self._staging = Staging(list(dict.fromkeys([self._tables_place, self._place])))
+        self._hourly: list[ResultFile] = []
+        self._daily: list[ResultFile] = []
         try:
             self._tables = CsvTables(self.tables_folder, settings, catchments.ids)
-            self._dataset = Dataset(self._staging.folder(self._place) / settings.dataset.name, settings, catchments)
-            self._daily = self._daily_file(settings, catchments)
+            self._table = self._formulation_table()
+            self._days = settings.daily_values(catchments)
+            self._start_files()
         except BaseException:
             self._staging.discard()
             raise
 
-    def _daily_file(self, settings: OutputSettings, catchments: Catchments) -> DailyFile | None:
-        days = Days.of(settings.start, settings.n_steps)
-        if settings.steps_per_day is None or days.n == 0:
+    def _formulation_table(self) -> FormulationTable | None:
+        if self._settings.written_tables != "per_formulation":
             return None
-        place = self._place / DAILY_NAME
-        known = [variable for output in settings.outputs if (variable := settings.known_output(output)) is not None]
-        path = self._staging.folder(self._place) / DAILY_NAME
-        form = DailyForm(settings.steps_per_day, settings.with_rain)
-        return DailyFile(path, place, catchments, days, known, form, settings.attributes)
+        return FormulationTable(self.tables_folder, self._settings, self._catchments.ids)
+
+    def _start_files(self) -> None:
+        wanted, form = self._settings.results, self._settings.hours_form(self._catchments)
+        dataset, folder = self._settings.dataset, self._staging.folder(self._place)
+        if NETCDF in wanted:
+            self._hourly.append(NetCDFFile(folder / dataset.name, dataset, form, NETCDF_CHUNK))
+        if ZARR in wanted:
+            self._hourly.append(self._store(dataset.name, form, STORE_CHUNK))
+        if self._days is None:
+            return
+        form = self._days.form(self._settings.attributes)
+        if NETCDF in wanted:
+            self._daily.append(NetCDFFile(folder / DAILY_NAME, self._place / DAILY_NAME, form, NETCDF_DAILY_CHUNK))
+        if wanted & {ZARR, ZARR_DAILY}:
+            self._daily.append(self._store(DAILY_NAME, form, STORE_DAILY_CHUNK))
+
+    def _store(self, name: str, form: DatasetForm, chunk: tuple[int, int]) -> ZarrStore:
+        store = Path(name).with_suffix(".zarr")
+        return ZarrStore.created(self._staging.folder(self._place) / store, self._place / store, form, chunk)
 
     def write(self, first_step: int, block: Block, rain: Rain = None) -> None:
         """Append a stretch of hours.
@@ -137,39 +122,38 @@ class RunOutputs:
             Precipitation that went in, mm/h, where it is known; for the daily values, which a class of ours has.
         """
         self._tables.write(first_step, block)
-        self.write_dataset(first_step, block, rain)
+        if self._table is not None:
+            self._table.write(first_step, block)
+        if self._hourly:
+            hours = slice(first_step, first_step + len(next(iter(block.values()))))
+            by_catchment = {name: values.T for name, values in block.items()}
+            for file in self._hourly:
+                file.write(by_catchment, slice(None), hours)
+        if self._days is not None:
+            days, daily = self._days.take(first_step, block, rain)
+            for file in self._daily:
+                file.write(daily, slice(None), days)
 
     @property
     def tables_folder(self) -> Path:
-        """Where the CSV files grow; other processes may write some of them with their own :class:`CsvTables`."""
+        """Where the CSV files grow."""
         return self._staging.folder(self._tables_place)
 
-    def write_dataset(self, first_step: int, block: Block, rain: Rain = None, catchments: slice = slice(None)) -> None:
-        """Append a stretch of hours of some catchments to the NetCDF files only.
-
-        Parameters
-        ----------
-        first_step, block, rain
-            See :meth:`write`.
-        catchments : slice
-            The blocks' columns among all catchments.
-        """
-        self._dataset.write(first_step, block, catchments)
-        if self._daily is not None:
-            self._daily.write(first_step, block, rain, catchments)
-
     def add_budget(self, columns: Sequence[Column]) -> None:
-        """Add what is known of the water budget, if anything is, as a table and to the NetCDF file.
+        """Add what is known of the water budget, if anything is, as a table and to the files of hours.
 
         Parameters
         ----------
         columns : sequence of Column
             Values in the order of the blocks' columns.
         """
-        if columns:
-            with write_errors(self._place):
-                write_csv(self._staging.folder(self._place) / BUDGET_TABLE, self._ids, columns)
-            self._dataset.add_budget(columns)
+        if not columns:
+            return
+        with write_errors(self._place):
+            write_csv(self._staging.folder(self._place) / BUDGET_TABLE, self._catchments.ids, columns)
+        for file in self._hourly:
+            for array in budget_arrays(columns):
+                file.add(array)
 
     def __enter__(self) -> RunOutputs:
         """Give the object itself."""
@@ -179,10 +163,8 @@ class RunOutputs:
         """Move the files to their place, or remove them after an error."""
         try:
             if kind is None:
-                self._write_formulation_table()
                 self._close()
-                outdated = [*(self._place / name for name in (BUDGET_TABLE, DAILY_NAME)), *self._tables_of_other_groupings()]
-                self._staging.commit(outdated=outdated)
+                self._staging.commit(outdated=outdated(self._settings, self._catchments.ids))
             else:
                 with suppress(WriteError):  # the error that counts is on its way
                     self._close()
@@ -191,139 +173,13 @@ class RunOutputs:
 
     def _close(self) -> None:
         with ExitStack() as files:
-            for file in (self._dataset, self._daily):
-                if file is not None:
-                    files.callback(file.close)
-
-    def _write_formulation_table(self) -> None:
-        """Write the one table of all catchments, if that is wanted: from the whole dataset, because parts of a run end in any order."""
-        settings = self._settings
-        if settings.tables == "per_formulation":
-            with write_errors(self._tables_place / TABLE_NAME):
-                path = self.tables_folder / TABLE_NAME
-                write_formulation_table(path, self._dataset.handle, self._ids, settings.start, settings.columns, settings.precision)
-
-    def _tables_of_other_groupings(self) -> list[Path]:
-        """Tables that an earlier run may have left and that would contradict those of this one."""
-        names = {"per_feature": [f"{catchment}.csv" for catchment in self._ids], "per_formulation": [TABLE_NAME]}
-        return [self._tables_place / name for tables, those in names.items() if tables != self._settings.tables for name in those]
+            for file in (*self._hourly, *self._daily):
+                files.callback(file.close)
 
 
-class CsvTables:
-    """Catchment CSV files as ngen writes them: ``Time Step,Time,<headers>``."""
-
-    def __init__(self, folder: Path, settings: OutputSettings, ids: Sequence[str]) -> None:
-        """Plan a file for each catchment; the first stretch of hours starts them.
-
-        Parameters
-        ----------
-        folder : Path
-            Where they are written.
-        settings : OutputSettings
-            Start time, precision and columns.
-        ids : sequence of str
-            Catchments.
-        """
-        columns = settings.columns
-        self._names = [name for name, _ in columns]
-        self._place = settings.csv_folder
-        self._paths = [folder / f"{catchment}.csv" for catchment in ids] if settings.tables == "per_feature" else []
-        self._start = settings.start
-        self._values_format = f",%.{settings.precision}g" * len(columns)
-        self._header = ",".join(["Time Step", "Time", *(header for _, header in columns)]) + "\n"
-
-    def write(self, first_step: int, block: Block) -> None:
-        """Append a stretch of hours; see :meth:`RunOutputs.write`."""
-        if not self._paths:
-            return
-        values = np.stack([block[name] for name in self._names], axis=-1)
-        times = ((self._start + timedelta(seconds=STEP_SECONDS * (first_step + i))).strftime(TIME_FORMAT) for i in range(len(values)))
-        # Step and time are the same for all catchments, so they are part of one format string that is filled once per catchment.
-        lines = "".join(f"{first_step + i},{time}{self._values_format}\n" for i, time in enumerate(times))
-        for column, path in enumerate(self._paths):
-            with write_errors(self._place / path.name), path.open("a", encoding="utf-8") as stream:
-                if first_step == 0:
-                    stream.write(self._header)
-                stream.write(lines % tuple(values[:, column].ravel().tolist()))
-
-
-class Dataset:
-    """Results of all catchments in one NetCDF file after CF-1.8 (``featureType = "timeSeries"``)."""
-
-    def __init__(self, path: Path, settings: OutputSettings, catchments: Catchments) -> None:
-        """Create the file with its coordinates.
-
-        Parameters
-        ----------
-        path : Path
-            The file.
-        settings : OutputSettings
-            Times, variables and global attributes.
-        catchments : Catchments
-            Ids and, where known, area and position.
-        """
-        import netCDF4
-
-        self._place = settings.dataset
-        with write_errors(self._place):
-            self._dataset: Any = netCDF4.Dataset(str(path), "w", format="NETCDF4")
-            self._describe(settings, catchments)
-
-    def _describe(self, settings: OutputSettings, catchments: Catchments) -> None:
-        steps = {} if settings.steps_per_day is None else {"steps_per_day": np.int32(settings.steps_per_day)}
-        self._dataset.setncatts({"Conventions": "CF-1.8", "featureType": "timeSeries", **steps, **settings.attributes})
-        coordinates = add_catchments(self._dataset, catchments)
-        self._dataset.createDimension("time", settings.n_steps)
-        self._add_time(settings)
-        chunks = (min(len(catchments.ids), NETCDF_CHUNK[0]), min(settings.n_steps, NETCDF_CHUNK[1]))
-        for output in settings.outputs:
-            known = settings.known_output(output)
-            meaning = {} if known is None or settings.steps_per_day is None else hourly_attributes(known, settings.steps_per_day)
-            self._add_output(output, chunks, coordinates, meaning)
-
-    def write(self, first_step: int, block: Block, catchments: slice = slice(None)) -> None:
-        """Append a stretch of hours; see :meth:`RunOutputs.write_dataset`."""
-        with write_errors(self._place):
-            for name, values in block.items():
-                self._dataset[name][catchments, first_step : first_step + len(values)] = values.T
-
-    def add_budget(self, columns: Sequence[Column]) -> None:
-        """Add the water budget; see :meth:`RunOutputs.add_budget`."""
-        with write_errors(self._place):
-            self._add_budget(columns)
-
-    def _add_budget(self, columns: Sequence[Column]) -> None:
-        for column in columns:
-            variable = self._dataset.createVariable(f"budget_{column.name.replace('~', '_')}", "f8", ("catchment",))
-            long_name = f"water budget of the run: {column.name.replace('__', ' ').replace('_', ' ')}"
-            variable.setncatts({"units": column.units, "long_name": long_name})
-            variable[:] = column.values
-
-    @property
-    def handle(self) -> Any:
-        """The netCDF4.Dataset, open for reading back too."""
-        return self._dataset
-
-    def close(self) -> None:
-        """Close the file."""
-        with write_errors(self._place):
-            self._dataset.close()
-
-    def _add_time(self, settings: OutputSettings) -> None:
-        time = self._dataset.createVariable("time", "i4", ("time",))
-        time.setncatts(
-            {
-                "standard_name": "time",
-                "units": f"hours since {settings.start.strftime(TIME_FORMAT)}",
-                "calendar": "standard",
-                "comment": "start of the hour that a value belongs to, as in ngen's catchment CSV",
-            }
-        )
-        time[:] = np.arange(settings.n_steps)
-
-    def _add_output(self, output: Output, chunks: tuple[int, ...], coordinates: str, meaning: Mapping[str, str]) -> None:
-        name = output.variable.name
-        variable = self._dataset.createVariable(name, "f8", ("catchment", "time"), compression="zlib", complevel=1, chunksizes=chunks)
-        label = output.header if output.header not in (None, name) else name.replace("__", " ").replace("_", " ")
-        attributes = {"units": output.variable.units, "long_name": label, "coordinates": coordinates}
-        variable.setncatts({**attributes, **meaning})
+def outdated(settings: OutputSettings, ids: Sequence[str]) -> list[Path]:
+    """Files that an earlier run may have left and that would contradict those of this one, where this one does not replace them."""
+    place = settings.dataset.parent
+    names = {"per_feature": [f"{catchment}.csv" for catchment in ids], "per_formulation": [TABLE_NAME]}
+    tables = [settings.csv_folder / name for kind, those in names.items() if kind != settings.written_tables for name in those]
+    return [settings.dataset, place / DAILY_NAME, place / BUDGET_TABLE, *tables]

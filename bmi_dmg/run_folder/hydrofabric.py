@@ -37,6 +37,11 @@ class Catchments:
     longitude: NDArray[np.float64] | None = None
     latitude: NDArray[np.float64] | None = None
 
+    def part(self, place: slice) -> Catchments:
+        """Give some that follow each other."""
+        arrays = (None if values is None else values[place] for values in (self.area, self.longitude, self.latitude))
+        return Catchments(self.ids[place], *arrays)
+
 
 def find_catchments(run_folder: Path, init_config: str) -> Catchments:
     """List the catchments of a run folder.

@@ -28,7 +28,7 @@ _NO_LOCKS: Final = frozenset({errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK})
 
 
 @contextmanager
-def claimed(folders: Sequence[Path]) -> Iterator[None]:
+def claimed(folders: Sequence[Path], *, keeping: str | None = None) -> Iterator[None]:
     """Keep other runs out of folders of results for the block.
 
     Folders are made if need be, and those that the block has left empty go again. What runs that were killed have left behind is told and
@@ -38,6 +38,8 @@ def claimed(folders: Sequence[Path]) -> Iterator[None]:
     ----------
     folders : sequence of Path
         Folders that the results of one run go to.
+    keeping : str, optional
+        Name of hidden folders of unfinished results that are not removed, because they are gone on with.
 
     Raises
     ------
@@ -53,7 +55,7 @@ def claimed(folders: Sequence[Path]) -> Iterator[None]:
         dead = {place: opened.enter_context(_locked(place)) for place in places}
         for place in places:
             with write_errors(place):
-                _put_in_order(place, dead[place])
+                _put_in_order(place, dead[place], keeping)
         yield
 
 
@@ -163,11 +165,12 @@ def _unfinished(folder: Path) -> list[Path]:
     return sorted([*folder.glob(STAGED + "*"), *folder.glob(f".{JOURNAL_NAME}.*.tmp")])
 
 
-def _put_in_order(folder: Path, dead: Mapping[str, Any] | None) -> None:
+def _put_in_order(folder: Path, dead: Mapping[str, Any] | None, keeping: str | None) -> None:
     who = "an earlier run" if dead is None else f"an earlier run ({_named(dead)})"
     if finish_moves(folder):
         _log.warning("%s: %s was ended while its results were moved into place; they are all there now", folder, who)
-    unfinished = _unfinished(folder)
+        keeping = None
+    unfinished = [path for path in _unfinished(folder) if path.name != keeping]
     for path in unfinished:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     if unfinished:

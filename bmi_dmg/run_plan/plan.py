@@ -112,6 +112,10 @@ class RunPlan:
         The first catchment's object, already initialised.
     exchange : Exchange
         What is set before each step and read after it.
+    sources : frozenset of Path
+        Model folders, and states to start from, that BMI configs of our class name.
+    restart_folders : frozenset of Path
+        Folders that they name for restart files.
     """
 
     realization: Realization
@@ -120,3 +124,5 @@ class RunPlan:
     construct: Constructor
     first_model: Bmi
     exchange: Exchange
+    sources: frozenset[Path] = frozenset()
+    restart_folders: frozenset[Path] = frozenset()

@@ -70,7 +70,7 @@ class Staging:
             for folder in self._staged.values():
                 (folder / _BEFORE).mkdir()
             for path in (*places, *self._staged.values()):
-                sync(path)
+                _sync_all(path)
             self._write_journal(gone)
             self._move(places, gone)
             for target, folder in self._staged.items():
@@ -121,6 +121,14 @@ class Staging:
             self._journal.unlink()
             raise
         self._journal.unlink()
+
+
+def _sync_all(path: Path) -> None:
+    """Make a file, or a folder with all in it, survive a power failure."""
+    for inner in path.iterdir() if path.is_dir() else ():
+        if inner.name != _BEFORE:
+            _sync_all(inner)
+    sync(path)
 
 
 def finish_moves(folder: Path) -> bool:

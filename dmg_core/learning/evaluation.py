@@ -22,7 +22,8 @@ from dmg_core.errors import AttributeTableError, ConfigError
 from dmg_core.files import written_whole
 from dmg_core.learning.data.material import Inputs, read_data, tensors_of, with_inputs
 from dmg_core.learning.loop.run_folder import SPLIT_NAME, load_trained, split_of
-from dmg_core.learning.settings.experiment import DataSettings, Period
+from dmg_core.learning.settings.data import DataSettings
+from dmg_core.learning.settings.experiment import Period
 from dmg_core.learning.settings.experiment_file import EXPERIMENT_NAME, read_experiment
 from dmg_core.learning.settings.start import model_folder_of
 from dmg_core.metrics import METRICS, scores_of_quantiles

@@ -17,7 +17,8 @@ from dmg_core.errors import ConfigError
 from dmg_core.learning.data.gauge_material import load_inputs
 from dmg_core.learning.evaluation import Scored
 from dmg_core.learning.loop.run_folder import load_trained
-from dmg_core.learning.settings.experiment import Period, UnitDataSettings
+from dmg_core.learning.settings.data import UnitDataSettings
+from dmg_core.learning.settings.experiment import Period
 from dmg_core.learning.settings.experiment_file import EXPERIMENT_NAME, read_experiment
 from dmg_core.learning.settings.start import MODEL_NAME
 from dmg_core.metrics import METRICS

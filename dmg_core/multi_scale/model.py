@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from dmg_core.checkpoint import ModelSettings
@@ -32,6 +33,11 @@ class GaugeModel(nn.Module):
     def settings(self) -> ModelSettings:
         """What the model of the units is made of."""
         return self.units.settings
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return self.units.device
 
     @property
     def memory(self) -> int:

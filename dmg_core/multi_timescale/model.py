@@ -75,11 +75,6 @@ class MultiTimescaleModel(nn.Module):
         return self._halves[1]
 
     @property
-    def days_and_hours(self) -> tuple[int, int]:
-        """Windows of the training."""
-        return self.settings.days, self.settings.hours
-
-    @property
     def days(self) -> int:
         """Days of the daily model's window in training."""
         return self.settings.days
@@ -100,6 +95,11 @@ class MultiTimescaleModel(nn.Module):
         else:
             layers = [(layer.weight, layer.bias) for layer in (network.h_transfer, network.c_transfer)]
         return TransferArrays(*(part.detach().cpu().numpy() for layer in layers for part in layer))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        return self.hourly.device
 
     @property
     def attribute_names(self) -> tuple[str, ...]:

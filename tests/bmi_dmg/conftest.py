@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -18,14 +21,15 @@ import torch
 import yaml
 
 from bmi_dmg import BmiDeltaModel
-from bmi_dmg.driver.outputs import Dataset, OutputSettings
+from bmi_dmg.driver.netcdf_file import NetCDFFile
+from bmi_dmg.driver.settings import OutputSettings
 from bmi_dmg.run_folder.aorc import WELL_KNOWN
 from bmi_dmg.run_folder.hydrofabric import read_divides
 from bmi_dmg.run_folder.realization import TIME_FORMAT
 from bmi_dmg.run_folder.writing import BMI_CONFIGS, FORCING, REALIZATION, Period, write_forcing, write_realization
 from bmi_dmg.run_plan.lifecycle import Variable
 from bmi_dmg.run_plan.plan import Output
-from bmi_dmg.run_plan.result_files import DATASET
+from bmi_dmg.run_plan.result_files import DATASET, NETCDF_CHUNK
 from bmi_dmg.variables import OUTPUTS, PENMAN_MONTEITH_INPUTS, RUNOFF_DEPTH
 from dmg_core import Catchment, Engine
 from dmg_core.checkpoint import ModelSettings, write_checkpoint
@@ -426,8 +430,9 @@ def _write_finished(
     outputs = tuple(Output(Variable(name, units[name], np.float64, 1), name) for name in results)
     attributes = {"source": "bmi_dmg.BmiDeltaModel", "main_output_variable": next(iter(results))}
     settings = OutputSettings(folder / "csv", folder / "outputs" / "catchments.nc", start, rain.shape[1], 9, outputs, attributes)
-    dataset = Dataset(settings.dataset, settings, read_divides(folder / "config" / "subset.gpkg"))
-    dataset.write(0, {name: values.T for name, values in results.items()})
+    form = settings.hours_form(read_divides(folder / "config" / "subset.gpkg"))
+    dataset = NetCDFFile(settings.dataset, settings.dataset, form, NETCDF_CHUNK)
+    dataset.write(results, slice(None), slice(None))
     dataset.close()
     return folder
 
@@ -546,3 +551,45 @@ def results_of() -> Callable[[Path], dict[str, np.ndarray]]:
             return {name: np.asarray(variable[:]) for name, variable in dataset.variables.items() if variable.dtype != str}
 
     return read
+
+
+_CLUSTER = """
+import sys
+from distributed import LocalCluster
+if __name__ == "__main__":
+    with LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster:
+        print(cluster.scheduler_address, flush=True)
+        sys.stdin.read()
+"""
+
+
+class DaskCluster(NamedTuple):
+    """A cluster of two workers in a process of its own: the address of its scheduler, and the process."""
+
+    address: str
+    process: subprocess.Popen[str]
+
+
+@pytest.fixture(scope="session")
+def start_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], DaskCluster]]:
+    """Give what starts a cluster whose workers know the models of the tests; it ends with the tests."""
+    script, started = tmp_path_factory.mktemp("cluster") / "cluster.py", []
+    script.write_text(_CLUSTER)
+
+    def start() -> DaskCluster:
+        search = os.pathsep.join([str(FAKES), *filter(None, [os.environ.get("PYTHONPATH")])])
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+        process = subprocess.Popen([sys.executable, str(script)], text=True, env={**os.environ, "PYTHONPATH": search}, **pipes)
+        started.append(process)
+        assert process.stdout is not None
+        return DaskCluster(process.stdout.readline().strip(), process)
+
+    yield start
+    for process in started:
+        process.communicate("")
+
+
+@pytest.fixture(scope="session")
+def scheduler(start_cluster: Callable[[], DaskCluster]) -> str:
+    """Address of a cluster that all tests share."""
+    return start_cluster().address

@@ -21,8 +21,9 @@ from dmg_core.learning.data.lessons import DailyLessons, order_of
 from dmg_core.learning.data.material import BLOCK
 from dmg_core.learning.data.splitting import split_experiment
 from dmg_core.learning.data.statistics import Row, row_of, tell_constants
-from dmg_core.learning.data.unit_survey import survey_units
-from dmg_core.learning.settings.experiment import Experiment, UnitDataSettings
+from dmg_core.learning.data.unit_survey import Surveyed, survey_units
+from dmg_core.learning.settings.data import UnitDataSettings
+from dmg_core.learning.settings.experiment import Experiment
 from dmg_core.learning.settings.model import log_normalized, statistic_of
 from dmg_core.models import PROCESS_MODELS
 from dmg_core.models.layout import TOTAL
@@ -100,8 +101,8 @@ class UnitInputs:
         if isinstance(days, slice):
             return self._run_together(model, output, days, basins, warm_up)
         batch = self.membership.batch(basins)
-        weather, attributes = self.windows(days, batch), self.attributes[batch.units]
-        ways = self._ways(basins, batch.pairs)
+        given = self.windows(days, batch), self.attributes[batch.units], self._ways(basins, batch.pairs)
+        weather, attributes, ways = (tensor.to(model.device) for tensor in given)
         return model.series(output, weather, attributes, batch.membership, ways, warm_up=warm_up, **self._site(batch.units))
 
     def _run_together(self, model: GaugeModel, output: str, days: slice, gauges: IntArray, warm_up: int) -> Tensor:
@@ -109,10 +110,10 @@ class UnitInputs:
         before = min(model.memory, warm_up)
         flows = []
         for units in np.split(part.units, range(BLOCK, len(part.units), BLOCK)):
-            weather = torch.from_numpy(self.forcing.read_checked(days, self.places[units])).to(self.dtype)
-            inputs = weather, self.attributes[units]
+            weather = torch.from_numpy(self.forcing.read_checked(days, self.places[units])).to(model.device, self.dtype)
+            inputs = weather, self.attributes[units].to(model.device)
             flows.append(model.units.series(output, *inputs, warm_up=warm_up - before, **self._site(units)))
-        return model.at_gauges(torch.cat(flows, dim=1), part.membership, self._ways(gauges, part.pairs))[before:]
+        return model.at_gauges(torch.cat(flows, dim=1), part.membership, self._ways(gauges, part.pairs).to(model.device))[before:]
 
     def windows(self, days: NDArray[np.int64], batch: MembershipBatch) -> Tensor:
         """Read the weather (D, n, F) of the units of a batch, each on the days (D, b) of its gauge."""
@@ -161,8 +162,15 @@ class GaugeMaterial(UnitInputs, DailyLessons):
         return {name: row_of(ways[:, column], logarithmic=False) for column, name in enumerate(settings.attributes)}
 
 
-def load_gauge_material(experiment: Experiment) -> GaugeMaterial:
+def load_gauge_material(experiment: Experiment, surveyed: Surveyed | None = None) -> GaugeMaterial:
     """Read the data of an experiment with units and gauges, and prepare them; weather is looked through once.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        Which data, and how they are split.
+    surveyed : callable, optional
+        Is told of how many units the weather has been looked through, and of how many it will be.
 
     Raises
     ------
@@ -180,7 +188,7 @@ def load_gauge_material(experiment: Experiment) -> GaugeMaterial:
     order, learned_from = order_of(train, validation, flow.ids)
     log_names = log_normalized(experiment)
     training = split.training & np.isfinite(train).any(axis=0)
-    statistics, precipitation = survey_units(forcing, inputs.places, membership, training, log_names)
+    statistics, precipitation = survey_units(forcing, inputs.places, membership, training, log_names, surveyed)
     if precipitation is not None and experiment.model.target in {None, TOTAL}:
         _require_plausible(settings.flow, flow, precipitation)
     learned_units = membership.part(order[:learned_from]).units

@@ -20,7 +20,8 @@ from dmg_core.learning.data.lessons import Compared, Judged, Lessons, order_of, 
 from dmg_core.learning.data.material import BLOCK
 from dmg_core.learning.data.sampler import Batch
 from dmg_core.learning.data.splitting import split_experiment
-from dmg_core.learning.settings.experiment import Experiment, UnitDataSettings, basins_of
+from dmg_core.learning.settings.data import UnitDataSettings, basins_of
+from dmg_core.learning.settings.experiment import Experiment
 from dmg_core.learning.settings.multi_timescale import hourly_options, path_attributes
 from dmg_core.multi_timescale import MultiTimescaleModel
 from dmg_core.multi_timescale.model import HourlyState
@@ -161,15 +162,16 @@ class HourlyMaterial(Lessons):
             Flow after the warm-up, mm/d, and where it ends. Gradients flow through all of it, but for what is carried over.
         """
         part, (warm_up, stop) = self.membership.part(gauges), (self.windows.warm_up, self._end(start))
-        attributes, site = self.attributes[part.units], {"upstream_area": self.upstream_area[part.units]}
+        device = model.device
+        attributes, site = self.attributes[part.units].to(device), {"upstream_area": self.upstream_area[part.units]}
         site["elevation"] = self.elevation[part.units]
         if carried is None:
             day = start // HOURS_PER_DAY
-            state = model.anchored(self.days[day - self.windows.days : day, part.units], attributes, **site)
+            state = model.anchored(self.days[day - self.windows.days : day, part.units].to(device), attributes, **site)
             in_transit = None
         else:
             (state, in_transit), start, warm_up = carried, start + warm_up, 0
-        flow, state = model.hourly_series(self.forcing[start:stop, part.units], attributes, state, **site)
+        flow, state = model.hourly_series(self.forcing[start:stop, part.units].to(device), attributes, state, **site)
         flow, in_transit = self._at_gauges(model, flow, part, in_transit)
         return HOURS_PER_DAY * flow[warm_up:], Carried(state, in_transit)
 
@@ -204,14 +206,14 @@ class HourlyMaterial(Lessons):
         if self.routing is None:
             return aggregate(flow, part.membership), None
         routing = GaugeRouting(part.membership, self.routing)
-        weights = routing.weights(model.routing_fractions(self.path_attributes[part.pairs]).to(flow.dtype))
+        weights = routing.weights(model.routing_fractions(self.path_attributes[part.pairs].to(flow.device)).to(flow.dtype))
         return routing.advance(flow, weights, in_transit)
 
     def _as_observed(self, flow: Tensor, start: int, gauges: NDArray[Any]) -> Tensor:
         """Take the mean of the hours of each day of which only that was observed."""
         by_day = flow.unflatten(0, (-1, HOURS_PER_DAY))
         first = start // HOURS_PER_DAY
-        only = torch.from_numpy(self.by_day[first : first + len(by_day), gauges])[:, None]
+        only = torch.from_numpy(self.by_day[first : first + len(by_day), gauges])[:, None].to(flow.device)
         return torch.where(only, by_day.mean(dim=1, keepdim=True), by_day).flatten(0, 1)
 
 

@@ -16,7 +16,8 @@ from dmg_core.errors import AttributeTableError, ConfigError
 from dmg_core.learning.data.lessons import DailyLessons, order_of
 from dmg_core.learning.data.splitting import split_experiment
 from dmg_core.learning.data.statistics import Row, row_of, tell_constants
-from dmg_core.learning.settings.experiment import DataSettings, Experiment, basins_of
+from dmg_core.learning.settings.data import DataSettings, basins_of
+from dmg_core.learning.settings.experiment import Experiment
 from dmg_core.learning.settings.model import log_normalized, statistic_of, target_of
 from dmg_core.model import DeltaModel
 from dmg_core.models import PROCESS_MODELS, ProcessModel
@@ -63,7 +64,8 @@ class Inputs:
         Tensor, shape (D - warm_up, b)
             Per day.
         """
-        return model.series(output, self.forcing[days, basins], self.attributes[basins], warm_up=warm_up, **self.site(basins))
+        weather, attributes = self.forcing[days, basins].to(model.device), self.attributes[basins].to(model.device)
+        return model.series(output, weather, attributes, warm_up=warm_up, **self.site(basins))
 
     def site(self, basins: Any) -> dict[str, Tensor]:
         """Give what equations may read of some basins, by symbol."""

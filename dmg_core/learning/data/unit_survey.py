@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Final
 
 import numpy as np
@@ -17,12 +17,20 @@ FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 IntArray = NDArray[np.int64]
 
+#: ``surveyed(done, units)`` hears how far a survey is.
+Surveyed = Callable[[int, int], None]
+
 #: Units looked at together; bounds the memory.
 BLOCK: Final = 128
 
 
 def survey_units(
-    forcing: UnitForcing, places: IntArray, membership: Membership, training: BoolArray, log_names: Collection[str]
+    forcing: UnitForcing,
+    places: IntArray,
+    membership: Membership,
+    training: BoolArray,
+    log_names: Collection[str],
+    surveyed: Surveyed | None = None,
 ) -> tuple[dict[str, Row], FloatArray | None]:
     """Look through the weather of the units above gauges.
 
@@ -38,6 +46,8 @@ def survey_units(
         Which days of which gauges are learned from.
     log_names : collection of str
         Log-normalised variables.
+    surveyed : callable, optional
+        Is told of how many units the weather has been looked through, and of how many it will be.
 
     Returns
     -------
@@ -55,7 +65,7 @@ def survey_units(
     most = int(training.any(axis=1).sum()) * len(needed)
     gathered = {symbol: Gathered(most, statistic_of(symbol) in log_names) for symbol in symbols}
     precipitation = np.zeros(training.shape) if "P" in symbols else None
-    for block in np.split(needed, range(BLOCK, len(needed), BLOCK)):
+    for number, block in enumerate(np.split(needed, range(BLOCK, len(needed), BLOCK)), start=1):
         weather = forcing.read_checked(slice(None), places[block])
         below = [_gauges_below(membership, unit) for unit in block]
         learned = np.stack([training[:, gauges].any(axis=1) for gauges, _ in below], axis=1)
@@ -64,6 +74,8 @@ def survey_units(
         if precipitation is not None:
             for row, (gauges, shares) in enumerate(below):
                 precipitation[:, gauges] += weather[:, [row], symbols.index("P")] * shares
+        if surveyed is not None:
+            surveyed(min(number * BLOCK, len(needed)), len(needed))
     return {statistic_of(symbol): one.row for symbol, one in gathered.items()}, precipitation
 
 

@@ -37,7 +37,7 @@ def require_finite_flow(simulated: Tensor, material: Lessons, batch: Batch, warm
     TrainingError
         Naming the basins and the first day on which their weather is no number; or, if it always is, their attributes or their flow.
     """
-    flow = simulated.detach()
+    flow = simulated.detach().cpu()
     if bool(torch.isfinite(flow).all()):
         return
     days = batch.starts + np.arange(warm_up + len(flow))[:, None]

@@ -126,7 +126,8 @@ class MovingAverage:
         updates, weights = state["updates"], state["weights"]
         if not isinstance(updates, int) or not isinstance(weights, dict):
             raise TypeError("a moving average is made of updates and weights")
-        self.updates, self.weights = updates, dict(weights)
+        self.updates = updates
+        self.weights = {name: weight.to(self.weights[name].device) for name, weight in weights.items()}
 
 
 @contextmanager

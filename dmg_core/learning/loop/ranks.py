@@ -38,10 +38,13 @@ class Ranks:
         Its number; 0 writes the files.
     count : int
         How many there are.
+    place : int
+        Its number among those of its machine.
     """
 
     rank: int = 0
     count: int = 1
+    place: int = 0
 
     @property
     def leads(self) -> bool:
@@ -83,18 +86,19 @@ class Ranks:
 
 
 @contextmanager
-def started_ranks() -> Iterator[Ranks]:
-    """Join the other processes if this one was started with others, and leave them at the end."""
+def started_ranks(device: str = "cpu") -> Iterator[Ranks]:
+    """Join the other processes if this one was started with others, and leave them at the end; ``device`` is what they work on."""
     count, meeting = int(os.environ.get("WORLD_SIZE", "1")), os.environ.get(MEETING)
     if count == 1:
         yield Ranks()
         return
+    backend = "gloo" if device == "cpu" else "cpu:gloo,cuda:nccl"
     if meeting is None:
-        dist.init_process_group("gloo")
+        dist.init_process_group(backend)
     else:
-        dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=int(os.environ["RANK"]), world_size=count)
+        dist.init_process_group(backend, init_method=f"file://{meeting}", rank=int(os.environ["RANK"]), world_size=count)
     try:
-        yield Ranks(dist.get_rank(), dist.get_world_size())
+        yield Ranks(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", dist.get_rank())))
         dist.barrier()  # all leave together: what one of them meets in leaving must not end another that is still writing
     finally:
         dist.destroy_process_group()

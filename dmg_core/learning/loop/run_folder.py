@@ -36,8 +36,8 @@ SPLIT_NAME: Final = "split.json"
 _PACKAGES: Final = ("bmi-dmg", "torch", "numpy", "numba")
 #: Files of weights in a model folder, by their epoch.
 _WEIGHTS: Final = ("*_ep*.pt", "*_ep*.safetensors", PATTERN)
-#: What may differ when a training goes on: where data and modules lie and how often it is saved.
-_FREE: Final = (*(f"data.{key}" for key in PATHS), "start.model", "plugin_folder", "checkpoint_minutes")
+#: What may differ when a training goes on: where data and modules lie, where it runs and how often it is saved.
+_FREE: Final = (*(f"data.{key}" for key in PATHS), "start.model", "plugin_folder", "device", "checkpoint_minutes")
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,8 @@ class RunFolder:
         if channels is not None:
             write_channels(self.model, channels, epoch)
         write: Any = write_multi_timescale if isinstance(units, MultiTimescaleModel) else write_checkpoint
-        write(self.model, units.settings, statistics, units.network.state_dict(), epoch=epoch)
+        weights = {name: weight.cpu() for name, weight in units.network.state_dict().items()}
+        write(self.model, units.settings, statistics, weights, epoch=epoch)
         for file in before:
             if not file.stem.endswith(f"_ep{epoch}"):
                 file.unlink()

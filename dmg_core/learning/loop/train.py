@@ -20,6 +20,8 @@ from dmg_core.learning.data.hourly_sampler import HOURLY_SAMPLERS
 from dmg_core.learning.data.lessons import Lessons
 from dmg_core.learning.data.material import load_material
 from dmg_core.learning.data.sampler import SAMPLERS, Sampler
+from dmg_core.learning.data.unit_survey import Surveyed
+from dmg_core.learning.loop.devices import device_of
 from dmg_core.learning.loop.learning_parts import let_learn, require_no_decay
 from dmg_core.learning.loop.optimization import OPTIMIZERS, SCHEDULERS
 from dmg_core.learning.loop.ranks import Ranks, started_ranks
@@ -27,7 +29,8 @@ from dmg_core.learning.loop.run_folder import RunFolder
 from dmg_core.learning.loop.trainer import Parts, Trainer, Watcher
 from dmg_core.learning.losses import LOSSES
 from dmg_core.learning.new_model import new_model, new_multi_timescale_model
-from dmg_core.learning.settings.experiment import Component, Experiment, UnitDataSettings
+from dmg_core.learning.settings.data import UnitDataSettings
+from dmg_core.learning.settings.experiment import Component, Experiment
 from dmg_core.learning.settings.model import model_settings
 from dmg_core.learning.settings.multi_timescale import multi_timescale_settings
 from dmg_core.learning.settings.start import read_start
@@ -39,7 +42,14 @@ from dmg_core.registry import Registry
 LOGGER = logging.getLogger(__name__)
 
 
-def train(experiment: Experiment, out: str | Path, *, resume: bool = False, watchers: Sequence[Watcher] = ()) -> Path:
+def train(
+    experiment: Experiment,
+    out: str | Path,
+    *,
+    resume: bool = False,
+    watchers: Sequence[Watcher] = (),
+    surveyed: Surveyed | None = None,
+) -> Path:
     """Train a model as an experiment says.
 
     Parameters
@@ -53,6 +63,8 @@ def train(experiment: Experiment, out: str | Path, *, resume: bool = False, watc
         Go on with the training in ``out``, which ends as if it had not been interrupted.
     watchers : sequence of Watcher
         Are told how it goes.
+    surveyed : callable, optional
+        Is told of how many units the weather has been looked through, and of how many it will be, before the training begins.
 
     Returns
     -------
@@ -66,12 +78,13 @@ def train(experiment: Experiment, out: str | Path, *, resume: bool = False, watc
     """
     experiment.import_plugins()
     folder = RunFolder(Path(out))
-    with started_ranks() as ranks:
+    with started_ranks(experiment.device) as ranks:
+        device = device_of(experiment.device, ranks)
         torch.set_num_threads(experiment.threads)
         if resume:
             folder.require_same(experiment)
-        material = load_lessons(experiment)
-        parts = make_parts(experiment, material)
+        material = load_lessons(experiment, surveyed if ranks.leads else None)
+        parts = make_parts(experiment, material, device)
         _require_one_process(parts, ranks)
         if ranks.leads and not resume:
             folder.start(experiment, material.split)
@@ -84,7 +97,7 @@ def train(experiment: Experiment, out: str | Path, *, resume: bool = False, watc
     return folder.model
 
 
-def load_lessons(experiment: Experiment) -> Lessons:
+def load_lessons(experiment: Experiment, surveyed: Surveyed | None = None) -> Lessons:
     """Read and prepare what an experiment learns from: basins, gauges with units above them, or either by the hour.
 
     Raises
@@ -92,7 +105,7 @@ def load_lessons(experiment: Experiment) -> Lessons:
     DmgError
         If data are missing or wrong.
     """
-    material = _lessons(experiment)
+    material = _lessons(experiment, surveyed)
     if experiment.start is None:
         return material
     start = read_start(experiment.start.model)
@@ -100,13 +113,13 @@ def load_lessons(experiment: Experiment) -> Lessons:
     return replace(material, statistics=start.statistics)  # what its weights were trained with
 
 
-def _lessons(experiment: Experiment) -> Lessons:
+def _lessons(experiment: Experiment, surveyed: Surveyed | None) -> Lessons:
     of_units = isinstance(experiment.data, UnitDataSettings)
     if experiment.model.hourly is not None:
         return load_hourly_material(experiment)
     if of_units and experiment.start is not None:
         raise ConfigError("start: a model of units and gauges cannot be fine-tuned; fine-tune that of the units at basins")
-    return load_gauge_material(experiment) if of_units else load_material(experiment)
+    return load_gauge_material(experiment, surveyed) if of_units else load_material(experiment)
 
 
 def _tell_other_pet(settings: ModelSettings | MultiTimescaleSettings, method: str | None) -> None:
@@ -115,15 +128,24 @@ def _tell_other_pet(settings: ModelSettings | MultiTimescaleSettings, method: st
         LOGGER.warning("the model to start from was trained with evapotranspiration after %s, these data have that after %s", then, method)
 
 
-def make_parts(experiment: Experiment, material: Lessons) -> Parts:
+def make_parts(experiment: Experiment, material: Lessons, device: torch.device | None = None) -> Parts:
     """Make model, loss, sampler and optimiser of an experiment.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        What to do.
+    material : Lessons
+        What is learned from.
+    device : torch.device, optional
+        Where the model learns; the CPU by default.
 
     Raises
     ------
     ConfigError
         If names or options are unknown.
     """
-    model = _new_model(experiment, material)
+    model = _new_model(experiment, material).to(device)
     some_rows = _let_learn(experiment, model)
     sampler = _sampler(experiment, material)
     optimizer = _made(OPTIMIZERS, experiment.optimizer, [weight for weight in model.parameters() if weight.requires_grad])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +23,8 @@ from dmg_core.learning.loop.ranks import Ranks
 from dmg_core.learning.loop.run_folder import Log, RunFolder
 from dmg_core.learning.loop.validation import Validation, validate
 from dmg_core.learning.settings.experiment import Experiment
+
+LOGGER = logging.getLogger(__name__)
 
 Loss = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -136,7 +139,7 @@ class Trainer:
     ) -> None:
         self.counters = Counters()
         self._experiment, self._material, self._folder, self._ranks = experiment, material, folder, ranks
-        self._parts, self._model = parts, parts.model
+        self._parts, self._model, self._device = parts, parts.model, parts.model.device
         self._watchers = watchers
         self._average = MovingAverage(parts.model.network, experiment.average) if experiment.average else None
         self._iterations = experiment.iterations_per_epoch or parts.sampler.iterations
@@ -215,7 +218,7 @@ class Trainer:
         """Take one step; returns the loss, of all processes, and the norm of the gradient."""
         mine, counts = self._share(batch)
         simulated, observed, carried = self._compare(mine)
-        loss = self._parts.loss(simulated, observed, torch.from_numpy(mine.basins))
+        loss = self._parts.loss(simulated, observed, self._places_of(mine))
         require_finite_loss(loss, simulated, self._material, mine, self._parts.sampler.warm_up)
         self._parts.optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -241,12 +244,16 @@ class Trainer:
         return Batch(batch.basins[mine], batch.starts[mine], batch.follows), len(rows) > 0
 
     def _compare(self, batch: Batch) -> Compared:
-        """Run the windows of a batch."""
-        return self._material.compare(self._model, batch, self._parts.sampler, self._carried)
+        """Run the windows of a batch, and bring what was observed to where they were run."""
+        compared = self._material.compare(self._model, batch, self._parts.sampler, self._carried)
+        return compared._replace(observed=compared.observed.to(self._device))
+
+    def _places_of(self, batch: Batch) -> Tensor:
+        return torch.from_numpy(batch.basins).to(self._device)
 
     def _loss_of(self, batch: Batch) -> Tensor:
         simulated, observed, _ = self._compare(batch)
-        return self._parts.loss(simulated, observed, torch.from_numpy(batch.basins))
+        return self._parts.loss(simulated, observed, self._places_of(batch))
 
     def _validate(self) -> dict[str, float]:
         started, counters = time.monotonic(), self.counters
@@ -273,6 +280,7 @@ class Trainer:
 
     def _save(self) -> None:
         random = [state.clone() for state in self._ranks.gather(torch.get_rng_state())]
+        on_device = self._ranks.gather(torch.cuda.get_rng_state(self._device)) if self._device.type == "cuda" else []
         if self._ranks.leads:
             parts = self._parts
             self._folder.save_last(
@@ -286,6 +294,8 @@ class Trainer:
                     "sampler": json.dumps(parts.sampler.rng.bit_generator.state),
                     **self._under_way(),
                     "random": random,
+                    "device": self._device.type,
+                    "random_on_device": on_device,
                 }
             )
         self._saved = time.monotonic()
@@ -318,7 +328,16 @@ class Trainer:
         self._parts.scheduler.load_state_dict(state["scheduler"])
         self._parts.sampler.rng.bit_generator.state = json.loads(state["sampler"])
         torch.set_rng_state(state["random"][self._ranks.rank])
+        self._set_device_random(state)
         if "carried" in state:
-            self._carried = self._material.carried_of(state["carried"])
+            self._carried = self._material.carried_of([part.to(self._device) for part in state["carried"]])
             sampler: Any = self._parts.sampler
             sampler.position = json.loads(state["position"])
+
+    def _set_device_random(self, state: dict[str, Any]) -> None:
+        """Let the device go on with its random numbers; another one than before has others, which is told."""
+        before = state.get("device", "cpu")  # checkpoints of earlier versions do not say
+        if before != self._device.type:
+            LOGGER.warning("%s was written on %s; on %s a training ends with other weights", self._folder.last, before, self._device)
+        elif self._device.type == "cuda":
+            torch.cuda.set_rng_state(state["random_on_device"][self._ranks.rank], self._device)

@@ -90,5 +90,5 @@ def _simulate(model: nn.Module, material: Lessons, basins: NDArray[np.intp], war
             require_finite_flow(part.simulated, material, part.window, part.warm_up)
             begin = int(part.window.starts[0]) + part.warm_up - first
             skipped = max(-begin, 0)  # a window of hours may begin before the period, and end after it
-            flow = part.simulated.double().numpy()[skipped : last + 1 - first - begin]
+            flow = part.simulated.double().cpu().numpy()[skipped : last + 1 - first - begin]
             simulated[begin + skipped : begin + skipped + len(flow), basins] = flow

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
 from pathlib import Path
 from typing import Any, Final
 
 import attrs
 import numpy as np
 
-from dmg_core.checkpoint.config import PET_METHODS
-from dmg_core.data.gauge_tables import AREA_TOLERANCE
-from dmg_core.data.gauges import UnknownBasinsError
-from dmg_core.errors import ConfigError
-from dmg_core.ids import legal_ids
+from dmg_core.learning.settings.checks import at_least, one_of, share, whole_days
+from dmg_core.learning.settings.data import DataSettings, UnitDataSettings
 from dmg_core.multi_scale import ChannelSettings
 from dmg_core.plugins import imported_beside
 from dmg_core.routing import DelayBound
-from dmg_core.validation import WrongValueError, did_you_mean
+from dmg_core.validation import WrongValueError
 
 Period = tuple[np.datetime64, np.datetime64]
 
@@ -27,33 +23,9 @@ PRECISIONS: Final = ("float32", "float64")
 LEARNING_PARTS: Final = ("networks", "static", "routing")
 
 
-def _at_least(least: float) -> Any:
-    def check(_: Any, attribute: attrs.Attribute[Any], value: float | None) -> None:
-        if value is not None and value < least:
-            raise WrongValueError(value, f"at least {least:g}", attribute.name)
-
-    return check
-
-
-def _one_of(*choices: str) -> Any:
-    def check(_: Any, attribute: attrs.Attribute[Any], value: str) -> None:
-        if value not in choices:
-            raise WrongValueError(value, f"one of {', '.join(choices)}{did_you_mean(value, choices)}", attribute.name)
-
-    return check
-
-
-def _whole_days(least: int) -> Any:
-    def check(_: Any, attribute: attrs.Attribute[Any], value: int) -> None:
-        if value < least or value % 24:
-            raise WrongValueError(value, f"whole days, a multiple of 24 hours, at least {least}", attribute.name)
-
-    return check
-
-
-def _share(_: Any, attribute: attrs.Attribute[Any], value: float | None) -> None:
-    if value is not None and not 0.0 <= value < 1.0:
-        raise WrongValueError(value, "0 or more and less than 1", attribute.name)
+def _device(_: Any, attribute: attrs.Attribute[Any], value: str) -> None:
+    if not re.fullmatch(r"cpu|cuda(:[0-9]+)?", value):
+        raise WrongValueError(value, "cpu, cuda, or one GPU by number such as cuda:0", attribute.name)
 
 
 @attrs.frozen(kw_only=True)
@@ -72,90 +44,6 @@ class Component:
 
     name: str
     options: dict[str, Any] = attrs.field(factory=dict)
-
-
-@attrs.frozen(kw_only=True)
-class DataSettings:
-    """Where series and attributes come from.
-
-    Attributes
-    ----------
-    reader : str
-        In the registry of readers.
-    file : Path
-        Series.
-    attributes : Path or None
-        Table of attributes; None takes those that follow from the series alone.
-    basins : Path, tuple of str or None
-        Gauges, or a text file with one a line; None takes all that have flow.
-    options : dict
-        Further arguments of the reader.
-    """
-
-    file: Path
-    reader: str = "camels"
-    attributes: Path | None = None
-    basins: Path | tuple[str, ...] | None = None
-    options: dict[str, Any] = attrs.field(factory=dict)
-
-    def basin_ids(self) -> tuple[str, ...] | None:
-        """Gauges that are asked for, or None for all that have flow.
-
-        Raises
-        ------
-        ConfigError
-            If the file that lists them cannot be read or lists none.
-        """
-        return read_basins(self.basins) if isinstance(self.basins, Path) else self.basins
-
-    @property
-    def labels(self) -> Path | None:
-        """Table with a row for each basin, whose columns can tell basins apart."""
-        return self.attributes
-
-
-@attrs.frozen(kw_only=True)
-class UnitDataSettings:
-    """Where units, gauges and what is known of both come from, if flow is learned from at gauges below many units.
-
-    Attributes
-    ----------
-    units : Path
-        CSV with a row for each unit: ``unit_id``, ``area_km2`` (own area), the attributes that the model takes, and, without
-        ``membership``, ``downstream``, the unit each drains into.
-    gauges : Path
-        CSV with a row for each gauge: ``gauge_id``; optionally ``area_km2``, attributes of channels, labels to split by and, without
-        ``membership``, ``unit_id``, the unit each stands in.
-    membership : Path or None
-        CSV with a row for each pair of a gauge and a unit above it: ``gauge_id``, ``unit_id``, optionally attributes of channels.
-    forcing : Path
-        Daily weather of units, NetCDF or Zarr, read where and when it is needed.
-    flow : Path
-        Observed flow at gauges, CSV or NetCDF.
-    variables : dict of str to str
-        Forcing of the process model -> its variable in the file, where that has another name.
-    units_per_batch : int
-        The most units that a batch has, which bounds its memory.
-    area_tolerance : float
-        What may be between the area of a gauge and that of its units, as a share of the former.
-    pet_method : str or None
-        How potential evapotranspiration was computed, ``hargreaves`` or ``penman_monteith``, if known.
-    """
-
-    units: Path
-    gauges: Path
-    membership: Path | None = None
-    forcing: Path
-    flow: Path
-    variables: dict[str, Any] = attrs.field(factory=dict)
-    units_per_batch: int = attrs.field(default=1000, validator=_at_least(1))
-    area_tolerance: float = attrs.field(default=AREA_TOLERANCE, validator=_at_least(0.0))
-    pet_method: str | None = attrs.field(default=None, validator=attrs.validators.optional(_one_of(*PET_METHODS)))
-
-    @property
-    def labels(self) -> Path:
-        """Table with a row for each gauge, whose columns can tell gauges apart."""
-        return self.gauges
 
 
 @attrs.frozen(kw_only=True)
@@ -222,18 +110,18 @@ class HourlyOptions:
     """
 
     physics: str = "Hbv_2_hourly"
-    hidden_size: int | None = attrs.field(default=None, validator=_at_least(1))
-    mlp_hidden_size: int | None = attrs.field(default=None, validator=_at_least(1))
+    hidden_size: int | None = attrs.field(default=None, validator=at_least(1))
+    mlp_hidden_size: int | None = attrs.field(default=None, validator=at_least(1))
     routing_attributes: tuple[str, ...] = ()
-    routing_hidden_size: int = attrs.field(default=64, validator=_at_least(1))
+    routing_hidden_size: int = attrs.field(default=64, validator=at_least(1))
     routing: bool = True
     conserving: bool = True
     use_transfer: bool = True
     use_in_proj: bool = True
-    low_flow: float = attrs.field(default=0.0, validator=_share)
-    days: int = attrs.field(default=351, validator=_at_least(1))
-    warm_up: int = attrs.field(default=168, validator=_whole_days(0))
-    hours: int = attrs.field(default=168, validator=_whole_days(24))
+    low_flow: float = attrs.field(default=0.0, validator=share)
+    days: int = attrs.field(default=351, validator=at_least(1))
+    warm_up: int = attrs.field(default=168, validator=whole_days(0))
+    hours: int = attrs.field(default=168, validator=whole_days(24))
 
 
 @attrs.frozen(kw_only=True)
@@ -277,13 +165,13 @@ class ModelOptions:
     """
 
     physics: str
-    hidden_size: int = attrs.field(validator=_at_least(1))
-    mlp_hidden_size: int | None = attrs.field(default=None, validator=_at_least(1))
-    nmul: int | None = attrs.field(default=None, validator=_at_least(1))
+    hidden_size: int = attrs.field(validator=at_least(1))
+    mlp_hidden_size: int | None = attrs.field(default=None, validator=at_least(1))
+    nmul: int | None = attrs.field(default=None, validator=at_least(1))
     dynamic: tuple[str, ...] = ()
     routing: bool = True
     nearzero: float = 1e-5
-    dropout: float = attrs.field(default=0.0, validator=_share)
+    dropout: float = attrs.field(default=0.0, validator=share)
     log_norm: tuple[str, ...] = ()
     network: str | None = None
     network_options: dict[str, Any] = attrs.field(factory=dict)
@@ -309,9 +197,9 @@ class ValidationSettings:
         Validations in a row without a better median NSE that end the training; None never does.
     """
 
-    every: int = attrs.field(default=1, validator=_at_least(1))
-    warm_up: int = attrs.field(default=365, validator=_at_least(0))
-    patience: int | None = attrs.field(default=None, validator=_at_least(1))
+    every: int = attrs.field(default=1, validator=at_least(1))
+    warm_up: int = attrs.field(default=365, validator=at_least(0))
+    patience: int | None = attrs.field(default=None, validator=at_least(1))
 
 
 @attrs.frozen(kw_only=True)
@@ -328,7 +216,7 @@ class StartSettings:
     """
 
     model: Path
-    parts: str = attrs.field(default="networks", validator=_one_of(*LEARNING_PARTS))
+    parts: str = attrs.field(default="networks", validator=one_of(*LEARNING_PARTS))
 
 
 @attrs.frozen(kw_only=True)
@@ -359,6 +247,8 @@ class Experiment:
         Of the computation.
     precision : str
         Of the process equations, ``float32`` or ``float64``.
+    device : str
+        Where the model learns: ``cpu``, whose equations are compiled; ``cuda`` or ``cuda:N``, where torch runs them.
     checkpoint_minutes : float
         Time between checkpoints within an epoch.
     start : StartSettings or None
@@ -379,14 +269,15 @@ class Experiment:
     optimizer: Component = Component(name="adadelta")
     scheduler: Component = Component(name="none")
     validation: ValidationSettings = ValidationSettings()
-    epochs: int = attrs.field(default=50, validator=_at_least(1))
-    iterations_per_epoch: int | None = attrs.field(default=None, validator=_at_least(1))
-    gradient_clip: float | None = attrs.field(default=None, validator=_at_least(0.0))
-    average: float | None = attrs.field(default=None, validator=_share)
-    seed: int = attrs.field(default=0, validator=_at_least(0))
-    threads: int = attrs.field(default=1, validator=_at_least(1))
-    precision: str = attrs.field(default="float32", validator=_one_of(*PRECISIONS))
-    checkpoint_minutes: float = attrs.field(default=10.0, validator=_at_least(0.0))
+    epochs: int = attrs.field(default=50, validator=at_least(1))
+    iterations_per_epoch: int | None = attrs.field(default=None, validator=at_least(1))
+    gradient_clip: float | None = attrs.field(default=None, validator=at_least(0.0))
+    average: float | None = attrs.field(default=None, validator=share)
+    seed: int = attrs.field(default=0, validator=at_least(0))
+    threads: int = attrs.field(default=1, validator=at_least(1))
+    precision: str = attrs.field(default="float32", validator=one_of(*PRECISIONS))
+    device: str = attrs.field(default="cpu", validator=_device)
+    checkpoint_minutes: float = attrs.field(default=10.0, validator=at_least(0.0))
     start: StartSettings | None = None
     plugins: tuple[str, ...] = ()
     plugin_folder: Path | None = attrs.field(default=None, eq=False)
@@ -406,30 +297,3 @@ class Experiment:
         """
         for name in self.plugins:
             imported_beside(name, self.plugin_folder)
-
-
-def read_basins(file: Path) -> tuple[str, ...]:
-    """Read a text file with a gauge a line.
-
-    Raises
-    ------
-    ConfigError
-        If it cannot be read, lists none, has a line that is no gauge, or names one twice.
-    """
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{file}: cannot be read as a list of basins: {error}") from error
-    ids = [(gauge, f"line {number}") for number, line in enumerate(lines, start=1) for gauge in line.split()]
-    if not ids:
-        raise ConfigError(f"{file}: lists no basins")
-    return legal_ids([gauge for gauge, _ in ids], f"{file}: a list of gauges, one a line", ConfigError, [place for _, place in ids])
-
-
-@contextmanager
-def basins_of(listed: object) -> Iterator[None]:
-    """Name the file that basins are listed in, if they are in one, where data that are read do not have them."""
-    try:
-        yield
-    except UnknownBasinsError as error:
-        raise ConfigError(f"{listed}: {error}" if isinstance(listed, Path) else str(error)) from error

@@ -16,8 +16,9 @@ from cattrs.gen import make_dict_structure_fn
 
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
+from dmg_core.learning.settings.data import DataSettings, UnitDataSettings
 from dmg_core.learning.settings.dmg_form import document_of_dmg, is_dmg_form
-from dmg_core.learning.settings.experiment import Component, DataSettings, Experiment, SplitSettings, UnitDataSettings
+from dmg_core.learning.settings.experiment import Component, Experiment, SplitSettings
 from dmg_core.learning.settings.start import with_start
 from dmg_core.validation import (
     Node,

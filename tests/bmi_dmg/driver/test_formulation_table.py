@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bmi_dmg.driver import formulation_table
+from bmi_dmg.driver import assembly
 from bmi_dmg.driver.run import run
 from bmi_dmg.run_folder.realization import read_realization
 from dmg_core.errors import ConfigError
@@ -42,10 +42,14 @@ def tables(folder: Path) -> dict[str, list[str]]:
     return {path.name: path.read_text().splitlines() for path in (folder / "outputs" / "ngen").glob("*.csv")}
 
 
-@pytest.mark.parametrize("arguments", [{}, {"fast": True}, {"workers": 2}])
-def test_one_table_has_the_lines_of_all(make: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, arguments: dict[str, Any]) -> None:
+@pytest.mark.parametrize("arguments", [{}, {"fast": True}, {"results": ["csv"]}])
+def test_one_table_has_the_lines_of_all(
+    make: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, scheduler: str, arguments: dict[str, Any]
+) -> None:
     """Hour by hour the lines of the catchments' own files, each after the catchment's id; the same from several processes."""
-    monkeypatch.setattr(formulation_table, "_CHUNK_VALUES", 3 * 17)
+    monkeypatch.setattr(assembly, "_VALUES", 3 * 17)
+    if "results" in arguments:
+        arguments["scheduler"] = scheduler
     single, grouped = make("single", {"grouping": "per_feature"}), make("grouped", {"grouping": "per_formulation"})
     run(single, progress=False)
     run(grouped, progress=False, **arguments)

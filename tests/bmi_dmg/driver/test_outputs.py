@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from bmi_dmg.driver.outputs import OutputSettings, RunOutputs
+from bmi_dmg.driver.outputs import RunOutputs
+from bmi_dmg.driver.settings import OutputSettings
 from bmi_dmg.run_folder.hydrofabric import Catchments
 from bmi_dmg.run_plan.lifecycle import Variable
 from bmi_dmg.run_plan.plan import Output

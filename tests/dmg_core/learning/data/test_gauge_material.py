@@ -20,7 +20,7 @@ from dmg_core.learning.data.gauge_material import load_gauge_material
 from dmg_core.learning.data.sampler import WindowSampler
 from dmg_core.learning.data.statistics import Gathered, row_of
 from dmg_core.learning.loop.train import train
-from dmg_core.learning.settings.experiment import UnitDataSettings
+from dmg_core.learning.settings.data import UnitDataSettings
 from dmg_core.learning.settings.experiment_file import document_of, experiment_of, read_experiment, write_experiment
 from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_document
 from tests.dmg_core.learning.unit_data import UnitFiles, make_files, unit_document, unit_experiment
@@ -36,7 +36,10 @@ def test_statistics_count_each_unit_once(tmp_path: Path, monkeypatch: pytest.Mon
     experiment = unit_experiment(tmp_path, model={**make_document()["model"], "log_norm": ["P"]})
     whole = load_gauge_material(experiment).statistics
     monkeypatch.setattr(unit_survey, "BLOCK", 2)
-    for name, row in load_gauge_material(experiment).statistics.items():
+    heard: list[tuple[int, int]] = []
+    again = load_gauge_material(experiment, lambda done, units: heard.append((done, units)))
+    assert heard == [(2, 4), (4, 4)]
+    for name, row in again.statistics.items():
         assert row == pytest.approx(whole[name], rel=1e-12)
     weather = make_basins(5).forcing[TRAINING, :3]
     assert whole["tmean"] == pytest.approx(row_of(weather[..., 1].ravel(), logarithmic=False), rel=1e-12)

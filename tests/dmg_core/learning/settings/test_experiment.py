@@ -9,7 +9,8 @@ import yaml
 
 from dmg_core.data.gauges import rows_of
 from dmg_core.errors import ConfigError
-from dmg_core.learning.settings.experiment import Component, Experiment, basins_of, read_basins
+from dmg_core.learning.settings.data import basins_of, read_basins
+from dmg_core.learning.settings.experiment import Component, Experiment
 from dmg_core.learning.settings.experiment_file import document_of, experiment_of, read_experiment, write_experiment
 from tests.dmg_core.learning.synthetic import make_document
 

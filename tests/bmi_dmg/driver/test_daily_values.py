@@ -1,4 +1,4 @@
-"""Tests of bmi_dmg.driver.daily_file: the days of a run are those of its model."""
+"""Tests of bmi_dmg.driver.daily_values: the days of a run are those of its model."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def batch_by_day(folder: Path, model: Path, attributes: Mapping[str, float], fir
         (23, 24 * DAYS - 5, {}),
         (0, 24 * DAYS, {"fast": True}),
         (23, 24 * DAYS - 5, {"fast": True}),
-        (7, 24 * DAYS - 5, {"workers": 2}),
+        (7, 24 * DAYS - 5, {"divided": True}),
     ],
 )
 def test_days_are_the_models_own(
@@ -77,6 +77,7 @@ def test_days_are_the_models_own(
     make_model: Callable[..., Path],
     attributes: dict[str, float],
     monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
     hour: int,
     hours: int,
     settings: dict[str, bool],
@@ -84,7 +85,10 @@ def test_days_are_the_models_own(
     """Sums by calendar day of the daily file are the fluxes of the model's own batch by day, and stores those at the end of each day."""
     monkeypatch.setattr("bmi_dmg.driver.stepping.MAX_CHUNK_HOURS", 31)
     folder = own_run(hour, hours)
-    run(folder, progress=False, **settings)
+    if settings.get("divided"):
+        run(folder, progress=False, scheduler=request.getfixturevalue("scheduler"))
+    else:
+        run(folder, progress=False, **settings)
     first, last = (1 if hour else 0), hours // 24
     expected = batch_by_day(folder, make_model("Hbv_2"), attributes, first, last - first)
     with xr.open_dataset(folder / DAILY) as days:
