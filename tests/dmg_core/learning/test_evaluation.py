@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from dmg_core.errors import AttributeTableError, ConfigError
-from dmg_core.learning.evaluation import Evaluation, data_settings_of, evaluate, evaluate_folders, evaluate_parts, write_scores
+from dmg_core.learning.evaluation import Evaluation, data_settings_of, evaluate, evaluate_folders, write_scores
+from dmg_core.learning.evaluation_parts import evaluate_parts
 from dmg_core.learning.loop.train import train
 from dmg_core.learning.new_model import new_model
 from dmg_core.metrics import METRICS, nse
