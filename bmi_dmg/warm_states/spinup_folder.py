@@ -167,7 +167,7 @@ def spin_up_folder(
     legs = course.run_legs(len(changes))
     first = list(legs[0])
     if lacks_seasons(first):
-        _log.warning(f"{realization.forcing.path}: {_FEW_DAYS.format(days=(first[-1].end - first[-1].first).days)}")
+        _log.warning(f"{realization.forcing.place}: {_FEW_DAYS.format(days=(first[-1].end - first[-1].first).days)}")
     return SpunUp(
         path=path,
         start=realization.start,

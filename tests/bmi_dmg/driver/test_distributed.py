@@ -21,6 +21,7 @@ import xarray as xr
 from bmi_dmg.driver import distributed
 from bmi_dmg.driver.run import run
 from bmi_dmg.driver.unfinished import UNFINISHED, Unfinished
+from bmi_dmg.results.reading import RunResults
 from bmi_dmg.run_plan import workers
 from bmi_dmg.run_plan.lifecycle import RunError
 from bmi_dmg.run_plan.workers import Site, require_site
@@ -112,6 +113,9 @@ def test_stores_hold_what_files_hold(own_folder: Folder, scheduler: str, divided
         store = dataset.with_name(f"{name}.zarr")
         with xr.open_zarr(store, consolidated=True) as found, xr.open_dataset(dataset.with_name(f"{name}.nc")) as expected:
             xr.testing.assert_identical(found.load(), expected.load())
+    dataset.unlink()
+    with pytest.raises(ConfigError, match=r"catchments\.zarr: only NetCDF is read here; run the folder with --results netcdf"):
+        RunResults(folder)
     with pytest.raises(RunError, match=r"catchments\.zarr: results of an earlier run are there"):
         run(folder, progress=False, fast=True, scheduler=scheduler if divided else None, results=["zarr"])
 
