@@ -35,6 +35,10 @@ class StateError(DmgError):
     """Raise if a state does not belong to the model or catchment it is given to, or the model is not ready to step."""
 
 
+class SolutionError(DmgError):
+    """Raise if a step of a model gives what is no number: an equation has no solution, or something is divided by zero."""
+
+
 class CatchmentError(DmgError, IndexError, ValueError):
     """Raise if an engine has no such catchment, not any more, or another of that name; what a list or numpy would raise as well."""
 

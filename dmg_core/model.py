@@ -175,7 +175,7 @@ class DeltaModel(nn.Module):
             If attributes are missing; all are named.
         """
         weather, traits, given = self._as_tensors(forcing, attributes, self._named(places, site))
-        (dynamic, static, routing), constants = self._fractions_and_site(weather, traits, given)
+        (dynamic, static, routing), constants = self.fractions_and_site(weather, traits, given)
         parameters = self.physics.constants(static, routing, self.longest_delays(traits))
         return self.physics.simulate(weather, dynamic, *parameters, constants, state)
 
@@ -267,7 +267,7 @@ class DeltaModel(nn.Module):
             If there is no such output.
         """
         weather, traits, given = self._as_tensors(forcing, attributes, self._named(places, site))
-        (dynamic, static, routing), constants = self._fractions_and_site(weather, traits, given)
+        (dynamic, static, routing), constants = self.fractions_and_site(weather, traits, given)
         parameters = self.physics.constants(static, routing, self.longest_delays(traits))
         return self.physics.series(output, weather, dynamic, *parameters, constants, warm_up=warm_up)
 
@@ -285,7 +285,7 @@ class DeltaModel(nn.Module):
         dict of str to Tensor (B,)
             By the names and in the units of the process model; those of the routing come last.
         """
-        (dynamic, static, routing), _ = self._fractions_and_site(forcing, attributes, self._named(places, site))
+        (dynamic, static, routing), _ = self.fractions_and_site(forcing, attributes, self._named(places, site))
         physics = self.physics
         means = dict(zip((one.name for one in physics.dynamic_parameters), dynamic.mean(dim=(0, 3)).unbind(1), strict=True))
         means |= dict(zip((one.name for one in physics.static_parameters), static.mean(dim=2).unbind(1), strict=True))
@@ -309,7 +309,7 @@ class DeltaModel(nn.Module):
         weather = _as_tensor(forcing)
         return weather, _as_tensor(attributes), {name: _as_tensor(values).to(weather.dtype) for name, values in places.items()}
 
-    def _fractions_and_site(self, forcing: Tensor, attributes: Tensor, site: Mapping[str, Tensor]) -> tuple[Fractions, Tensor]:
+    def fractions_and_site(self, forcing: Tensor, attributes: Tensor, site: Mapping[str, Tensor]) -> tuple[Fractions, Tensor]:
         """Give the parameters of a series, from the network's initial state, and what the equations read of the catchments."""
         x, traits = self.network_inputs(forcing, attributes)
         dynamic, static = self.network.series(x, traits, self.physics.columns)

@@ -24,6 +24,7 @@ from bmi_dmg.cli.ensemble_cli import ENSEMBLE_HELP, ensemble_command
 from bmi_dmg.cli.evaluate_cli import EVALUATE_HELP, evaluate_command
 from bmi_dmg.cli.gauges_cli import GAUGES_HELP, gauges_command
 from bmi_dmg.cli.run_cli import RUN_HELP, RunFolder, run_command
+from bmi_dmg.cli.sensitivity_cli import SENSITIVITY_HELP, sensitivity_command
 from bmi_dmg.cli.spread_cli import SPREAD_HELP, spread_command
 from bmi_dmg.cli.state_cli import SPINUP_HELP, spinup_command, state_app
 from bmi_dmg.cli.train_cli import TRAIN_HELP, TUNE_HELP, train_command, tune_command
@@ -321,6 +322,7 @@ app.command("spinup", help=SPINUP_HELP)(spinup_command)
 app.add_typer(state_app, name="state")
 app.command("train", help=TRAIN_HELP)(train_command)
 app.command("tune", help=TUNE_HELP)(tune_command)
+app.command("sensitivity", help=SENSITIVITY_HELP)(sensitivity_command)
 app.command("spread", help=SPREAD_HELP)(spread_command)
 app.command("evaluate", help=EVALUATE_HELP)(evaluate_command)
 app.command("ensemble", help=ENSEMBLE_HELP)(ensemble_command)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from bmi_dmg.evaluation.bands import draw_bands, told_bands
 from bmi_dmg.plots.style import GRID, QUIET_TEXT, TEXT, concise_dates, new_figure, save, tidy
+from dmg_core.data import BasinData
 from dmg_core.learning.evaluation import Evaluation
 from dmg_core.models import PROCESS_MODELS
 
@@ -66,7 +67,7 @@ def draw_score_map(path: Path, evaluation: Evaluation, title: str) -> None:
     axis = figure.subplots()
     scores = evaluation.scores["nse"]
     known = np.isfinite(scores)
-    points = _draw_points(axis, evaluation, np.maximum(scores, WORST_SHOWN), known, 24.0, (WORST_SHOWN, 1.0))
+    points = draw_points(axis, evaluation.basins, np.maximum(scores, WORST_SHOWN), known, 24.0, (WORST_SHOWN, 1.0))
     bar = figure.colorbar(points, ax=axis, shrink=0.8, extend="min")
     bar.set_label("Nash–Sutcliffe efficiency", fontsize=8, color=QUIET_TEXT)
     bar.ax.tick_params(labelsize=7, colors=QUIET_TEXT)
@@ -88,7 +89,7 @@ def draw_parameters(path: Path, evaluation: Evaluation, title: str) -> None:
         axis.set_visible(False)
     for axis, name in zip(axes.flat, names, strict=False):
         values = evaluation.parameters[name]
-        points = _draw_points(axis, evaluation, values, np.isfinite(values), 11.0, tuple(np.percentile(values, (2, 98))))
+        points = draw_points(axis, evaluation.basins, values, np.isfinite(values), 11.0, tuple(np.percentile(values, (2, 98))))
         bar = figure.colorbar(points, ax=axis, aspect=12, pad=0.02)
         bar.ax.tick_params(labelsize=6, colors=QUIET_TEXT)
         bar.outline.set_visible(False)
@@ -99,15 +100,20 @@ def draw_parameters(path: Path, evaluation: Evaluation, title: str) -> None:
     save(figure, path)
 
 
-def _draw_points(
-    axis: Any, evaluation: Evaluation, values: FloatArray, known: NDArray[np.bool_], size: float, limits: tuple[float, ...]
+def draw_points(
+    axis: Any,
+    basins: BasinData,
+    values: FloatArray,
+    known: NDArray[np.bool_],
+    size: float,
+    limits: tuple[float, ...],
+    colours: str = "viridis",
 ) -> Any:
     """Draw values as coloured points over the outlines of land; gauges of unknown longitude are left out."""
-    basins = evaluation.basins
     at = np.stack([basins.longitude[known], basins.latitude[known]], axis=-1)
-    colours = {"cmap": "viridis", "vmin": limits[0], "vmax": limits[1]}
+    shades = {"cmap": colours, "vmin": limits[0], "vmax": limits[1]}
     # The edge tells a pale point from the ground, and points apart that touch.
-    points = axis.scatter(*at.T, c=values[known], s=size, linewidths=0.35, edgecolors=EDGE, zorder=2, **colours)
+    points = axis.scatter(*at.T, c=values[known], s=size, linewidths=0.35, edgecolors=EDGE, zorder=2, **shades)
     _draw_outlines(axis, at[np.isfinite(at).all(axis=1)])
     tidy(axis)
     return points

@@ -17,6 +17,7 @@ from dmg_core import Catchment
 from dmg_core.engine.remembered import described, require_unchanged
 from dmg_core.engine.state import require_like
 from dmg_core.equations.compilation import compile_kernel, digest_of, direct_call
+from dmg_core.errors import SolutionError
 
 if TYPE_CHECKING:
     from dmg_core.assimilation.cycle import Cycle
@@ -149,8 +150,17 @@ class Stepper(ABC):
         self._origin = time - timedelta(hours=hours)
 
     def update(self) -> None:
-        """Take in one hour, and report what came of it; see :meth:`step`."""
-        outputs = self.step()
+        """Take in one hour, and report what came of it; see :meth:`step`.
+
+        Raises
+        ------
+        SolutionError
+            If the step of the model has no solution; the time is named.
+        """
+        try:
+            outputs = self.step()
+        except SolutionError as error:
+            raise SolutionError(f"{self.time}: {error}") from error
         if outputs is not None:
             self._report_own(outputs)
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from dmg_core.attributes import attribute_table, require_finite
 from dmg_core.engine.arrays import INCREMENTS, CatchmentArrays
 from dmg_core.engine.calibration import Calibration
+from dmg_core.engine.finite import require_numbers
 from dmg_core.engine.forcing import require_series
 from dmg_core.engine.identity import Identity, identity_of
 from dmg_core.engine.remembered import ATTRIBUTES, CALIBRATION, described, require_stores, require_unchanged, tell_changed_calibration
@@ -169,6 +170,10 @@ class Catchments(ABC):
         """What model the states of this engine belong to."""
         with self.lock:
             return identity_of(self._static_parameters.whole_model())
+
+    def _require_numbers(self, first: int, last: int, results: FloatArray | None = None) -> None:
+        """Refuse to go on where a step had no solution; see :func:`dmg_core.engine.finite.require_numbers`."""
+        require_numbers(self.model.physics.process, self._ids[first:last], self.arrays.stores[first:last], results)
 
     def give_spread(self, spread: Spread, where: str) -> None:
         """Add calibrated quantiles to the model; states of this engine are of the model with them from then on.

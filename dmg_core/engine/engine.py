@@ -89,6 +89,8 @@ class Engine(Catchments):
         self._set_weather = partial(Struct(f"{count}d").pack_into, self._one_forcing.reshape(-1).data, 0)
         self._one_result = np.empty((len(self.outputs), 1, 1))
         self._one_outputs = self._one_result.reshape(-1)
+        # As what Python reads single numbers of in half the time; that of the target tells whether the step had a solution.
+        self._numbers, self._target = self._one_outputs.data, self.outputs.index(model.settings.target)
 
     def _make_backend(self, device: str, backend: str, threads: int) -> Backend:
         return make_backend(self.model, device, backend, threads)
@@ -292,10 +294,14 @@ class Engine(Catchments):
     def _advance_rows(self, first: int, last: int, series: FloatArray, selection: npt.NDArray[np.int64], results: FloatArray) -> None:
         """Advance rows whose static parameters are known; see :meth:`dmg_core.engine.backends.Backend.advance`."""
         self._backend.advance(first, last, series, selection, results)
+        self._require_numbers(first, last, results)
 
     def _advance_one(self, row: int) -> None:
         """Advance a row through the one step of weather that is set, with all outputs."""
         self._one_step(row)
+        flow = self._numbers[self._target]
+        if flow != flow:
+            self._require_numbers(row, row + 1, self._one_result)
 
     @cached_property
     def _one_step(self) -> Callable[[int], None]:
@@ -306,6 +312,7 @@ class Engine(Catchments):
         """Advance rows through a series without looking at outputs."""
         if len(series):
             self._backend.advance(first, last, series, _NO_OUTPUTS, np.empty((0, len(series), last - first)))
+            self._require_numbers(first, last)
 
 
 @dataclass(frozen=True)

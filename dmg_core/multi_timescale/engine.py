@@ -207,6 +207,7 @@ class MultiTimescaleEngine(Engine):
                     self.arrays.budget[first:last, place] += hour[:, forcing]
             return
         self._backend.advance(first, last, hours, selection, results)
+        self._require_numbers(first, last, results)
 
     def _stand_at_a_start(self, rows: slice) -> bool:
         """Whether some rows have a day to begin; the first one begins with its first hour."""

@@ -12,7 +12,7 @@ import pytest
 
 from bmi_dmg import BmiDeltaModel
 from bmi_dmg.variables import HARGREAVES_INPUTS, OUTPUTS, RUNOFF_DEPTH
-from dmg_core.errors import AttributeTableError, CheckpointError, ConfigError, ForcingError, StateError
+from dmg_core.errors import AttributeTableError, CheckpointError, ConfigError, ForcingError, SolutionError, StateError
 
 Maker = Callable[..., BmiDeltaModel]
 Writer = Callable[..., Path]
@@ -300,3 +300,14 @@ def test_ngiab_file_works_unchanged(parity: Path, tmp_path: Path, monkeypatch: p
     model.set_value(AIR_TEMPERATURE, np.array([9.0]))
     model.update_until(24 * 3600.0)
     assert model.get_value_ptr(RUNOFF_DEPTH)[0] > 0.0
+
+
+def test_a_step_without_a_solution_names_catchment_and_time(daily_model: BmiDeltaModel) -> None:
+    """What the equations leave is no number any more: that is told, with the hour, and nothing is reported."""
+    daily_model.update_until(48 * 3600.0)
+    reported = daily_model.get_value_ptr(RUNOFF_DEPTH)[0]
+    daily_model.stepper.catchment.engine.arrays.stores[:] = np.nan
+    daily_model.update_until(71 * 3600.0)
+    with pytest.raises(SolutionError, match=r"\d{4}-\d\d-\d\d 23:00:00: catchment .* holds no number in swe, meltwater, soil_moisture"):
+        daily_model.update()
+    assert daily_model.get_value_ptr(RUNOFF_DEPTH)[0] == reported

@@ -107,6 +107,10 @@ COMMANDS: dict[str, tuple[list[str], tuple[str, ...]]] = {
         ("series.nc",),
     ),
     "spread": (["spread", "RUN/model", "--data", "FILE", "--period", "2001-01-01", "2001-12-31"], ("series.nc",)),
+    "sensitivity": (
+        ["sensitivity", "RUN/model", "--data", "FILE", "--period", "2001-01-01", "2001-12-31", "--out", "RUN/sensitivity"],
+        ("series.nc",),
+    ),
     "evaluate with published scores": (
         ["evaluate", "RUN/model", "--data", "EXPERIMENT", "--published", "FILE", "--period", "2001-01-01", "2001-12-31", "--out", "RUN/e"],
         ("published.csv",),
