@@ -120,7 +120,7 @@ def iterate(material: GaugeMaterial, parts: Parts, clock: Clock) -> None:
             weather = material.windows(days, batch)
         with clock.part("network"):
             site = {"upstream_area": material.upstream_area[batch.units], "elevation": material.elevation[batch.units]}
-            (dynamic, static, routing), constants = units._fractions_and_site(weather, material.attributes[batch.units], site)
+            (dynamic, static, routing), constants = units.fractions_and_site(weather, material.attributes[batch.units], site)
         with clock.part("physics"):
             given = (*units.physics.constants(static, routing), constants)
             flow = units.physics.series("streamflow", weather, dynamic, *given, warm_up=sampler.warm_up - before)

@@ -71,6 +71,8 @@ class OutputVariable:
         Its units there. A depth (mm; mm per step of a flux) is reported in m and m h-1, anything else as it is.
     is_store : bool
         Whether it is what is held at the end of a step.
+    standard_name : str
+        Its name in the table of the CF conventions, where that has one for a depth of water.
     """
 
     name: str
@@ -79,11 +81,13 @@ class OutputVariable:
     meaning: str
     model_units: str = DEPTH
     is_store: bool = False
+    standard_name: str = ""
 
     @classmethod
-    def flux(cls, name: str, model_units: str, source: str, meaning: str) -> OutputVariable:
+    def flux(cls, name: str, model_units: str, source: str, meaning: str, standard_name: str = "") -> OutputVariable:
         """Make the variable of a flux, in the units that follow from those of the model."""
-        return cls(name, "m h-1" if model_units == DEPTH else model_units, source, meaning, model_units)
+        units = "m h-1" if model_units == DEPTH else model_units
+        return cls(name, units, source, meaning, model_units, standard_name=standard_name)
 
     def factor(self, steps_per_day: int) -> float:
         """Turn the engine's value (of a model step) into ``units`` per hourly step.
@@ -249,7 +253,7 @@ def _all_outputs(model: ProcessModel) -> Iterator[OutputVariable]:
         yield OutputVariable.flux(TOTAL_FLUX, unit, TOTAL, "the same as a rate, as NGIAB names it")
         yield OutputVariable.flux(UNROUTED_FLUX, unit, UNROUTED_TOTAL, "runoff before the unit hydrograph")
     for flux in routed:
-        yield OutputVariable.flux(flux.routed_bmi_name, flux.unit, flux.routed_name, flux.meaning or flux.routed_name)
+        yield OutputVariable.flux(flux.routed_bmi_name, flux.unit, flux.routed_name, flux.meaning or flux.routed_name, flux.standard_name)
     for forcing in model.forcings:
         if forcing.name == COMPUTED:
             yield OutputVariable.flux(_POTENTIAL, forcing.unit, forcing.label, "potential evapotranspiration")
@@ -257,12 +261,16 @@ def _all_outputs(model: ProcessModel) -> Iterator[OutputVariable]:
     for flux in model.fluxes:
         name = totals.get(flux.name, flux.bmi_name)
         if flux.at_end:
-            yield OutputVariable(name, "m" if flux.unit == DEPTH else flux.unit, flux.name, _meaning_of(flux), flux.unit, is_store=True)
+            yield _held(name, flux.unit, flux.name, _meaning_of(flux), flux.standard_name)
         else:
-            yield OutputVariable.flux(name, flux.unit, flux.name, _meaning_of(flux))
+            yield OutputVariable.flux(name, flux.unit, flux.name, _meaning_of(flux), "" if flux.routed else flux.standard_name)
     for store in model.stores:
-        units = "m" if store.unit == DEPTH else store.unit
-        yield OutputVariable(store.bmi_name, units, store.output, store.meaning or store.output, store.unit, is_store=True)
+        yield _held(store.bmi_name, store.unit, store.output, store.meaning or store.output, store.standard_name)
+
+
+def _held(name: str, unit: str, source: str, meaning: str, standard_name: str) -> OutputVariable:
+    """Make the variable of what is held at the end of a step."""
+    return OutputVariable(name, "m" if unit == DEPTH else unit, source, meaning, unit, is_store=True, standard_name=standard_name)
 
 
 def _meaning_of(flux: Flux) -> str:

@@ -94,7 +94,8 @@ def evaluate_command(
     with clean_errors(leaves=f"Files in {out} are whole, but some may be of an earlier evaluation; evaluate again."):
         from bmi_dmg.evaluation.write import read_published, summary, write_evaluation
         from dmg_core.data.samples import SampleData
-        from dmg_core.learning.evaluation import evaluate_folders, evaluate_parts, held_out_of
+        from dmg_core.learning.evaluation import evaluate_folders
+        from dmg_core.learning.evaluation_parts import evaluate_parts, held_out_of
         from dmg_core.learning.loop.run_folder import log_of
         from dmg_core.learning.settings.data import basins_of, read_basins
 

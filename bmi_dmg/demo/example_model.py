@@ -21,34 +21,10 @@ from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
 from dmg_core.models import PROCESS_MODELS, Parameter
 from dmg_core.models.hbv import Hbv20
+from dmg_core.models.hbv.parameters import TYPICAL, VARYING
 from dmg_core.networks import AnnModel, LstmMlpModel, LstmModel
 
 Array = NDArray[np.float64]
-
-#: What the parameters vary around.
-TYPICAL: Final = {
-    "parBETA": 1.6,
-    "parFC": 220.0,
-    "parK0": 0.35,
-    "parK1": 0.1,
-    "parK2": 0.03,
-    "parLP": 0.8,
-    "parPERC": 1.4,
-    "parUZL": 15.0,
-    "parTT": 0.0,
-    "parCFMAX": 3.0,
-    "parCFR": 0.05,
-    "parCWH": 0.1,
-    "parBETAET": 2.0,
-    "parC": 0.01,
-    "parRT": 0.05,
-    "parAC": 500.0,
-    "parF0": 600.0,
-    "parFMIN": 0.3,
-    "parALPHA": 2.0,
-    "route_a": 1.4,
-    "route_b": 0.3,
-}
 
 #: By steps per day: 10th and 90th percentile, mean and standard deviation of weather in a humid temperate climate (mm, °C, mm per step).
 FORCINGS: Final = {
@@ -69,8 +45,8 @@ SETTINGS: Final = ModelSettings(
     nmul=4,
     routing=True,
     nearzero=1e-5,
-    dynamic=("parBETA", "parK0", "parBETAET"),
-    forcings=("P", "T", "PET"),
+    dynamic=VARYING,
+    forcings=tuple(forcing.name for forcing in Hbv20.forcings),
     attributes=tuple(ATTRIBUTES),
     log_norm=(),
     hidden_size=16,

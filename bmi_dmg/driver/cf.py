@@ -14,14 +14,6 @@ from bmi_dmg.run_plan.result_files import DAILY_NAME
 from bmi_dmg.variables import DEPTH, RUNOFF_DEPTH, OutputVariable
 from dmg_core.models import Layout, ProcessModel
 
-#: Source of an output, or another quantity of the water balance -> name in CF's table, where that has one for a depth of water.
-STANDARD_NAMES: Final = {
-    "precipitation": "lwe_thickness_of_precipitation_amount",
-    "aet": "lwe_thickness_of_water_evaporation_amount",
-    "swe": "lwe_thickness_of_surface_snow_amount",
-    "soil_moisture": "lwe_thickness_of_soil_moisture_content",
-}
-
 _OF_A_DAY: Final = (
     f"calendar days (UTC): the hours from 23:00 of a day to 22:00 of the next one hold what the model gives for that day; {DAILY_NAME} has "
     "the days"
@@ -52,7 +44,7 @@ def balance_attributes(process: ProcessModel) -> dict[str, str]:
 
 
 def _meaning_of_hours(variable: OutputVariable, steps_per_day: int) -> Mapping[str, str]:
-    standard = {"standard_name": STANDARD_NAMES[variable.source]} if variable.is_store and variable.source in STANDARD_NAMES else {}
+    standard = {"standard_name": variable.standard_name} if variable.is_store and variable.standard_name else {}
     if steps_per_day == 1:
         share = "an hour's share of the day" if variable.model_units == DEPTH else "of the day"
         return {**standard, "comment": f"{'stored at the end of the day' if variable.is_store else share}; {_OF_A_DAY}"}

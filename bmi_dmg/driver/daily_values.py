@@ -14,13 +14,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from bmi_dmg.driver.cf import STANDARD_NAMES, ArrayForm, DatasetForm, catchment_arrays
+from bmi_dmg.driver.cf import ArrayForm, DatasetForm, catchment_arrays
 from bmi_dmg.run_folder.hydrofabric import Catchments
 from bmi_dmg.variables import DEPTH, OutputVariable
 from dmg_core.models.layout import TOTAL
 
 HOURS_PER_DAY: Final = 24
 PRECIPITATION: Final = "precipitation"
+_OF_PRECIPITATION: Final = "lwe_thickness_of_precipitation_amount"
 RUNOFF: Final = "runoff"
 DISCHARGE: Final = "discharge"
 #: m3/s that 1 mm/d is over 1 km2.
@@ -191,8 +192,8 @@ class DailyValues:
             yield self._array(DISCHARGE, "m3 s-1", "flow that the catchment yields", "mean", coordinates, **said)
 
     def _array(self, name: str, units: str, label: str, method: str, coordinates: str, **said: str) -> ArrayForm:
-        source = self._variables[name].source if name in self._variables else name
-        known = {"standard_name": STANDARD_NAMES[source]} if source in STANDARD_NAMES else {}
+        standard = self._variables[name].standard_name if name in self._variables else {PRECIPITATION: _OF_PRECIPITATION}.get(name, "")
+        known = {"standard_name": standard} if standard else {}
         attributes = {"units": units, "long_name": label, "cell_methods": f"time: {method}", "coordinates": coordinates}
         return ArrayForm(name, ("catchment", "time"), {**attributes, **known, **said})
 

@@ -17,6 +17,7 @@ from bmi_dmg.report.forecasts import assimilation_facts
 from bmi_dmg.report.outlets import GAUGED, LABELS, LIKE, OUTLET, TITLE, Gauged, Outlets, find_outlets, held_against
 from bmi_dmg.report.packing import figures, packed
 from bmi_dmg.report.settings import cold_starts, run_settings, versions
+from bmi_dmg.results.declared import declared_outputs
 from bmi_dmg.results.observed import read_observed
 from bmi_dmg.results.quantities import OBSERVED, PRECIPITATION, RUNOFF, Curve, Kind, Panel, Quantity, level_of, panels_of
 from bmi_dmg.results.reading import RunResults
@@ -232,8 +233,8 @@ def _measures(
         for name, (label, units) in SKILL_LABELS.items():
             measures.append({"label": label, "units": units, "values": [*figures(skill[name]), None], "diverging": name == "pbias"})
     measures += [_measure(summary, depths, whole) for role, summary in summaries.items() if role != RUNOFF and level_of(role) is None]
-    if "swe" in summaries:
-        measures.append({"label": "Largest snowpack", "units": "mm", "values": [*figures(summaries["swe"].largest), None]})
+    for role in (one.role for one in declared_outputs().values() if one.is_snow and one.role in summaries):
+        measures.append({"label": "Largest snowpack", "units": "mm", "values": [*figures(summaries[role].largest), None]})
     if budget.residual is not None:
         label = "Rest of the water budget" if budget.missing else "Unexplained water"
         measures.append({"label": label, "units": "mm", "values": whole.figures(budget.residual), "diverging": True})

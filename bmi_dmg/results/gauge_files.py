@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmi_dmg.results.gauges import SCORES, GaugeFlow, GaugeScores
-from bmi_dmg.results.quantities import CUBIC_METRES, RUNOFF
+from bmi_dmg.results.quantities import CUBIC_METRES, RUNOFF, UNROUTED
 from bmi_dmg.results.reading import RunResults
 from bmi_dmg.results.time_axis import TimeAxis
-from bmi_dmg.results.water_budget import UNROUTED
 from dmg_core.errors import ConfigError, ForcingError
 from dmg_core.files import path_written_whole, write_errors, written_whole
 

@@ -14,10 +14,9 @@ from torch import Tensor
 
 from bmi_dmg.results.network import gauge_flowpaths, read_network
 from bmi_dmg.results.observed import read_observed
-from bmi_dmg.results.quantities import CUBIC_METRES, RUNOFF
+from bmi_dmg.results.quantities import CUBIC_METRES, RUNOFF, UNROUTED
 from bmi_dmg.results.reading import RunResults
 from bmi_dmg.results.time_axis import TimeAxis
-from bmi_dmg.results.water_budget import UNROUTED
 from bmi_dmg.run_folder.hydrofabric import find_geopackage
 from dmg_core.data.gauge_tables import GaugeTable, tell_areas
 from dmg_core.errors import ConfigError, NetworkError

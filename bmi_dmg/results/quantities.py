@@ -6,60 +6,38 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
-from itertools import cycle
+from itertools import chain, cycle
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bmi_dmg.results.declared import Declared, declared_outputs
 from bmi_dmg.run_folder.realization import STEP_SECONDS
 from bmi_dmg.run_folder.units import Converter, converter
-from bmi_dmg.variables import OF_MAIN, OUTPUTS, RUNOFF_DEPTH
+from bmi_dmg.variables import COMPUTED, OF_MAIN, OUTPUTS, RUNOFF_DEPTH
 from dmg_core.errors import ConfigError
 from dmg_core.metrics import central_bands
+from dmg_core.models.layout import TOTAL, UNROUTED_TOTAL
 
 STEPS_PER_DAY: Final = 86400 // STEP_SECONDS
 #: m³/s that 1 mm/d is over 1 km².
 CUBIC_METRES: Final = 1.0 / 86.4
 
 PRECIPITATION: Final = "precipitation"
-RUNOFF: Final = "streamflow"
+RUNOFF: Final = TOTAL
+UNROUTED: Final = UNROUTED_TOTAL
+POTENTIAL: Final = COMPUTED.lower()
 OBSERVED: Final = "observed"
 
-#: Role -> short name. A role is what a quantity is in the water cycle: one of the outputs of the process model, or precipitation.
-LABELS: Final = {
+#: Role -> short name, of what no process model declares. A role is what a quantity is in the water cycle: one of the outputs of the
+#: process model, or precipitation.
+_LABELS: Final = {
     PRECIPITATION: "Precipitation",
     RUNOFF: "Runoff",
     OBSERVED: "Observed flow",
-    "unrouted_streamflow": "Runoff before routing",
-    "surface_flow": "Near-surface flow",
-    "interflow": "Interflow",
-    "baseflow": "Baseflow",
-    "infiltration_excess": "Infiltration excess",
-    "aet": "Evapotranspiration",
-    "pet": "Potential evapotranspiration",
-    "recharge": "Recharge",
-    "percolation": "Percolation",
-    "capillary_rise": "Capillary rise",
-    "regional_exchange": "Groundwater from the region",
-    "swe": "Snow",
-    "meltwater": "Meltwater in the snow",
-    "soil_moisture": "Soil water",
-    "upper_zone": "Upper groundwater",
-    "lower_zone": "Lower groundwater",
-    "unrouted_surface_flow": "Near-surface flow before routing",
-    "unrouted_interflow": "Interflow before routing",
-    "unrouted_baseflow": "Baseflow before routing",
-    "soil_excess": "Soil excess",
-    "snowpack_outflow": "Outflow of the snowpack",
-    "evaporation_factor": "Evaporation factor",
-    "leaked": "Clipping by bounds of stores",
-    "rainfall": "Rainfall",
-    "snowfall": "Snowfall",
-    "melt": "Snowmelt",
-    "refreezing": "Refreezing",
-    "excess_store_1": "Infiltration excess, first store",
-    "excess_store_2": "Infiltration excess, second store",
+    UNROUTED: "Runoff before routing",
+    POTENTIAL: "Potential evapotranspiration",
 }
 #: Role of a quantile of runoff, with the decimals of its level.
 QUANTILE: Final = re.compile(rf"{RUNOFF}{OF_MAIN}q(\d+)")
@@ -83,7 +61,7 @@ class Quantity:
     name : str
         Its name in the file.
     role : str
-        What it is in the water cycle, a key of :data:`LABELS`; its name if that is not known.
+        What it is in the water cycle, such as the name of an output of its model; its BMI name if that is not known.
     label : str
         A short name for people.
     kind : Kind
@@ -123,8 +101,14 @@ def quantity(name: str, units: str, long_name: str, *, is_main: bool = False, ro
     role = RUNOFF if is_main else role or _ROLES.get(name, name)
     per_step = is_main or name == RUNOFF_DEPTH or name.startswith(RUNOFF_DEPTH + OF_MAIN)
     kind, factor, to_metric = _measure(units, per_step=per_step)
-    label = LABELS.get(role) or _label_of_quantile(role) or long_name
+    label = label_of(role) or _label_of_quantile(role) or long_name
     return Quantity(name, role, label, kind, kind.value or units, factor, to_metric)
+
+
+def label_of(role: str) -> str:
+    """Give the short name of a role; nothing where none is known."""
+    declared = declared_outputs().get(role)
+    return declared.title if declared else _LABELS.get(role, "")
 
 
 def level_of(role: str) -> float | None:
@@ -156,7 +140,7 @@ def runoff_of(main: str, others: Iterable[str]) -> str:
 def precipitation(name: str, units: str) -> Quantity:
     """Say what the precipitation of the forcing is; a depth is one per hour."""
     kind, factor, to_metric = _measure(units, per_step=True)
-    return Quantity(name, PRECIPITATION, LABELS[PRECIPITATION], kind, kind.value or units, factor, to_metric)
+    return Quantity(name, PRECIPITATION, _LABELS[PRECIPITATION], kind, kind.value or units, factor, to_metric)
 
 
 def _measure(units: str, *, per_step: bool) -> tuple[Kind, float, Converter | None]:
@@ -203,7 +187,16 @@ class Curve:
     @property
     def label(self) -> str:
         """Its short name."""
-        return self.name or LABELS[self.role]
+        return self.name or label_of(self.role)
+
+
+@dataclass(frozen=True)
+class Style:
+    """Colours on a light and on a dark ground, and whether the area below is filled, of what a process model declares for a panel."""
+
+    light: str
+    dark: str
+    filled: bool = False
 
 
 @dataclass(frozen=True)
@@ -213,19 +206,30 @@ class Panel:
     Attributes
     ----------
     title : str
-        What it shows.
+        What it shows; declarations name it.
     kind : Kind
         What its curves measure.
     curves : tuple of Curve
-        From back to front.
+        From back to front; those that are not declared by a process model.
     height : float
         Height relative to the others.
+    styles : tuple of Style
+        Of those that are declared, in their order.
     """
 
     title: str
     kind: Kind
     curves: tuple[Curve, ...]
     height: float = 1.0
+    styles: tuple[Style, ...] = ()
+
+    def with_declared(self, declared: Iterable[Declared]) -> Panel:
+        """Add what process models declare for it: filled areas behind its own curves, lines before them."""
+        mine = [one for one in declared if one.panel == self.title and one.is_store == (self.kind is Kind.STORE)]
+        styles = chain(self.styles, cycle(_STYLES))
+        added = [Curve(one.role, style.light, style.dark, filled=style.filled) for one, style in zip(mine, styles, strict=False)]
+        areas, lines = [curve for curve in added if curve.filled], [curve for curve in added if not curve.filled]
+        return replace(self, curves=(*areas, *self.curves, *lines))
 
 
 PANELS: Final = (
@@ -233,26 +237,29 @@ PANELS: Final = (
     Panel(
         "Runoff",
         Kind.FLUX,
-        (
-            Curve("baseflow", "#8fb8a8", "#4f8f7c", filled=True),
-            # Behind what was simulated, and wider: both are seen where they are the same.
-            Curve(OBSERVED, "#8c8c8c", "#b0b0b0", width=2.6),
-            Curve(RUNOFF, "#0067a8", "#4aa8ec"),
-        ),
+        # Behind what was simulated, and wider: both are seen where they are the same.
+        (Curve(OBSERVED, "#8c8c8c", "#b0b0b0", width=2.6), Curve(RUNOFF, "#0067a8", "#4aa8ec")),
         2.0,
+        (Style("#8fb8a8", "#4f8f7c", filled=True),),
     ),
-    Panel("Snow", Kind.STORE, (Curve("swe", "#4a90c9", "#7fc0f5", filled=True), Curve("meltwater", "#b8408b", "#ea86c2"))),
-    Panel("Soil water", Kind.STORE, (Curve("soil_moisture", "#a05a12", "#e5a14f"),)),
-    Panel("Groundwater", Kind.STORE, (Curve("upper_zone", "#009070", "#35c9a5"), Curve("lower_zone", "#4b4ba8", "#a3a3f0"))),
-    Panel("Evapotranspiration", Kind.FLUX, (Curve("pet", "#b98a00", "#d9b13b"), Curve("aet", "#2f7d32", "#6fc273"))),
+    Panel("Snow", Kind.STORE, (), styles=(Style("#4a90c9", "#7fc0f5", filled=True), Style("#b8408b", "#ea86c2"))),
+    Panel("Soil water", Kind.STORE, (), styles=(Style("#a05a12", "#e5a14f"),)),
+    Panel("Groundwater", Kind.STORE, (), styles=(Style("#009070", "#35c9a5"), Style("#4b4ba8", "#a3a3f0"))),
+    Panel("Evapotranspiration", Kind.FLUX, (Curve(POTENTIAL, "#b98a00", "#d9b13b"),), styles=(Style("#2f7d32", "#6fc273"),)),
 )
 
 
 #: Bands of runoff that are drawn, in percent, and their colours on light and dark ground.
 _SHOWN_BANDS: Final = (90, 50)
 _BAND_COLOURS: Final = (("#cfe3f2", "#1d3a50"), ("#9cc7e6", "#2a5a7f"))
-#: Colours of what has no panel of its own, on light and dark ground, in turn.
-_COLOURS: Final = (("#4b4ba8", "#a3a3f0"), ("#009070", "#35c9a5"), ("#a05a12", "#e5a14f"), ("#b8408b", "#ea86c2"), ("#4a90c9", "#7fc0f5"))
+#: Of what has no style of its own, in turn.
+_STYLES: Final = (
+    Style("#4b4ba8", "#a3a3f0"),
+    Style("#009070", "#35c9a5"),
+    Style("#a05a12", "#e5a14f"),
+    Style("#b8408b", "#ea86c2"),
+    Style("#4a90c9", "#7fc0f5"),
+)
 
 
 def panels_of(roles: set[str], stores: Iterable[Quantity] = ()) -> list[Panel]:
@@ -265,12 +272,21 @@ def panels_of(roles: set[str], stores: Iterable[Quantity] = ()) -> list[Panel]:
     stores : iterable of Quantity
         Stores of the model: those that have no panel of their own share one.
     """
-    found = [(panel, tuple(curve for curve in panel.curves if curve.role in roles)) for panel in PANELS]
+    declared = [one for one in declared_outputs().values() if one.role in roles]
+    panels = [panel.with_declared(declared) for panel in _all_panels(declared)]
+    found = [(panel, tuple(curve for curve in panel.curves if curve.role in roles)) for panel in panels]
     found = [(panel, (*_bands_of(roles), *curves) if panel.title == "Runoff" else curves) for panel, curves in found]
-    known = {curve.role for panel in PANELS for curve in panel.curves}
+    known = {curve.role for panel in panels for curve in panel.curves}
     others = [each for each in stores if each.kind is Kind.STORE and each.role in roles and each.role not in known]
-    curves = tuple(Curve(each.role, *colours, name=each.label) for each, colours in zip(others, cycle(_COLOURS)))
+    curves = tuple(Curve(each.role, style.light, style.dark, name=each.label) for each, style in zip(others, cycle(_STYLES)))
     return [replace(panel, curves=curves) for panel, curves in (*found, (Panel("Stores", Kind.STORE, ()), curves)) if curves]
+
+
+def _all_panels(declared: Iterable[Declared]) -> list[Panel]:
+    """Give the panels that there always are, and those that only declarations name."""
+    kinds = {(one.panel, Kind.STORE if one.is_store else Kind.FLUX): None for one in declared if one.panel}
+    known = {(panel.title, panel.kind) for panel in PANELS}
+    return [*PANELS, *(Panel(title, kind, ()) for title, kind in kinds if (title, kind) not in known)]
 
 
 def _bands_of(roles: set[str]) -> list[Curve]:

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bmi_dmg.driver.cf import balance_attributes
-from bmi_dmg.results.quantities import LABELS, PRECIPITATION, RUNOFF, Kind
+from bmi_dmg.results.quantities import PRECIPITATION, RUNOFF, UNROUTED, Kind, label_of
 from bmi_dmg.results.summary import Summary
 from dmg_core.models.hbv import Hbv20
 
 Array = NDArray[np.float64]
 
-UNROUTED: Final = "unrouted_streamflow"
 IN_TRANSIT: Final = "On the way to the outlet"
 #: The same where the run has counted: stores are told first at the end of the first step.
 IN_TRANSIT_AND_FIRST: Final = "On the way to the outlet, and in the first step"
@@ -31,7 +30,7 @@ COUNTED: Final = {
     "leaked": "Not simulated",
     "storage_change": "All stores",
 }
-_LABELS: Final = {**LABELS, **COUNTED, "runoff": LABELS[RUNOFF]}
+_LABELS: Final = {**COUNTED, "runoff": label_of(RUNOFF)}
 
 
 @dataclass(frozen=True)
@@ -140,8 +139,8 @@ def water_budget(
 
 def _label(role: str, summaries: Mapping[str, Summary]) -> str:
     """Name something for people: by its short name, as the run tells it, or else as it is spelled."""
-    if role in _LABELS:
-        return _LABELS[role]
+    if label := _LABELS.get(role) or label_of(role):
+        return label
     return summaries[role].quantity.label if role in summaries else role.replace("_", " ").capitalize()
 
 

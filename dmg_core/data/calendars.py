@@ -100,10 +100,14 @@ def consecutive_days(values: Any, attributes: Mapping[str, Any], where: str) -> 
     ForcingError
         If there are several values a day, or days are left out, such as 29 February by a calendar without leap days.
     """
-    days = moments(values, attributes, where).astype("datetime64[D]")
+    times = moments(values, attributes, where)
+    days = times.astype("datetime64[D]")
     faults = np.flatnonzero(np.diff(days) != DAY)
     if len(faults):
         calendar = attributes.get("calendar", "standard")
         before, after = days[faults[0]], days[faults[0] + 1]
+        if before == after:
+            first, second = times[faults[0]], times[faults[0] + 1]
+            raise ForcingError(f"{where}: {first} is followed by {second}, expected one value a day (calendar '{calendar}')")
         raise ForcingError(f"{where}: {before} is followed by {after}, expected the next day (calendar '{calendar}')")
     return days

@@ -22,6 +22,8 @@ Dates = NDArray[np.datetime64]
 DAYS_THAT_TELL: Final = 365
 #: Mean flow over mean precipitation that no basin has, springs and wrong areas included.
 LARGEST_RUNOFF_RATIO: Final = 5.0
+#: Mean flow over mean precipitation below which a river is hardly one.
+LEAST_RUNOFF_RATIO: Final = 1e-3
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,33 @@ def require_plausible_flow(flow: FloatArray, precipitation: FloatArray, ids: Seq
             f"basin {ids[basin]}: more than {LARGEST_RUNOFF_RATIO:g} times the precipitation runs off, on {dates[day]} "
             f"{flow[day, basin]:g} mm/d; probably {FLOW_LIMITS.above}"
         )
+
+
+def scant_flow(flow: FloatArray, precipitation: FloatArray, ids: Sequence[str]) -> str:
+    """Tell basins from which hardly anything runs off: a dry river, or another unit.
+
+    Parameters
+    ----------
+    flow, precipitation : ndarray, shape (T, B)
+        mm/d; NaN is a day without observation of flow.
+    ids : sequence of str
+        The B basins.
+
+    Returns
+    -------
+    str
+        A sentence that names them; empty if there are none.
+    """
+    observed = np.isfinite(flow)
+    runoff, rain = (np.where(observed, values, 0.0).sum(axis=0) for values in (flow, precipitation))
+    scant = np.flatnonzero((observed.sum(axis=0) >= DAYS_THAT_TELL) & (runoff < LEAST_RUNOFF_RATIO * rain))
+    if not len(scant):
+        return ""
+    worst = scant[np.argmin(runoff[scant] / rain[scant])]
+    return (
+        f"at {len(scant)} of {len(ids)} gauges less than a thousandth of the precipitation runs off, at {ids[worst]} "
+        f"{runoff[worst] / rain[worst]:.2g} of it; if it is no dry river, its flow or its area is in another unit than stated"
+    )
 
 
 def _require_within(values: FloatArray, limits: Limits, ids: Sequence[str], dates: Dates) -> None:

@@ -89,8 +89,9 @@ class Engine(Catchments):
         self._set_weather = partial(Struct(f"{count}d").pack_into, self._one_forcing.reshape(-1).data, 0)
         self._one_result = np.empty((len(self.outputs), 1, 1))
         self._one_outputs = self._one_result.reshape(-1)
-        # As what Python reads single numbers of in half the time; that of the target tells whether the step had a solution.
-        self._numbers, self._target = self._one_outputs.data, self.outputs.index(model.settings.target)
+        # As what Python reads single numbers of in half the time; one tells whether the step had a solution: flow, if the model has any.
+        self._numbers, target = self._one_outputs.data, model.settings.target
+        self._telling = self.outputs.index(target) if target in self.outputs else 0
 
     def _make_backend(self, device: str, backend: str, threads: int) -> Backend:
         return make_backend(self.model, device, backend, threads)
@@ -299,8 +300,8 @@ class Engine(Catchments):
     def _advance_one(self, row: int) -> None:
         """Advance a row through the one step of weather that is set, with all outputs."""
         self._one_step(row)
-        flow = self._numbers[self._target]
-        if flow != flow:
+        value = self._numbers[self._telling]
+        if value != value:
             self._require_numbers(row, row + 1, self._one_result)
 
     @cached_property

@@ -14,14 +14,13 @@ from numpy.typing import NDArray
 
 from dmg_core.attribute_ranges import far_outside, training_ranges
 from dmg_core.checkpoint import members_of
-from dmg_core.data import BasinData, Split
+from dmg_core.data import BasinData
 from dmg_core.data.samples import columns_of, side_by_side
-from dmg_core.documents import load_json
 from dmg_core.ensembles.declaration import STD
 from dmg_core.errors import AttributeTableError, ConfigError
 from dmg_core.files import written_whole
 from dmg_core.learning.data.material import Inputs, read_data, tensors_of, with_inputs
-from dmg_core.learning.loop.run_folder import SPLIT_NAME, load_trained, split_of
+from dmg_core.learning.loop.run_folder import load_trained
 from dmg_core.learning.settings.data import DataSettings
 from dmg_core.learning.settings.experiment import Period
 from dmg_core.learning.settings.experiment_file import EXPERIMENT_NAME, read_experiment
@@ -206,55 +205,6 @@ def with_spread(evaluation: Evaluation, spread: Spread) -> Evaluation:
     return replace(evaluation, scores={**evaluation.scores, **scores}, levels=spread.levels, quantiles=quantiles)
 
 
-def evaluate_parts(
-    folders: Sequence[Path], part: str, file: Path, attributes: Path | None, period: tuple[str, str] | Period | None, **given: Any
-) -> Evaluation:
-    """Evaluate trainings each on a part of its own split, and put them together: folds of a benchmark, of which each tests other days.
-
-    Parameters
-    ----------
-    folders : sequence of Path
-        Folders of trainings, whose ``split.json`` says what was learned from, validated on and kept for tests.
-    part : str
-        ``training``, ``validation`` or ``testing``.
-    file, attributes, period, **given
-        See :func:`evaluate_folders`.
-
-    Raises
-    ------
-    DmgError
-        If anything cannot be read, a training has no split, or a day of a basin is in the parts of two.
-    """
-    whole: Evaluation | None = None
-    taken = np.zeros((0, 0), np.bool_)
-    for folder in folders:
-        split, one = split_of(folder), evaluate_folders([folder], file, attributes, period, **given)
-        mask = _part_of(split, part, one.basins)
-        if whole is None:
-            whole, taken = one, mask
-            continue
-        if (taken & mask).any():
-            raise ConfigError(f"{folder}: days of its part {part} are those of another training too; evaluate them one by one")
-        whole = replace(whole, simulated=np.where(mask, one.simulated, whole.simulated))
-        taken |= mask
-    if whole is None or not taken.any():
-        raise ConfigError(f"none of the trainings has a day of {part} in the period")
-    basins = replace(whole.basins, flow=np.where(taken, whole.basins.flow, np.nan))
-    scores = {name: np.asarray(metric(whole.simulated, basins.flow), np.float64) for name, metric in METRICS.items()}
-    return replace(whole, basins=basins, scores=scores, deviation=None, levels=(), quantiles=None)
-
-
-def _part_of(split: Split, part: str, basins: BasinData) -> NDArray[np.bool_]:
-    """Mark the days of basins (D, B) that are in a part of a split."""
-    days, rows = np.isin(split.dates, basins.dates), np.isin(basins.dates, split.dates)
-    columns = {gauge: column for column, gauge in enumerate(split.ids)}
-    mask = np.zeros(basins.flow.shape, np.bool_)
-    for place, gauge in enumerate(basins.ids):
-        if gauge in columns:
-            mask[rows, place] = getattr(split, part)[days, columns[gauge]]
-    return mask
-
-
 def predictors_of(evaluation: Evaluation) -> dict[str, FloatArray]:
     """Give what tells of the spread from day to day, by the names of a model's outputs: of an ensemble the members' deviation."""
     return {} if evaluation.deviation is None else {f"{TOTAL}{STD}": evaluation.deviation}
@@ -311,44 +261,6 @@ def respond(models: Sequence[DeltaModel], conditions: FloatArray, attributes: Ma
     with torch.no_grad():
         runs = [model.eval()(conditions[None], attributes)[0] for model in models]
     return {name: np.mean([run[name][0].double().numpy() for run in runs], axis=0) for name in runs[0]}
-
-
-def held_out_of(folder: Path, file: Path, ids: Sequence[str]) -> NDArray[np.bool_] | None:
-    """Say which samples of a file a training has not learned from, by its record.
-
-    Parameters
-    ----------
-    folder : Path
-        Of a training, or of the model in it.
-    file : Path
-        Where the samples were read from.
-    ids : sequence of str
-        The samples.
-
-    Returns
-    -------
-    ndarray of bool, shape (N,), or None
-        None where there is no record, or it is of another file: samples of two files may go by the same names.
-
-    Raises
-    ------
-    ConfigError
-        If the record is damaged.
-    """
-    place = next((each for each in (folder, folder.parent) if (each / SPLIT_NAME).is_file() and (each / EXPERIMENT_NAME).is_file()), None)
-    if place is None:
-        return None
-    source = read_experiment(place / EXPERIMENT_NAME).data
-    if not isinstance(source, DataSettings) or source.file.resolve() != file.resolve():
-        return None
-    try:
-        split = Split.from_dict(load_json((place / SPLIT_NAME).read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{place / SPLIT_NAME}: cannot be read as a split: {error}") from error
-    learned = dict(zip(split.ids, split.training.any(axis=0), strict=True))
-    if not set(ids) <= learned.keys():
-        return None
-    return np.array([not learned[each] for each in ids])
 
 
 def read_for(folder: Path, settings: DataSettings, ids: Sequence[str] | None) -> tuple[DeltaModel, BasinData]:

@@ -172,6 +172,12 @@ class Store:
         Name for reading and setting it from outside, ``state::…``; by default ``output``.
     slack : float
         What a step may leave it below ``least`` or above ``largest`` by, so that a restart takes it.
+    title : str
+        Short name for people, in tables and pictures; by default ``meaning``.
+    panel : str
+        Title of the picture that it shares with others, such as ``Groundwater``; by default that of all stores without one.
+    standard_name : str
+        Its name in the table of the CF conventions, where that has one.
     """
 
     name: str
@@ -185,6 +191,9 @@ class Store:
     bmi_name: str = ""
     state_name: str = ""
     slack: float = ROUNDING
+    title: str = ""
+    panel: str = ""
+    standard_name: str = ""
 
     def __post_init__(self) -> None:
         """Make the names that are not given."""
@@ -231,6 +240,12 @@ class Flux:
         Name of the BMI variable of :attr:`routed_name`; by default made from that.
     at_end : bool
         Whether it is what is held at the end of a step, as a store is, not an amount of the step.
+    title : str
+        Short name for people of what leaves the catchment, after the routing where there is one; by default ``meaning``.
+    panel : str
+        Title of the picture in which that is drawn; by default it is in none.
+    standard_name : str
+        Its name in the table of the CF conventions, where that has one for a depth of water.
     """
 
     name: str
@@ -241,6 +256,9 @@ class Flux:
     bmi_name: str = ""
     routed_bmi_name: str = ""
     at_end: bool = False
+    title: str = ""
+    panel: str = ""
+    standard_name: str = ""
 
     def __post_init__(self) -> None:
         """Make the names that are not given."""

@@ -104,26 +104,32 @@ def weather_of(name: str, steps: int, catchments: int) -> np.ndarray:
     return np.stack([series[forcing.name] for forcing in PROCESS_MODELS[name].forcings], axis=-1)
 
 
-@pytest.mark.parametrize("name", ["OneForcing", "FourForcings", "DegreeDays", "Gr4", "Hymod", "Hbv_implicit", "none"])
+@pytest.mark.parametrize("name", ["OneForcing", "FourForcings", "DegreeDays", "Gr4", "Gr4_implicit", "Hymod", "Hbv_implicit", "none"])
 @pytest.mark.parametrize("backend", ["compiled", "torch"])
 def test_an_engine_steps_models_of_any_shape(name: str, backend: str) -> None:
-    """Outputs are the torch form's, stepping is the batch, and the balance closes, whatever the numbers of forcings and stores."""
+    """Outputs are the torch form's, steps and a restart are the batch, the balance closes, whatever the numbers of forcings and stores."""
     model, series = model_of(name), weather_of(name, 25, 3)
     slope = np.array([1.0, 2.0, 5.0])
     with torch.no_grad():
         expected, _ = model(series, slope[:, None])
-    engine, stepped = (Engine(model, backend=backend) for _ in range(2))
-    for each in (engine, stepped):
+    engine, stepped, stopped, resumed = (Engine(model, backend=backend) for _ in range(4))
+    for each in (engine, stepped, stopped, resumed):
         each.add({"slope": slope})
         each.settle_from_series(slice(0, 3), series)
     found = engine.run(series)
     steps = [stepped.step(step) for step in series]
+    stopped.run(series[:10])
+    kept = stopped.capture(slice(0, 3))
+    for row in range(3):
+        resumed.restore(row, {field: array[row] for field, array in kept.items()}, "a restart")
+    later = resumed.run(series[10:])
     assert tuple(found) == model.physics.layout.outputs == Layout.of(model.physics.process).outputs
     for output, values in found.items():
         np.testing.assert_allclose(values, expected[output].numpy(), rtol=1e-9, atol=1e-11, err_msg=output)
         together = np.stack([step[output] for step in steps])
         tolerance = 0.0 if backend == "compiled" else 1e-10
         np.testing.assert_allclose(together, values, rtol=tolerance, atol=tolerance, err_msg=output)
+        np.testing.assert_allclose(later[output], values[10:], rtol=tolerance, atol=tolerance, err_msg=output)
     budget = engine.budget()
     if model.physics.layout.budget:
         np.testing.assert_allclose(budget["residual"], 0.0, atol=1e-11 * budget["precipitation"].max())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from dmg_core.data.gauge_flow import read_gauge_flow
 from dmg_core.data.gauge_tables import disagreement, read_attributes, read_gauges, read_membership
-from dmg_core.data.plausibility import require_plausible_flow
+from dmg_core.data.plausibility import require_plausible_flow, scant_flow
 from dmg_core.data.unit_forcing import UnitForcing, variables_of
 from dmg_core.errors import ConfigError, ForcingError, NetworkError
 from dmg_core.learning.data.lessons import DailyLessons, order_of
@@ -30,6 +31,8 @@ from dmg_core.models.layout import TOTAL
 from dmg_core.multi_scale import ChannelSettings, GaugeModel
 from dmg_core.multi_scale.channels import read_ways
 from dmg_core.routing import Membership, MembershipBatch
+
+LOGGER = logging.getLogger(__name__)
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -243,11 +246,13 @@ def _forcing(settings: UnitDataSettings, experiment: Experiment) -> UnitForcing:
 
 
 def _require_plausible(file: Path, flow: GaugeFlow, precipitation: FloatArray) -> None:
-    """Refuse flow that its precipitation cannot have given; see :func:`dmg_core.data.plausibility.require_plausible_flow`."""
+    """Refuse flow that its precipitation cannot have given, and warn of hardly any; see :mod:`dmg_core.data.plausibility`."""
     try:
         require_plausible_flow(flow.flow, precipitation, flow.ids, flow.dates)
     except ForcingError as error:
         raise ForcingError(f"{file}: {error}") from error
+    if scant := scant_flow(flow.flow, precipitation, flow.ids):
+        LOGGER.warning("%s: %s", file, scant)
 
 
 def _membership(settings: UnitDataSettings) -> Membership:

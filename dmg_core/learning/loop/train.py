@@ -27,7 +27,7 @@ from dmg_core.learning.loop.optimization import OPTIMIZERS, SCHEDULERS
 from dmg_core.learning.loop.ranks import Ranks, started_ranks
 from dmg_core.learning.loop.run_folder import RunFolder
 from dmg_core.learning.loop.trainer import Parts, Trainer, Watcher
-from dmg_core.learning.losses import LOSSES
+from dmg_core.learning.loss import LOSSES
 from dmg_core.learning.new_model import new_model, new_multi_timescale_model
 from dmg_core.learning.settings.data import UnitDataSettings
 from dmg_core.learning.settings.experiment import Component, Experiment

@@ -7,6 +7,7 @@ hourly models.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from dmg_core.models.process_model import Parameter
 
@@ -48,3 +49,31 @@ HBV_RATES_CAPILLARY: tuple[Parameter, ...] = (*HBV_RATES, C, NDC)
 HBV_20: tuple[Parameter, ...] = (*HBV_11P, RT, AC)
 HBV_20_HOURLY: tuple[Parameter, ...] = (*HBV_20, F0, FMIN, ALPHA)
 HBV_21_HOURLY: tuple[Parameter, ...] = (*(FAST_K0 if parameter is K0 else parameter for parameter in HBV_20), F0, AREA_ALPHA, KS)
+
+#: What the parameters of a catchment in a humid temperate climate are like, and shape and time scale of its unit hydrograph.
+TYPICAL: Final = {
+    "parBETA": 1.6,
+    "parFC": 220.0,
+    "parK0": 0.35,
+    "parK1": 0.1,
+    "parK2": 0.03,
+    "parLP": 0.8,
+    "parPERC": 1.4,
+    "parUZL": 15.0,
+    "parTT": 0.0,
+    "parCFMAX": 3.0,
+    "parCFR": 0.05,
+    "parCWH": 0.1,
+    "parBETAET": 2.0,
+    "parC": 0.01,
+    "parRT": 0.05,
+    "parAC": 500.0,
+    "parF0": 600.0,
+    "parFMIN": 0.3,
+    "parALPHA": 2.0,
+    "route_a": 1.4,
+    "route_b": 0.3,
+}
+
+#: Those of the daily model that vary most with the weather.
+VARYING: Final = ("parBETA", "parK0", "parBETAET")

@@ -24,8 +24,22 @@ ATTRIBUTES = (
 )
 
 
-def _store(name: str, output: str, state_name: str, bmi_name: str, meaning: str) -> Store:
-    return Store(name, "mm", meaning, initial=INITIAL_STORE, output=output, bmi_name=bmi_name, state_name=state_name, slack=0.0)
+def _store(
+    name: str, output: str, state_name: str, bmi_name: str, meaning: str, title: str, panel: str = "", standard_name: str = ""
+) -> Store:
+    return Store(
+        name,
+        "mm",
+        meaning,
+        initial=INITIAL_STORE,
+        output=output,
+        bmi_name=bmi_name,
+        state_name=state_name,
+        slack=0.0,
+        title=title,
+        panel=panel,
+        standard_name=standard_name,
+    )
 
 
 #: What its BMI variables begin with, in this order.
@@ -51,17 +65,73 @@ FIRST_OUTPUTS = (
 
 #: A step of the daily models leaves no store below nothing: they would take the logarithm of it.
 STORES = (
-    _store("SP", "swe", "snowpack", "snowpack__liquid-equivalent_depth", "snow, without the meltwater it holds"),
-    _store("MW", "meltwater", "meltwater", "snowpack_meltwater__depth", "meltwater held by the snowpack"),
-    _store("SM", "soil_moisture", "soil_moisture", "soil_water__depth", "soil moisture"),
-    _store("SUZ", "upper_zone", "upper_zone", "groundwater_upper_zone__depth", "water in the upper zone"),
-    _store("SLZ", "lower_zone", "lower_zone", "groundwater_lower_zone__depth", "water in the lower zone"),
+    _store(
+        "SP",
+        "swe",
+        "snowpack",
+        "snowpack__liquid-equivalent_depth",
+        "snow, without the meltwater it holds",
+        title="Snow",
+        panel="Snow",
+        standard_name="lwe_thickness_of_surface_snow_amount",
+    ),
+    _store(
+        "MW",
+        "meltwater",
+        "meltwater",
+        "snowpack_meltwater__depth",
+        "meltwater held by the snowpack",
+        title="Meltwater in the snow",
+        panel="Snow",
+    ),
+    _store(
+        "SM",
+        "soil_moisture",
+        "soil_moisture",
+        "soil_water__depth",
+        "soil moisture",
+        title="Soil water",
+        panel="Soil water",
+        standard_name="lwe_thickness_of_soil_moisture_content",
+    ),
+    _store(
+        "SUZ",
+        "upper_zone",
+        "upper_zone",
+        "groundwater_upper_zone__depth",
+        "water in the upper zone",
+        title="Upper groundwater",
+        panel="Groundwater",
+    ),
+    _store(
+        "SLZ",
+        "lower_zone",
+        "lower_zone",
+        "groundwater_lower_zone__depth",
+        "water in the lower zone",
+        title="Lower groundwater",
+        panel="Groundwater",
+    ),
 )
 
 #: What infiltration excess passes in 2.1.
 EXCESS_STORES = (
-    _store("SIE1", "excess_store_1", "excess_store_1", "infiltration_excess_store_1__depth", "infiltration excess, first store"),
-    _store("SIE2", "excess_store_2", "excess_store_2", "infiltration_excess_store_2__depth", "infiltration excess, second store"),
+    _store(
+        "SIE1",
+        "excess_store_1",
+        "excess_store_1",
+        "infiltration_excess_store_1__depth",
+        "infiltration excess, first store",
+        title="Infiltration excess, first store",
+    ),
+    _store(
+        "SIE2",
+        "excess_store_2",
+        "excess_store_2",
+        "infiltration_excess_store_2__depth",
+        "infiltration excess, second store",
+        title="Infiltration excess, second store",
+    ),
 )
 
 
@@ -79,6 +149,7 @@ FLUXES = (
         routed=True,
         bmi_name="land_surface_water__unrouted_surface_runoff_volume_flux",
         routed_bmi_name="land_surface_water__surface_runoff_volume_flux",
+        title="Near-surface flow",
     ),
     Flux(
         "unrouted_interflow",
@@ -88,6 +159,7 @@ FLUXES = (
         routed=True,
         bmi_name="land_surface_water__unrouted_interflow_volume_flux",
         routed_bmi_name="land_surface_water__interflow_volume_flux",
+        title="Interflow",
     ),
     Flux(
         "unrouted_baseflow",
@@ -97,6 +169,8 @@ FLUXES = (
         routed=True,
         bmi_name="land_surface_water__unrouted_baseflow_volume_flux",
         routed_bmi_name="land_surface_water__baseflow_volume_flux",
+        title="Baseflow",
+        panel="Runoff",
     ),
     Flux(
         "aet",
@@ -104,25 +178,21 @@ FLUXES = (
         "actual evapotranspiration",
         balance="out",
         bmi_name="land_surface_water__evapotranspiration_volume_flux",
+        title="Evapotranspiration",
+        panel="Evapotranspiration",
+        standard_name="lwe_thickness_of_water_evaporation_amount",
     ),
+    Flux("recharge", "mm", "water that leaves the soil for the upper zone", bmi_name="soil_water__recharge_volume_flux", title="Recharge"),
+    Flux("soil_excess", "mm", "water beyond field capacity", bmi_name="soil_water__excess_volume_flux", title="Soil excess"),
     Flux(
-        "recharge",
-        "mm",
-        "water that leaves the soil for the upper zone",
-        bmi_name="soil_water__recharge_volume_flux",
-    ),
-    Flux("soil_excess", "mm", "water beyond field capacity", bmi_name="soil_water__excess_volume_flux"),
-    Flux(
-        "percolation",
-        "mm",
-        "water from the upper to the lower zone",
-        bmi_name="groundwater__percolation_volume_flux",
+        "percolation", "mm", "water from the upper to the lower zone", bmi_name="groundwater__percolation_volume_flux", title="Percolation"
     ),
     Flux(
         "capillary_rise",
         "mm",
         "water from the lower zone into the soil",
         bmi_name="groundwater__capillary_rise_volume_flux",
+        title="Capillary rise",
     ),
     Flux(
         "regional_exchange",
@@ -130,24 +200,28 @@ FLUXES = (
         "groundwater gained from the region",
         balance="exchange",
         bmi_name="groundwater__regional_exchange_volume_flux",
+        title="Groundwater from the region",
     ),
     Flux(
         "infiltration_excess",
         "mm",
         "rain that could not infiltrate",
         bmi_name="land_surface_water__infiltration_excess_volume_flux",
+        title="Infiltration excess",
     ),
     Flux(
         "snowpack_outflow",
         "mm",
         "meltwater that leaves the snowpack",
         bmi_name="snowpack__outflow_volume_flux",
+        title="Outflow of the snowpack",
     ),
     Flux(
         "evaporation_factor",
         "1",
         "actual evapotranspiration as a share of potential, by the wetness of the soil",
         bmi_name="soil_water__evapotranspiration_factor",
+        title="Evaporation factor",
     ),
     Flux(
         "leaked",
@@ -155,14 +229,10 @@ FLUXES = (
         "water lost by bounds of stores (negative: created)",
         balance="clipping",
         bmi_name="model_water__clipping_volume_flux",
+        title="Clipping by bounds of stores",
     ),
-    Flux("rainfall", "mm", "liquid part of the precipitation", bmi_name="atmosphere_water__rainfall_volume_flux"),
-    Flux(
-        "snowfall",
-        "mm",
-        "solid part of the precipitation",
-        bmi_name="atmosphere_water__snowfall_leq-volume_flux",
-    ),
-    Flux("melt", "mm", "snow that melts", bmi_name="snowpack__melt_volume_flux"),
-    Flux("refreezing", "mm", "meltwater that freezes again", bmi_name="snowpack_meltwater__refreezing_volume_flux"),
+    Flux("rainfall", "mm", "liquid part of the precipitation", bmi_name="atmosphere_water__rainfall_volume_flux", title="Rainfall"),
+    Flux("snowfall", "mm", "solid part of the precipitation", bmi_name="atmosphere_water__snowfall_leq-volume_flux", title="Snowfall"),
+    Flux("melt", "mm", "snow that melts", bmi_name="snowpack__melt_volume_flux", title="Snowmelt"),
+    Flux("refreezing", "mm", "meltwater that freezes again", bmi_name="snowpack_meltwater__refreezing_volume_flux", title="Refreezing"),
 )

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from bmi_dmg.demo.example_model import SETTINGS, TYPICAL, example_weights, write_example_model
+from bmi_dmg.demo.example_model import SETTINGS, example_weights, write_example_model
 from bmi_dmg.demo.synthetic_catchments import synthesize_catchments
 from dmg_core import DeltaModel, load_model
 from dmg_core.models.hbv import Hbv20
+from dmg_core.models.hbv.parameters import TYPICAL
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bmi_dmg.results.quantities import LABELS, PANELS, PRECIPITATION, RUNOFF, Kind, panels_of, precipitation, quantity
+from bmi_dmg.results.declared import Declared, of_flux
+from bmi_dmg.results.quantities import OBSERVED, PANELS, PRECIPITATION, RUNOFF, Kind, label_of, panels_of, precipitation, quantity
 from bmi_dmg.variables import OUTPUTS, RUNOFF_DEPTH
+from dmg_core.models import Flux
 
 
 @pytest.mark.parametrize(
@@ -45,7 +47,7 @@ def test_precipitation_is_a_rate_or_a_depth_per_hour(units: str, converted: floa
 
 def test_every_output_has_a_short_name() -> None:
     """No output of the model is shown under its technical name."""
-    assert {variable.source for variable in OUTPUTS} <= set(LABELS)
+    assert [variable.source for variable in OUTPUTS if not label_of(variable.source)] == []
 
 
 def test_panels_hold_what_there_is() -> None:
@@ -57,10 +59,32 @@ def test_panels_hold_what_there_is() -> None:
     ]
 
 
+def test_panels_take_what_models_declare_for_them() -> None:
+    """A store goes to the panel of its title beside what is there, and gets a style; a flux does not go among stores."""
+    groundwater = next(panel for panel in PANELS if panel.title == "Groundwater")
+    declared = [Declared("deep", "Deep water", "Groundwater", is_store=True), Declared("leak", "Leakage", "Groundwater")]
+    assert [curve.role for curve in groundwater.with_declared(declared).curves] == ["deep"]
+    runoff = next(panel for panel in PANELS if panel.title == "Runoff")
+    found = runoff.with_declared([Declared("slow", "Slow flow", "Runoff"), Declared("fast", "Fast flow", "Runoff")])
+    assert [curve.role for curve in found.curves] == ["slow", OBSERVED, RUNOFF, "fast"]
+
+
+def test_declarations_tell_titles() -> None:
+    """What leaves a model is called by its title, what is to be routed is told apart, and another unit than a depth is in no picture."""
+    flux = Flux("unrouted_drain", "mm", routed=True, title="Drainage", panel="Runoff")
+    assert list(of_flux(flux)) == [
+        Declared("drain", "Drainage", "Runoff"),
+        Declared("unrouted_drain", "Drainage before routing"),
+    ]
+    assert list(of_flux(Flux("gain", "umol", title="Assimilation", panel="Runoff"))) == [Declared("gain", "Assimilation")]
+
+
 def test_panels_measure_what_they_say() -> None:
     """Curves of a panel share its unit."""
     kinds = {variable.source: quantity(variable.name, variable.units, "").kind for variable in OUTPUTS}
-    for panel in PANELS:
+    found = panels_of(set(kinds) | {PRECIPITATION})
+    assert [panel.title for panel in found] == [panel.title for panel in PANELS]
+    for panel in found:
         assert {kinds.get(curve.role, Kind.FLUX) for curve in panel.curves} == {panel.kind}
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bmi_dmg.driver.run import run
-from bmi_dmg.results.quantities import LABELS, PRECIPITATION
+from bmi_dmg.results.quantities import PRECIPITATION, label_of
 from bmi_dmg.results.reading import RunResults
 from bmi_dmg.results.summary import summarize
 from bmi_dmg.results.water_budget import STORES, totals, water_budget
@@ -83,7 +83,7 @@ def test_the_totals_are_those_the_run_has_counted(make_own_run: Callable[..., Pa
     for label, name in {"Precipitation": "precipitation", "Evapotranspiration": "aet", "Runoff": "runoff"}.items():
         np.testing.assert_array_equal(told[label], counted[name])
     stored = {term.label: term.values for term in budget.terms if term.stored}
-    assert list(stored) == [*(LABELS[role] for role in STORES), "On the way to the outlet, and in the first step"]
+    assert list(stored) == [*(label_of(role) for role in STORES), "On the way to the outlet, and in the first step"]
     np.testing.assert_allclose(sum(stored.values()), counted["storage_change"], rtol=1e-12)
     np.testing.assert_allclose(stored["Soil water"], summaries["soil_moisture"].change, rtol=1e-12)
     assert np.abs(budget.residual).max() < 1e-9

@@ -80,7 +80,7 @@ def test_daily_series_have_every_day() -> None:
     assert noon.tolist() == np.array(["2000-02-28", "2000-02-29"], "datetime64[D]").tolist()
     with pytest.raises(ForcingError, match=r"2000-02-28 is followed by 2000-03-01, expected the next day \(calendar 'noleap'\)"):
         consecutive_days([0, 1], {"units": "days since 2000-02-28", "calendar": "noleap"}, "time")
-    with pytest.raises(ForcingError, match="2000-02-28 is followed by 2000-02-28"):
+    with pytest.raises(ForcingError, match="2000-02-28T00:00:00 is followed by 2000-02-28T12:00:00, expected one value a day"):
         consecutive_days([0, 12], {"units": "hours since 2000-02-28"}, "time")
 
 

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from dmg_core.errors import AttributeTableError, ConfigError
-from dmg_core.learning.evaluation import Evaluation, data_settings_of, evaluate, evaluate_folders, evaluate_parts, write_scores
+from dmg_core.learning.evaluation import Evaluation, data_settings_of, evaluate, evaluate_folders, write_scores
+from dmg_core.learning.evaluation_parts import evaluate_parts
 from dmg_core.learning.loop.train import train
 from dmg_core.learning.new_model import new_model
 from dmg_core.metrics import METRICS, nse
@@ -111,7 +112,7 @@ def test_parameters_are_means_of_what_the_equations_take(physics: str) -> None:
     assert list(values) == [*table, *routes]
     for name, parameter in table.items():
         assert ((values[name] >= parameter.low) & (values[name] <= parameter.high)).all()
-    (dynamic, static, _), _ = model._fractions_and_site(*tensors[:2], model._named(tuple(tensors[2:]), {}))
+    (dynamic, static, _), _ = model.fractions_and_site(*tensors[:2], model._named(tuple(tensors[2:]), {}))
     changing, steady = model.physics.dynamic_parameters[0], model.physics.static_parameters[0]
     torch.testing.assert_close(values[changing.name], changing.scale(dynamic[:, :, 0]).mean(dim=(0, 2)), check_dtype=False)
     torch.testing.assert_close(values[steady.name], steady.scale(static[:, 0]).mean(dim=1), check_dtype=False)

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from dmg_core.errors import ConfigError
-from dmg_core.learning import losses
-from dmg_core.learning.losses import LOSSES, BatchLoss, build_loss, register_loss
+from dmg_core.learning import loss
+from dmg_core.learning.loss import LOSSES, BatchLoss, build_loss, register_loss
 from dmg_core.registry import Registry
 
 PUBLIC_NAMES = [
@@ -262,7 +262,7 @@ def test_what_does_not_fit_together_is_refused(
 @pytest.fixture
 def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put an empty registry in place, so that what a test enters does not stay."""
-    monkeypatch.setattr(losses, "LOSSES", Registry("loss"))
+    monkeypatch.setattr(loss, "LOSSES", Registry("loss"))
 
 
 @pytest.mark.usefixtures("own_registry")

@@ -10,7 +10,8 @@ import pytest
 from dmg_core.data.samples import columns_of
 from dmg_core.errors import ConfigError
 from dmg_core.learning.data.material import Material, make_material
-from dmg_core.learning.evaluation import Evaluation, evaluate, evaluate_folders, held_out_of, write_scores
+from dmg_core.learning.evaluation import Evaluation, evaluate, evaluate_folders, write_scores
+from dmg_core.learning.evaluation_parts import held_out_of
 from dmg_core.learning.loop.train import make_parts, train
 from dmg_core.learning.new_model import new_model
 from dmg_core.learning.settings.model import model_settings

@@ -337,3 +337,15 @@ def test_a_network_in_tables_will_do(tmp_path: Path) -> None:
     document["channels"] = {"per": "pair", "attributes": ["length_km"]}
     with pytest.raises(ConfigError, match=r"channels read length_km of a table of pairs \(gauge_id, unit_id\), and none is named"):
         load_gauge_material(experiment_of(document, "made"))
+
+
+def test_hardly_any_flow_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Flow in a unit a thousand times larger than stated stands out, with its gauge; flow as it is does not."""
+    files = make_files()
+    files.write(tmp_path)
+    load_gauge_material(unit_experiment(tmp_path))
+    assert "thousandth" not in caplog.text
+    scale_flow(1e-4)(files)
+    files.write(tmp_path)
+    load_gauge_material(unit_experiment(tmp_path))
+    assert "flow.csv: at 1 of 4 gauges less than a thousandth of the precipitation runs off, at 03" in caplog.text

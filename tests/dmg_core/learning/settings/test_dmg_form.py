@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from dmg_core.errors import DmgError
-from dmg_core.learning.losses import LOSSES
+from dmg_core.learning.loss import LOSSES
 from dmg_core.learning.settings.experiment_file import read_experiment
 
 #: In the spellings of the framework's newer and older releases.

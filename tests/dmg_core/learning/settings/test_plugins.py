@@ -11,12 +11,12 @@ import yaml
 from dmg_core.errors import ConfigError
 from dmg_core.learning.evaluation import evaluate_folders
 from dmg_core.learning.loop.train import train
-from dmg_core.learning.losses import LOSSES
+from dmg_core.learning.loss import LOSSES
 from dmg_core.learning.settings.experiment_file import read_experiment
 from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_document
 
 LOSS = """
-from dmg_core.learning.losses import LOSSES
+from dmg_core.learning.loss import LOSSES
 from {helper} import weight
 
 
