@@ -35,6 +35,8 @@ def attribute_table(attributes: Mapping[str, Any], names: Sequence[str]) -> Floa
     missing = [name for name in names if name not in attributes]
     if missing:
         raise AttributeTableError(f"attributes are missing: {', '.join(missing)}; the model needs {', '.join(names)}")
+    if names and all(isinstance(attributes[name], list) and len(attributes[name]) == 1 for name in names):
+        return np.array([[attributes[name][0] for name in names]], np.float64)  # of one catchment, many times over
     columns = [np.atleast_1d(np.asarray(attributes[name], np.float64)) for name in names]
     lengths = {name: column.shape for name, column in zip(names, columns, strict=True)}
     if len(set(lengths.values())) != 1 or columns[0].ndim != 1:
@@ -50,5 +52,6 @@ def require_finite(table: FloatArray, ids: Sequence[str], names: Sequence[str]) 
     AttributeTableError
         Naming catchment, attribute and value of the first.
     """
-    for row, column in np.argwhere(~np.isfinite(table)):
+    finite = np.isfinite(table)
+    for row, column in () if finite.all() else np.argwhere(~finite):
         raise AttributeTableError(f"catchment {ids[row]}: attribute {names[column]} is {table[row, column]}, expected a finite number")

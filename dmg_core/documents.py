@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import yaml
 
+from dmg_core.flat_yaml import read_flat
+
 #: Whole numbers that can be written in one way only. YAML 1.1 takes 0012 for 10 and 1_0 for 10, which as ids are others.
 _PLAIN_INTEGER: Final = re.compile(r"0|-?[1-9][0-9]*")
 #: Levels of lists and mappings within each other that are read; what anyone writes has some ten.
@@ -56,6 +58,9 @@ def load_yaml(text: str) -> Any:
     yaml.YAMLError
         If it is none, or a key stands in it twice; the message is one line.
     """
+    flat = read_flat(text)
+    if flat is not None:
+        return flat
     try:
         _refuse_deep_yaml(text)
         return yaml.load(text, Loader=_Loader)  # a safe loader in both forms

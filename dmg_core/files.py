@@ -14,6 +14,11 @@ from uuid import uuid4
 
 from dmg_core.errors import WriteError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 #: How errors of the NetCDF library begin.
 _OF_NETCDF: Final = "NetCDF:"
 #: Bytes below which a disk counts as full.
@@ -153,5 +158,23 @@ def sync(path: Path) -> None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Let one process at a time work in a folder, as far as all ask; a process that ends lets others in.
+
+    Where folders cannot be locked (Windows, some network file systems), nothing is waited for.
+    """
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
     finally:
         os.close(descriptor)

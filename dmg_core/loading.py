@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from dmg_core.checkpoint import Checkpoint, read_checkpoint, stamp_of
+from dmg_core.checkpoint import Checkpoint, read_checkpoint
+from dmg_core.checkpoint.stamp import unchanged_reader
 from dmg_core.equations.models import digest_of_equations
 from dmg_core.errors import CheckpointError
 from dmg_core.model import DeltaModel
@@ -89,14 +91,7 @@ def model_reader(folder: str | Path, dtype: str | torch.dtype = "float32") -> Ca
 
     The function raises a :class:`~dmg_core.errors.CheckpointError` if the folder has changed.
     """
-    now = stamp_of(folder)
-
-    def read() -> DeltaModel:
-        if stamp_of(folder) != now:
-            raise CheckpointError(f"{folder}: the model folder has changed since it was read; start anew to use what it holds now")
-        return load_model(folder, dtype)
-
-    return read
+    return unchanged_reader(folder, partial(load_model, folder, dtype))
 
 
 def torch_dtype(dtype: str | torch.dtype) -> torch.dtype:

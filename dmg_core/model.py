@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from dmg_core.attributes import attribute_table
 from dmg_core.checkpoint import ModelSettings
 from dmg_core.errors import AttributeTableError, ConfigError
+from dmg_core.model_form import needed_attributes
 from dmg_core.models.layout import TOTAL
 from dmg_core.networks import LstmNetwork, Network, NetworkState, ParameterNetwork
+from dmg_core.networks.kernels import LstmArrays
 from dmg_core.normalization import Normalizer
 from dmg_core.physics import Fractions, Physics, PhysicsState
 
@@ -68,13 +70,33 @@ class DeltaModel(nn.Module):
     @property
     def needed_attributes(self) -> tuple[str, ...]:
         """Names of the attributes a catchment must have: the network's, then what the equations need besides."""
-        named = [self.settings.attribute_of(attribute.name) for attribute in self.physics.process.attributes]
-        return tuple(dict.fromkeys([*self.settings.attributes, *named]))
+        return needed_attributes(self)
 
     @property
     def dtype(self) -> torch.dtype:
         """Precision of the network."""
         return next(self.stepped.parameters()).dtype
+
+    @property
+    def precision(self) -> np.dtype[Any]:
+        """Precision of the network, as arrays have it."""
+        return np.dtype(str(self.dtype).removeprefix("torch."))
+
+    @property
+    def state_sizes(self) -> Mapping[str, int]:
+        """Widths of the parts of the network's state, by name."""
+        return self.stepped.state_sizes
+
+    @property
+    def dynamic_columns(self) -> list[int]:
+        """Which outputs of :attr:`stepped` are dynamic parameters."""
+        return self.network.dynamic_columns(self.physics.columns)
+
+    @property
+    def lstm_arrays(self) -> LstmArrays | None:
+        """Weights of the LSTM that is stepped; None where the network is of another kind."""
+        form: LstmNetwork | None = self.stepped.lstm_form
+        return None if form is None else form.arrays
 
     @property
     def device(self) -> torch.device:

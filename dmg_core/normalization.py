@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
+from dmg_core.deferred import torch
 from dmg_core.errors import CheckpointError, DmgError
 
 #: Added to the standard deviation, as the models of the public framework were trained.
@@ -91,6 +91,12 @@ class Normalizer:
     def divisor(self) -> npt.NDArray[np.float64]:
         """What ``x - mean`` is divided by: ``std + 1e-6``, or 1 where a variable is constant in training; shape (n,)."""
         return np.where(is_constant(self.mean, self.std), 1.0, self.std + DIVISOR_OFFSET)
+
+    def normalized(self, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Normalise an array (..., n), as :meth:`__call__` does a tensor."""
+        if self.log.any():
+            values = np.where(self.log, np.log10(np.sqrt(np.maximum(values, 0.0)) + LOG_OFFSET), values)
+        return np.asarray((values - self.mean) / self.divisor)
 
     def __call__(self, values: torch.Tensor) -> torch.Tensor:
         """Normalise a tensor; gradients flow through.

@@ -25,6 +25,9 @@ Figure = dict[str, Any]
 #: Domains so small that the allocator's moods show beside their memory; the median of some processes is taken.
 NOISY: Final = 100
 
+#: Catchments of a run that is started anew every hour: those of the Juniata.
+PREPARED: Final = 794
+
 #: Days in which the updates are timed alone.
 SPLIT_DAYS: Final = 20
 
@@ -81,10 +84,27 @@ def stepping(laboratory: Laboratory, subject: Subject) -> Figure:
 def initialization(laboratory: Laboratory, subject: Subject) -> Figure:
     """Cost of making catchments: from reading weights and configs to the end of the first day, static parameters included."""
     count = laboratory.sizes.initialized
-    times = [laboratory.measure(subject, count) for _ in range(laboratory.sizes.starts)]
+    times = []
+    for _ in range(laboratory.sizes.starts):
+        laboratory.forget(subject)
+        times.append(laboratory.measure(subject, count))
     return {
         "catchments": count,
         "ms_per_catchment": spread_of([1e3 * (time["initialize"] + time["first_day"]) / count for time in times]),
+    }
+
+
+def prepared(laboratory: Laboratory, subject: Subject) -> Figure:
+    """Time from the start of a process to the end of the first step of many catchments whose static parameters are kept."""
+    count = min(PREPARED, laboratory.sizes.initialized)
+    laboratory.measure(subject, count)  # a day, after which they are kept
+    starts = [laboratory.prepared_start(subject, count) for _ in range(laboratory.sizes.starts)]
+    if any(start["torch"] for start in starts):
+        raise BenchError(f"{subject.python_type} imports torch though static parameters are kept")
+    return {
+        "catchments": count,
+        "seconds": spread_of([start["seconds"] for start in starts]),
+        "ms_per_further_catchment": spread_of([1e3 * start["of_further"] for start in starts]),
     }
 
 
@@ -126,6 +146,7 @@ FIGURES: Final[dict[str, Callable[[Laboratory, Subject], Figure | None]]] = {
     "startup": startup,
     "stepping": stepping,
     "initialization": initialization,
+    "prepared": prepared,
     "memory": memory,
     "growth": growth,
 }

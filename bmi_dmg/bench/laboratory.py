@@ -7,13 +7,17 @@ import os
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from uuid import uuid4
 
+import numpy as np
+
 import bmi_dmg
+from bmi_dmg.bench import prepared_start
 from bmi_dmg.bench.black_box import Job, Measured
 from bmi_dmg.bench.domain import Domain
 from bmi_dmg.bench.sizes import Sizes
@@ -132,6 +136,29 @@ class Laboratory:
         if "failed" in outcome:
             raise BenchError(outcome["failed"])
         return outcome
+
+    def prepared_start(self, subject: Subject, count: int) -> prepared_start.Measured:
+        """Measure the start of ``count`` catchments in a new process that finds what earlier ones have kept.
+
+        Raises
+        ------
+        BenchError
+            If the subject fails.
+        """
+        hour = np.load(self.domain.weather, mmap_mode="r")[0, 0].tolist()
+        job = prepared_start.Job(
+            result=str(self._new_file()),
+            configs=subject.configs(count),
+            inputs=dict(zip(self.domain.inputs, hour, strict=True)),
+            started=time.time(),
+        )
+        measured: prepared_start.Measured = self.run("prepared_start", job, cache=self.cache_of(subject.model))
+        return measured
+
+    def forget(self, subject: Subject) -> None:
+        """Remove what starts have kept beside the configs of a subject: the next one computes static parameters."""
+        for file in Path(subject.configs(1)[0]).parent.glob("static_parameters.*.safetensors"):
+            file.unlink()
 
     def cache_of(self, model: str) -> Path:
         """Folder of compiled code that all processes with a model share."""

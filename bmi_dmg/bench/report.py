@@ -28,7 +28,7 @@ Results = dict[str, Any]
 NAMES: Final = (*FIGURES, "batch")
 
 #: What compiling would show in, if no start-up had left the code on disk.
-NEED_COMPILED: Final = frozenset({"initialization", "memory"})
+NEED_COMPILED: Final = frozenset({"initialization", "memory", "prepared"})
 
 #: Of a public package, which has no batches in its BMI and does not fit into memory in large domains.
 PUBLIC_FIGURES: Final = ("stepping", "initialization", "memory", "startup")
@@ -165,6 +165,9 @@ def entries(figure: str, measured: Mapping[str, Any]) -> Iterator[tuple[str, Any
             yield "update in other hours, µs", measured["update_us_in_other_hours"]
     elif figure == "initialization":
         yield "initialize, ms per catchment", measured["ms_per_catchment"]
+    elif figure == "prepared":
+        yield f"prepared start of {measured['catchments']} catchments, to their first step, s", measured["seconds"]
+        yield "of which each further catchment, ms", measured["ms_per_further_catchment"]
     elif figure == "memory":
         sizes = measured["kb_per_further_catchment"]
         *smaller, largest = sizes

@@ -25,26 +25,30 @@ class HiddenLookup:
         How states are saved and restored; with the mass balance it is there before a catchment is.
     """
 
-    __slots__ = ("_found", "_mass_balance", "_protocols", "_stepper")
+    __slots__ = ("_found", "_is_complete", "_mass_balance", "_protocols", "_stepper")
 
     def __init__(self, serialization: Serialization) -> None:
         self._mass_balance = MassBalance()
         self._protocols: dict[str, HiddenVariable] = {**self._mass_balance.variables(), **serialization.variables()}
-        self._found = self._protocols
+        self._found, self._is_complete = self._protocols, True
         self._stepper: Stepper | None = None
 
     def watch(self, stepper: Stepper | None) -> None:
         """Give the variables of this catchment from now on, or of none."""
         self._stepper = stepper
         self._mass_balance.watch(stepper)
-        terms = self._mass_balance.terms()
-        self._found = self._protocols if stepper is None else {**self._protocols, **terms, **state_variables(stepper)}
+        self._found, self._is_complete = self._protocols, stepper is None
 
     def find(self, name: str) -> HiddenVariable | None:
         """Give the variable of that name; None if there is none."""
         found = self._found.get(name)
         if found is not None or self._stepper is None:
             return found
+        if not self._is_complete:  # made when first asked for: most are never
+            self._found = {**self._protocols, **self._mass_balance.terms(), **state_variables(self._stepper)}
+            self._is_complete = True
+            if name in self._found:
+                return self._found[name]
         return self._quantile(self._stepper, name) or self._of_members(self._stepper, name) or self._parameter(self._stepper, name)
 
     def _quantile(self, stepper: Stepper, name: str) -> HiddenVariable | None:

@@ -45,7 +45,7 @@ def state_variables(stepper: Stepper) -> dict[str, HiddenVariable]:
 def states_of_catchment(catchment: Catchment, prefix: str) -> Iterator[tuple[str, HiddenVariable]]:
     """Give stores and network state of a catchment of one model, under names that begin with a prefix."""
     model = catchment.engine.model
-    stores, precision = stores_by_name(model.physics.process), str(model.dtype).removeprefix("torch.")
+    stores, precision = stores_by_name(model.physics.process), model.precision.name
     for name in (*stores, *network_parts(model)):
         units, dtype = (stores[name].unit, "float64") if name in stores else ("1", precision)
         yield prefix + name, Settable(units, dtype, partial(read_state, catchment, name), partial(set_state, catchment, name))

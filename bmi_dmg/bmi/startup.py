@@ -66,7 +66,7 @@ def _engine_of(config: BmiConfig) -> Engine:
         If it cannot be, as with a device that this machine does not have; the configuration is named.
     """
     try:
-        return shared_engine(config.model_dir, config.dtype, config.device, config.backend, config.coupling)
+        return shared_engine(config.model_dir, config.dtype, config.device, config.backend, config.coupling, config.path.parent)
     except ConfigError as error:
         raise ConfigError(f"{config.path}: {error}") from error
 

@@ -22,6 +22,7 @@ and is repeated. Takes a quarter of an hour, in which the machine should have no
   startup         from 'import torch' to the end of the first day, without compiled code on disk and with it
   stepping        a year of hours through the BMI: set every input, update, read one output
   initialization  1000 catchments: weights, configs, static parameters
+  prepared        start of 794 catchments whose static parameters are kept, to their first hour
   memory          of each further catchment, among up to 10 000
   growth          cost of a catchment's hour among up to 10 000
   batch           1000 catchments through 365 days in one call, with one thread and two
@@ -47,6 +48,7 @@ class Figure(str, Enum):
     STARTUP = "startup"
     STEPPING = "stepping"
     INITIALIZATION = "initialization"
+    PREPARED = "prepared"
     MEMORY = "memory"
     GROWTH = "growth"
     BATCH = "batch"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -199,7 +200,10 @@ class BmiConfig:
         missing = [name for name in wanted if name not in self.others]
         if missing:
             raise ConfigError(f"{self.path}: catchment {self.catchment_id} lacks the attributes {', '.join(missing)}")
-        return {name: Node(self.path, name, self.others[name], ConfigError).to(number) for name in wanted}
+        try:
+            return {name: number(self.others[name]) for name in wanted}
+        except WrongValueError:
+            return {name: Node(self.path, name, self.others[name], ConfigError).to(number) for name in wanted}  # says which
 
 
 def read_config(path: str | Path) -> BmiConfig:
@@ -355,12 +359,18 @@ def _date(value: Any) -> datetime:
 
 
 def _full_hour(value: Any) -> datetime:
-    plain = str(value).strip().replace("/", "-").replace("T", " ")
+    time = _time_of(str(value).strip().replace("/", "-").replace("T", " "))
+    if time is not None and not (time.minute or time.second):
+        return time
+    raise WrongValueError(value, "a full hour such as 2000-01-01 06:00:00, without a time zone (UTC is meant)")
+
+
+@lru_cache(maxsize=64)
+def _time_of(plain: str) -> datetime | None:
+    """Read a time, which most catchments of a run have in common."""
     for form in _TIME_FORMATS:
         try:
-            time = datetime.strptime(plain, form)
+            return datetime.strptime(plain, form)
         except ValueError:
             continue
-        if not (time.minute or time.second):
-            return time
-    raise WrongValueError(value, "a full hour such as 2000-01-01 06:00:00, without a time zone (UTC is meant)")
+    return None

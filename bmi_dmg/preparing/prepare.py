@@ -25,6 +25,7 @@ from bmi_dmg.preparing.attributes import Attributes, collect_attributes
 from bmi_dmg.preparing.climate_source import CSV_PATTERN, opened_climate
 from bmi_dmg.preparing.for_ngwpc import fork_layers, write_fork_forcing, write_fork_hydrofabric
 from bmi_dmg.preparing.keeping import Earlier, EarlierConfig, keep_copy, own_module, replaced_line, with_choices
+from bmi_dmg.preparing.start_file import keep_static_parameters
 from bmi_dmg.pretrained import CONUS_DAILY, copy_shipped_model, shipped_model
 from bmi_dmg.run_folder.forcing_reader import ForcingReader
 from bmi_dmg.run_folder.forcings import open_forcing
@@ -383,10 +384,11 @@ def _write_configs(
             pet_method=method,
             choices=None if before is None else before.choices(folder, model_dir, values),
         )
-        contents[f"{catchment}.yml"] = as_yaml(content)
+        contents[folder / BMI_CONFIGS / f"{catchment}.yml"] = content
         replaced.append([] if before is None else before.replaced(content))
     notes = []
     if any(replaced) and (folder / BMI_CONFIGS).is_dir():
         notes.append(replaced_line(replaced, keep_copy(folder / BMI_CONFIGS)))
-    many_written_whole(folder / BMI_CONFIGS, contents.items())
+    many_written_whole(folder / BMI_CONFIGS, ((path.name, as_yaml(content)) for path, content in contents.items()))
+    keep_static_parameters(contents, model)
     return notes

@@ -213,6 +213,18 @@ def config_of(root: Node, physics: str, phy: Node, nn: Node, networks: Mapping[s
     )
 
 
+def is_multi_timescale_folder(folder: str | Path) -> bool:
+    """Whether a folder holds a multi-timescale model, by its config; a folder without one holds none.
+
+    Raises
+    ------
+    CheckpointError
+        If there is a config that names no model.
+    """
+    config = Path(folder) / CONFIG_NAME
+    return config.is_file() and names_multi_timescale(config)
+
+
 def names_multi_timescale(file: Path) -> bool:
     """Whether ``config.yaml`` is that of a multi-timescale model.
 

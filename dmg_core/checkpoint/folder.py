@@ -203,9 +203,3 @@ def _in_table_order(weights: dict[str, torch.Tensor], config: ModelConfig) -> di
     layer = input_layer(config.network)
     columns = [*config.forcing_columns, *range(len(config.forcings), weights[layer].shape[1])]
     return {**weights, layer: weights[layer][:, columns]}
-
-
-def stamp_of(folder: str | Path) -> list[tuple[str, int, int]]:
-    """Names, times and sizes of the files of a model folder, by which a change shows."""
-    files = sorted(Path(folder).iterdir()) if Path(folder).is_dir() else []
-    return [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]

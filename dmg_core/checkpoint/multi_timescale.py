@@ -18,7 +18,6 @@ from dmg_core.checkpoint.config import (
     check_settings,
     config_of,
     model_parts,
-    names_multi_timescale,
     observations,
     physics_of,
     root_of,
@@ -103,18 +102,6 @@ class MultiTimescaleCheckpoint:
     settings: MultiTimescaleSettings
     statistics: MultiTimescaleStatistics
     weights: dict[str, torch.Tensor]
-
-
-def is_multi_timescale_folder(folder: str | Path) -> bool:
-    """Whether a folder holds a multi-timescale model, by its config; a folder without one holds none.
-
-    Raises
-    ------
-    CheckpointError
-        If there is a config that names no model.
-    """
-    config = Path(folder) / CONFIG_NAME
-    return config.is_file() and names_multi_timescale(config)
 
 
 def read_multi_timescale(folder: str | Path) -> MultiTimescaleCheckpoint:

@@ -6,16 +6,17 @@ keeps a reference to an array must fetch it again after :meth:`CatchmentArrays.g
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from dmg_core.model import DeltaModel
+from dmg_core.deferred import torch
+from dmg_core.model_form import ModelForm
+from dmg_core.models import ProcessModel
 from dmg_core.networks.kernels import input_layer_of
 
 Array = npt.NDArray[Any]
@@ -30,7 +31,7 @@ STATE_FIELDS = ("stores", "in_transit", "budget", "initial_storage")
 SERIES_FIELDS = ("parameters", "hydrograph")
 
 
-def budget_columns(model: DeltaModel) -> tuple[str, ...]:
+def budget_columns(model: ModelForm) -> tuple[str, ...]:
     """Name the running sums of the balance: what the steps add up, and what was put into the stores from outside."""
     return (*model.physics.layout.budget, INCREMENTS)
 
@@ -82,13 +83,12 @@ class CatchmentArrays:
     settled: Array
 
     @classmethod
-    def allocate(cls, model: DeltaModel, capacity: int) -> CatchmentArrays:
+    def allocate(cls, model: ModelForm, capacity: int) -> CatchmentArrays:
         """Arrays for ``capacity`` catchments that start from nothing."""
-        physics, layout, form = model.physics, model.physics.layout, model.stepped.lstm_form
-        precision = np.dtype(str(model.dtype).removeprefix("torch."))
+        physics, layout, lstm, precision = model.physics, model.physics.layout, model.lstm_arrays, model.precision
         constants = [1.0 if one.constant is None else one.constant for one in physics.process.parameters]
         return cls(
-            network={name: np.zeros((capacity, size), precision) for name, size in model.stepped.state_sizes.items()},
+            network={name: np.zeros((capacity, size), precision) for name, size in model.state_sizes.items()},
             stores=np.tile(layout.initial, (capacity, physics.nmul, 1)),
             in_transit=np.zeros((capacity, len(layout.routed), physics.routing.steps - 1)),
             budget=np.zeros((capacity, len(budget_columns(model)))),
@@ -96,7 +96,7 @@ class CatchmentArrays:
             parameters=np.tile(np.array(constants, np.float64), (capacity, physics.nmul, 1)),
             dynamic_change=np.tile((1.0, 0.0), (capacity, len(physics.dynamic_parameters), 1)),
             hydrograph=np.zeros((capacity, physics.routing.steps)),
-            fixed=np.zeros((capacity, 0 if form is None else form.cell.w_ih.shape[1]), precision),
+            fixed=np.zeros((capacity, 0 if lstm is None else lstm.w_ih.shape[1]), precision),
             attributes=np.zeros((capacity, len(model.settings.attributes))),
             site=np.zeros((capacity, len(layout.site))),
             settled=np.zeros(capacity, np.bool_),
@@ -117,51 +117,63 @@ class CatchmentArrays:
         names = (*STATE_FIELDS, *SERIES_FIELDS) if with_parameters else STATE_FIELDS
         return {**self.network, **{name: getattr(self, name) for name in names}}
 
-    def grow(self, model: DeltaModel, capacity: int) -> None:
+    def grow(self, model: ModelForm, capacity: int) -> None:
         """Make room for ``capacity`` catchments, keeping the present ones."""
         larger = CatchmentArrays.allocate(model, capacity)
         for name, array in self.named.items():
             larger.named[name][: self.capacity] = array
         vars(self).update(vars(larger))
 
-    def clear(self, model: DeltaModel, row: int) -> None:
+    def clear(self, model: ModelForm, row: int) -> None:
         """Let a row be that of a catchment that starts from nothing."""
         fresh = CatchmentArrays.allocate(model, 1).named
         for name, array in self.named.items():
             array[row] = fresh[name][0]
 
-    def place(self, model: DeltaModel, rows: slice, attributes: Mapping[str, npt.NDArray[np.float64]]) -> None:
+    def place(self, model: ModelForm, rows: slice, attributes: Mapping[str, npt.NDArray[np.float64]], site: Array | None = None) -> None:
         """Note what network and equations need to know of catchments besides their parameters.
 
         Parameters
         ----------
-        model : DeltaModel
+        model : ModelForm
             The model.
         rows : slice
             N catchments that start from nothing.
         attributes : mapping of str to ndarray (N,)
             All that the model needs.
+        site : ndarray, shape (N, ·), optional
+            What the equations read of them, if that is known already.
         """
         settings, process = model.settings, model.physics.process
         count = rows.stop - rows.start
         values = np.stack([attributes[name] for name in settings.attributes], axis=-1) if settings.attributes else np.empty((count, 0))
         self.attributes[rows] = values
-        if model.stepped.lstm_form is not None:
-            traits = model.normalize_attributes(torch.from_numpy(values)).to(model.dtype)
-            self.fixed[rows] = input_layer_of(model.lstm, traits.numpy())
-        if process.attributes:
-            known = {one.name: torch.from_numpy(attributes[settings.attribute_of(one.name)]) for one in process.attributes}
-            for place, column in enumerate(process.site(SimpleNamespace(**known)).values()):
-                self.site[rows, place] = column.numpy()
+        if model.lstm_arrays is not None:
+            traits = model.normalize_attributes.normalized(values).astype(model.precision)
+            self.fixed[rows] = input_layer_of(model.lstm_arrays, traits)
+        if site is not None:
+            self.site[rows] = site
+        elif process.attributes:
+            known = {one.name: attributes[settings.attribute_of(one.name)] for one in process.attributes}
+            for place, column in enumerate(_site_of(process, known)):
+                self.site[rows, place] = column
 
-    def storage(self, model: DeltaModel, rows: slice) -> npt.NDArray[np.float64]:
+    def storage(self, model: ModelForm, rows: slice) -> npt.NDArray[np.float64]:
         """Give what each of ``rows`` holds that counts in the balance, in transit included."""
         balanced, stores = model.physics.layout.balanced, self.stores[rows]
         counted = stores if balanced.all() else stores[..., balanced]
         held: npt.NDArray[np.float64] = counted.sum(-1).mean(-1) + self.in_transit[rows].sum((1, 2))
         return held
 
-    def balance(self, model: DeltaModel, rows: slice) -> dict[str, npt.NDArray[np.float64]]:
+    def balance(self, model: ModelForm, rows: slice) -> dict[str, npt.NDArray[np.float64]]:
         """Give the running sums of the budget of each of ``rows``, and the change of storage since they were zero."""
         sums = dict(zip(budget_columns(model), self.budget[rows].T.copy(), strict=True))
         return {**sums, "storage_change": self.storage(model, rows) - self.initial_storage[rows]}
+
+
+def _site_of(process: ProcessModel, attributes: Mapping[str, Array]) -> Iterable[Array]:
+    """Give what the equations read of catchments; equations that make something of the attributes do it in torch."""
+    if process.reads_attributes_alone:
+        return attributes.values()
+    known = {name: torch.from_numpy(values) for name, values in attributes.items()}
+    return [column.numpy() for column in process.site(SimpleNamespace(**known)).values()]

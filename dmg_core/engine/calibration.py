@@ -13,7 +13,7 @@ import numpy.typing as npt
 from dmg_core.engine.arrays import CatchmentArrays
 from dmg_core.engine.turns import in_turn
 from dmg_core.errors import ConfigError
-from dmg_core.model import DeltaModel
+from dmg_core.model_form import ModelForm
 from dmg_core.models import Parameter
 
 Rows = npt.NDArray[np.int64]
@@ -62,13 +62,13 @@ class Calibration:
 
     Parameters
     ----------
-    model : DeltaModel
+    model : ModelForm
         Whose parameters there are.
     lock : RLock, optional
         That of the engine, held while its arrays are changed.
     """
 
-    def __init__(self, model: DeltaModel, lock: Any = None) -> None:
+    def __init__(self, model: ModelForm, lock: Any = None) -> None:
         self.lock = RLock() if lock is None else lock
         physics = model.physics
         self._columns = [parameter.symbol for parameter in physics.process.parameters]

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from threading import RLock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,15 +22,19 @@ from dmg_core.engine.calibration import Calibration
 from dmg_core.engine.finite import require_numbers
 from dmg_core.engine.forcing import require_series
 from dmg_core.engine.identity import Identity, identity_of
+from dmg_core.engine.kept_rows import KeptPart, StaticRow
 from dmg_core.engine.remembered import ATTRIBUTES, CALIBRATION, described, require_stores, require_unchanged, tell_changed_calibration
 from dmg_core.engine.rows import checked_row, checked_rows
 from dmg_core.engine.state import require_like
 from dmg_core.engine.static_parameters import StaticParameters
 from dmg_core.engine.turns import in_turn
 from dmg_core.errors import AttributeTableError, CatchmentError, CheckpointError
-from dmg_core.model import DeltaModel
+from dmg_core.model_form import KeptForm, ModelForm, needed_attributes
 from dmg_core.models.layout import TOTAL
 from dmg_core.spread import Spread
+
+if TYPE_CHECKING:
+    from dmg_core.model import DeltaModel
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -42,9 +46,9 @@ class Catchments(ABC):
 
     Parameters
     ----------
-    model : DeltaModel
+    model : ModelForm
         The model, in evaluation mode.
-    reload : callable, optional
+    reload, kept
         See :class:`dmg_core.Engine`.
 
     Attributes
@@ -56,19 +60,23 @@ class Catchments(ABC):
     """
 
     spread: Spread | None = None
+    #: Called, with the catchments, whenever static parameters may have been computed.
+    when_computed: Callable[[Any], None] | None = None
 
-    def __init__(self, model: DeltaModel, reload: Callable[[], DeltaModel] | None) -> None:
+    def __init__(self, model: ModelForm, reload: Callable[[], DeltaModel] | None, kept: KeptPart | None = None) -> None:
         self.lock = RLock()
         self.model = model
+        self._kept = kept
         self._static_parameters = StaticParameters(model, reload)
         self.calibration = Calibration(model, self.lock)
-        self.attribute_names = model.needed_attributes
+        self.attribute_names = needed_attributes(model)
         self._ids: list[str] = []
         self._names: Counter[str] = Counter()
         self._described: list[FloatArray] = []
         self._restored: dict[int, tuple[FloatArray, str]] = {}
         self.arrays = CatchmentArrays.allocate(model, 0)
         self._unsettled = False
+        self._filled = 0  # rows of which is noted what follows from their attributes
 
     @abstractmethod
     def _bind(self) -> None:
@@ -100,12 +108,28 @@ class Catchments(ABC):
         if first + count > self.arrays.capacity:
             self.arrays.grow(self.model, max(first + count, 2 * self.arrays.capacity))
             self._bind()
-        self.arrays.place(self.model, slice(first, first + count), dict(zip(self.attribute_names, values.T, strict=True)))
         self._ids += names
         self._names.update(names)
         self._described += list(values)
         self._unsettled = True
         return range(first, first + count)
+
+    def _fill(self) -> None:
+        """Note what is known of catchments that were added since: what follows from attributes, and static parameters that are kept."""
+        rows = slice(self._filled, len(self))
+        if rows.start == rows.stop:
+            return
+        self._filled, ids, attributes = rows.stop, self._ids[rows], np.stack(self._described[rows])
+        by_name = dict(zip(self.attribute_names, attributes.T, strict=True))
+        found = [None if self._kept is None else self._kept.find(*each) for each in zip(ids, attributes, strict=True)]
+        known = [one for one in found if one is not None]
+        self.arrays.place(self.model, rows, by_name, np.stack([one.site for one in known]) if len(known) == len(found) > 0 else None)
+        places = np.array([row for row, one in enumerate(found, rows.start) if one is not None], np.int64)
+        if len(places):
+            self.arrays.parameters[places] = np.stack([one.parameters for one in known])
+            self.arrays.hydrograph[places] = np.stack([one.hydrograph for one in known])
+            self.arrays.settled[places] = True
+            self.calibration.apply(self.arrays, places)
 
     def _require_free(self, names: Sequence[str]) -> None:
         for name, times in Counter(names).items():
@@ -116,6 +140,7 @@ class Catchments(ABC):
         self._names[self._ids.pop()] -= 1
         self._described.pop()
         row = len(self)
+        self._filled = min(self._filled, row)
         self._restored.pop(row, None)
         self.calibration.forget(row)
         self.arrays.clear(self.model, row)
@@ -169,7 +194,7 @@ class Catchments(ABC):
     def identity(self) -> Identity:
         """What model the states of this engine belong to."""
         with self.lock:
-            return identity_of(self._static_parameters.whole_model())
+            return identity_of(self.model if isinstance(self.model, KeptForm) else self._static_parameters.whole_model())
 
     def _require_numbers(self, first: int, last: int, results: FloatArray | None = None) -> None:
         """Refuse to go on where a step had no solution; see :func:`dmg_core.engine.finite.require_numbers`."""
@@ -290,15 +315,45 @@ class Catchments(ABC):
 
         Those that follow from attributes are computed for all catchments that wait for them.
         """
+        self._fill()
         self._tell_changes(rows)
         waiting = self._waiting()
         if self.model.static_from_series:
             self._static_parameters.require_settled(self.arrays, rows, self._ids)
             self._unsettled = len(waiting) > 0 or bool(self._restored)
+            self._tell_computed()
             return
         self._static_parameters.from_attributes(self.arrays, waiting, keep_network=more_to_come)
+        if self._kept is not None and len(waiting):
+            self._keep(self._kept, waiting)  # before they are changed from outside
         self.calibration.apply(self.arrays, waiting)
         self._unsettled = more_to_come or bool(self._restored)
+        if not more_to_come:
+            self._tell_computed()
+
+    def _keep(self, kept: KeptPart, rows: npt.NDArray[np.int64]) -> None:
+        arrays = self.arrays
+        kept.take(
+            [self._ids[row] for row in rows],
+            np.stack([self._described[row] for row in rows]),
+            StaticRow(arrays.parameters[rows], arrays.hydrograph[rows], arrays.site[rows]),
+        )
+
+    def whole_model(self) -> Any:
+        """Give the model with all its weights."""
+        return self._static_parameters.whole_model()
+
+    def _tell_computed(self) -> None:
+        if self.when_computed is not None:
+            self.when_computed(self)
+
+    @in_turn
+    def compute_static_parameters(self) -> None:
+        """Compute the static parameters of all catchments that wait for theirs, as far as they follow from attributes."""
+        if self.model.static_from_series:
+            self._tell_computed()
+        else:
+            self._settle(slice(0, len(self)))
 
     @in_turn
     def settle_from_series(self, rows: slice, series: FloatArray) -> None:
@@ -325,6 +380,7 @@ class Catchments(ABC):
         self._settle_from_series(rows, series)
 
     def _settle_from_series(self, rows: slice, series: FloatArray) -> None:
+        self._fill()
         self._tell_changes(rows)
         places = np.flatnonzero(~self.arrays.settled[rows])
         if not len(places):

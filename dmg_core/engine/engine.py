@@ -14,20 +14,23 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from struct import Struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
+from dmg_core.deferred import torch
 from dmg_core.engine.backends import Backend, CompiledBackend, make_backend
 from dmg_core.engine.catchments import Catchments
 from dmg_core.engine.forcing import require_series, require_step
+from dmg_core.engine.kept_rows import KeptPart
 from dmg_core.engine.rows import checked_row, checked_rows
 from dmg_core.engine.turns import in_turn
 from dmg_core.errors import CatchmentError, ForcingError
-from dmg_core.loading import load_model, model_reader
-from dmg_core.model import DeltaModel
+from dmg_core.model_form import ModelForm
+
+if TYPE_CHECKING:
+    from dmg_core.model import DeltaModel
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -40,8 +43,8 @@ class Engine(Catchments):
 
     Parameters
     ----------
-    model : DeltaModel
-        The model; the engine puts it on ``device`` and in evaluation mode.
+    model : DeltaModel or KeptForm
+        The model, or what was kept of it; the engine puts it on ``device`` and in evaluation mode.
     device : str
         Torch device, such as ``cpu`` or ``cuda``.
     backend : {"auto", "compiled", "torch"}
@@ -51,6 +54,8 @@ class Engine(Catchments):
     reload : callable, optional
         Gives the model anew. With it, the weights of the network behind static parameters, most of a model's memory, are let go once all
         catchments have theirs; catchments added later bring them back for a moment.
+    kept : KeptPart, optional
+        Where static parameters of catchments are looked for before they are computed, and kept when they have been.
 
     Attributes
     ----------
@@ -73,13 +78,14 @@ class Engine(Catchments):
 
     def __init__(
         self,
-        model: DeltaModel,
+        model: ModelForm,
         device: str = "cpu",
         backend: str = "auto",
         threads: int = 1,
         reload: Callable[[], DeltaModel] | None = None,
+        kept: KeptPart | None = None,
     ) -> None:
-        super().__init__(model.eval(), reload)
+        super().__init__(model.eval(), reload, kept)
         self._backend = self._make_backend(device, backend, threads)
         self._bind()
         self.outputs = model.physics.layout.outputs
@@ -132,6 +138,8 @@ class Engine(Catchments):
         keep_static_network : bool
             Keep the weights behind static parameters in memory; worth it where catchments are added now and then.
         """
+        from dmg_core.loading import load_model, model_reader  # needs torch
+
         reload = None if keep_static_network else model_reader(folder, dtype)
         return cls(load_model(folder, dtype), device, backend, threads, reload)
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
 
 from dmg_core.errors import StateError
-from dmg_core.model import DeltaModel
+from dmg_core.model_form import KeptForm
+
+if TYPE_CHECKING:
+    from dmg_core.model import DeltaModel
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,10 @@ class Identity:
         raise StateError(f"{where}: the state belongs to another model: {what}")
 
 
-def identity_of(model: DeltaModel) -> Identity:
+def identity_of(model: DeltaModel | KeptForm) -> Identity:
     """Describe a model and hash all that shapes its results."""
+    if isinstance(model, KeptForm):
+        return model.identity
     physics, settings = model.physics, model.settings
     description = {
         "physics": settings.physics,
@@ -70,7 +75,7 @@ def identity_of(model: DeltaModel) -> Identity:
         "elevation": settings.elevation,
         **{attribute.name: settings.attribute_of(attribute.name) for attribute in physics.process.attributes},
         "hidden_size": settings.hidden_size,
-        "dtype": str(model.dtype).removeprefix("torch."),
+        "dtype": model.precision.name,
     }
     if settings.delay_bound is not None:
         description["delay_bound"] = attrs.asdict(settings.delay_bound)

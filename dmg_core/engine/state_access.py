@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from dmg_core.engine.arrays import INCREMENTS, budget_columns
 from dmg_core.engine.engine import Catchment
-from dmg_core.model import DeltaModel
+from dmg_core.model_form import ModelForm
 from dmg_core.models import ProcessModel, Store
 from dmg_core.models.process_model import ROUNDING
 
@@ -27,9 +27,9 @@ def stores_by_name(process: ProcessModel | type[ProcessModel]) -> dict[str, Stor
     return {store.state_name: store for store in process.stores}
 
 
-def network_parts(model: DeltaModel) -> dict[str, str]:
+def network_parts(model: ModelForm) -> dict[str, str]:
     """Give the parts of the state of a model's network, arrays of an engine, by the names by which they are set from outside."""
-    return {part_name(part): part for part in model.stepped.state_sizes}
+    return {part_name(part): part for part in model.state_sizes}
 
 
 def part_name(part: str) -> str:

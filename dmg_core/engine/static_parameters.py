@@ -9,15 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
+from dmg_core.deferred import torch
 from dmg_core.engine.arrays import CatchmentArrays
 from dmg_core.errors import StateError
-from dmg_core.model import DeltaModel
+from dmg_core.model_form import KeptForm, ModelForm
+
+if TYPE_CHECKING:
+    from dmg_core.model import DeltaModel
 
 Rows = npt.NDArray[np.int64]
 
@@ -34,15 +37,23 @@ class StaticParameters:
 
     Parameters
     ----------
-    model : DeltaModel
-        The model.
+    model : DeltaModel or KeptForm
+        The model, or what was kept of it: then it is read when something is to be computed.
     reload : callable, optional
         Gives the model anew. With it, the network behind static parameters is let go of after use and brought back when needed again.
     """
 
-    def __init__(self, model: DeltaModel, reload: Callable[[], DeltaModel] | None) -> None:
-        self._model = model
+    def __init__(self, model: ModelForm, reload: Callable[[], DeltaModel] | None) -> None:
+        self._form = model
+        self._read: DeltaModel | None = None if isinstance(model, KeptForm) else cast("DeltaModel", model)
         self._reload = reload
+
+    @property
+    def _model(self) -> DeltaModel:
+        if self._read is None:
+            assert self._reload is not None  # what is kept was read from somewhere
+            self._read = self._reload()
+        return self._read
 
     def from_attributes(self, arrays: CatchmentArrays, rows: Rows, *, keep_network: bool) -> None:
         """Compute the parameters of ``rows`` from their attributes, and let go of the network unless it is to be kept."""
@@ -79,7 +90,7 @@ class StaticParameters:
             If the series has no steps.
         """
         if not len(forcing):
-            raise StateError(f"a series without steps cannot give the static parameters of {self._model.settings.physics}")
+            raise StateError(f"a series without steps cannot give the static parameters of {self._form.settings.physics}")
         with _one_torch_thread(), torch.inference_mode():
             for start in range(0, len(rows), BLOCK):
                 self._compute_block(arrays, rows[start : start + BLOCK], forcing[:, start : start + BLOCK])
@@ -95,7 +106,7 @@ class StaticParameters:
         waiting = [ids[row] for row in range(rows.start, rows.stop) if not arrays.settled[row]]
         if waiting:
             raise StateError(
-                f"static parameters of {self._model.settings.physics} are the network's outputs at the end of a series: "
+                f"static parameters of {self._form.settings.physics} are the network's outputs at the end of a series: "
                 f"run a spin-up series first (Engine.run); waiting: {', '.join(waiting[:5])}{' …' if len(waiting) > 5 else ''}"
             )
 
@@ -117,6 +128,8 @@ class StaticParameters:
         return part is not None and next(part.parameters()).device.type == "meta"
 
     def _let_go_of_network(self) -> None:
+        if self._read is None:
+            return
         part = self._model.network.static_part
         if self._reload is not None and part is not None and not self._is_gone:
             part.to("meta")

@@ -56,7 +56,7 @@ class EnsembleEngine(Engine):
 
     def __init__(self, members: Mapping[str, Engine], weights: Sequence[float]) -> None:
         self._members, self.weights = dict(members), tuple(weights)
-        model = EnsembleModel({name: member.model for name, member in members.items()})
+        model = EnsembleModel({name: member.whole_model() for name, member in members.items()})
         self._declaration = model.declaration
         super().__init__(model)
 

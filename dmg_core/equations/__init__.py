@@ -8,14 +8,21 @@ by side in vector lanes (:mod:`~dmg_core.equations.groups`). Steps that end wher
 :mod:`~dmg_core.equations.scalar` functions of a few numbers.
 """
 
-from dmg_core.equations.arrays import Jacobian, Stepped, evaluations, jacobian, jacobian_pattern, step_arrays
-from dmg_core.equations.convention import torch_convention
-from dmg_core.equations.lowering import Tape
-from dmg_core.equations.models import tape_of
-from dmg_core.equations.scalar import compile_scalar
-from dmg_core.equations.series import simulate_series
-from dmg_core.equations.tape import StepTape, site_names, trace, trace_function
-from dmg_core.equations.tracing import Namespace
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dmg_core.deferred import imports_of
+
+if TYPE_CHECKING:
+    from dmg_core.equations.arrays import Jacobian, Stepped, evaluations, jacobian, jacobian_pattern, step_arrays
+    from dmg_core.equations.convention import torch_convention
+    from dmg_core.equations.models import tape_of
+    from dmg_core.equations.operations import StepTape, Tape
+    from dmg_core.equations.scalar import compile_scalar
+    from dmg_core.equations.series import simulate_series
+    from dmg_core.equations.tape import site_names, trace, trace_function
+    from dmg_core.equations.tracing import Namespace
 
 __all__ = [
     "Jacobian",
@@ -35,3 +42,5 @@ __all__ = [
     "trace",
     "trace_function",
 ]
+
+__getattr__ = imports_of(__name__, __file__)

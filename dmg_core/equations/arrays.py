@@ -15,7 +15,7 @@ from dmg_core.equations.compilation import compile_kernel, compiled, digest_of
 from dmg_core.equations.groups import jacobian_dtype, jacobian_function, step_dtype, step_function
 from dmg_core.equations.lanes import LANES
 from dmg_core.equations.models import tape_of
-from dmg_core.equations.tape import StepTape
+from dmg_core.equations.operations import StepTape
 from dmg_core.models.process_model import ProcessModel
 from dmg_core.models.rate_model import RateModel
 

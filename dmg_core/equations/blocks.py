@@ -13,9 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dmg_core.equations.lanes import inputs_of, writer_of
-from dmg_core.equations.lowering import CONDITIONS, Operand
+from dmg_core.equations.operations import CONDITIONS, Operand, StepTape
 from dmg_core.equations.source import write_forward, write_reverse
-from dmg_core.equations.tape import StepTape
 from dmg_core.equations.writer import Writer
 
 #: Operations that jump, or whose derivatives say nothing of what they hang on.

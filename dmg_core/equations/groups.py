@@ -31,9 +31,8 @@ from dmg_core.equations.lanes import (
     sum_of,
     writer_of,
 )
-from dmg_core.equations.lowering import Operand
+from dmg_core.equations.operations import Operand, StepTape
 from dmg_core.equations.source import write_forward, write_reverse
-from dmg_core.equations.tape import StepTape
 
 #: Modules whose code steps are made of, for the digest of kernels that call them; generated code tells its own content by its name.
 MADE_OF = (sys.modules[__name__], lanes, implicit, newton, one_unknown, several_unknowns, primitives, compilation, elementary)

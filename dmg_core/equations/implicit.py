@@ -33,10 +33,9 @@ from dmg_core.equations.lanes import (
     sum_of,
     writer_of,
 )
-from dmg_core.equations.lowering import Operand
 from dmg_core.equations.newton import ROWS, UNKNOWN_ROWS, places_of, solver_function
+from dmg_core.equations.operations import Implicit, Operand, StepTape
 from dmg_core.equations.source import write_forward, write_reverse
-from dmg_core.equations.tape import Implicit, StepTape
 from dmg_core.equations.writer import Writer
 
 

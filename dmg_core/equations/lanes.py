@@ -7,9 +7,8 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 
-from dmg_core.equations.lowering import Operand
+from dmg_core.equations.operations import Operand, StepTape
 from dmg_core.equations.source import Code, Statement, function_of, statements_of
-from dmg_core.equations.tape import StepTape
 from dmg_core.equations.writer import Writer
 from dmg_core.errors import ConfigError
 

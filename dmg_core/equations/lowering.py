@@ -10,51 +10,15 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable
 from itertools import count
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
-from torch import fx
-
-#: Name of an input or of an operation, or a constant.
-Operand: TypeAlias = "str | float | bool"
-
-
-class Operation(NamedTuple):
-    """One elementary operation."""
-
-    name: str
-    """What its result is called."""
-    kind: str
-    """Which operation, see :data:`dmg_core.equations.rules.RULES`."""
-    operands: tuple[Operand, ...]
-    """What it works on."""
-    line: str
-    """Where it stands in the model, ``file:line``."""
-    equation: Tape | None = None
-    """Of ``solve``: the function whose root it is, of the unknown and then of all operands but the two bounds."""
-
-
-class Tape(NamedTuple):
-    """A function as elementary operations, in the order of execution.
-
-    An operand is a name, of an input or of an earlier operation, or a constant.
-    """
-
-    name: str
-    """Of the model or function, for messages and names of code."""
-    inputs: tuple[str, ...]
-    """Names of all inputs, in order."""
-    operations: tuple[Operation, ...]
-    """Elementary operations."""
-    results: tuple[Operand, ...]
-    """What the function returns, in order."""
+from dmg_core.deferred import torch
+from dmg_core.equations.operations import CONDITIONS, Operand, Operation, Tape
 
 
 class NoRuleError(Exception):
     """A call that is no elementary operation; the message says what to write instead."""
 
-
-#: Operations whose results are conditions.
-CONDITIONS = ("lt", "le", "gt", "ge", "eq", "ne", "and", "or", "xor", "not")
 
 #: Elementary operations that take as many numbers as they are given, under all their names.
 _NUMBERS = {
@@ -137,17 +101,17 @@ class Lowering:
 
     def __init__(self) -> None:
         self.operations: list[Operation] = []
-        self._values: dict[fx.Node, Operand] = {}
+        self._values: dict[torch.fx.Node, Operand] = {}
         self._conditions: set[Operand] = set()
         self._of_unknowns: set[Operand] = set()
         self._numbers = count()
         self._line = ""
 
-    def enter(self, node: fx.Node, name: str) -> None:
+    def enter(self, node: torch.fx.Node, name: str) -> None:
         """Let a node be an input."""
         self._values[node] = name
 
-    def add(self, node: fx.Node, line: str) -> None:
+    def add(self, node: torch.fx.Node, line: str) -> None:
         """Lower one call.
 
         Raises
@@ -191,7 +155,7 @@ class Lowering:
         return self._emit(kind, *map(self.number, args))
 
     def _operand(self, argument: Any) -> Operand:
-        if isinstance(argument, fx.Node):
+        if isinstance(argument, torch.fx.Node):
             value = self._values[argument]
             if value in self._of_unknowns:
                 raise NoRuleError("what a function computes while it is solved is used after it; call the function with the root")

@@ -14,9 +14,8 @@ from typing import Any, Final
 from dmg_core.equations import one_unknown, several_unknowns
 from dmg_core.equations.blocks import Block, is_linear, write_equations, write_solution
 from dmg_core.equations.lanes import inputs_of, lane_function, rows_of, writer_of
-from dmg_core.equations.lowering import Operand
+from dmg_core.equations.operations import Operand, StepTape
 from dmg_core.equations.source import Code, Statement, function_of
-from dmg_core.equations.tape import StepTape
 from dmg_core.equations.writer import Writer
 
 #: Rows of a group that the solution needs, one for each: which lanes are to be solved, which of them are not yet, and those of the methods.

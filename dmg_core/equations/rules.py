@@ -19,7 +19,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from dmg_core.equations.lowering import Operand
+from dmg_core.equations.operations import Operand
 from dmg_core.equations.writer import Writer
 
 #: What a rule returns: sensitivities by operand, None for an operand without one (a condition).

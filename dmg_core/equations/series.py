@@ -18,8 +18,8 @@ from torch.autograd.function import once_differentiable
 from dmg_core.equations.groups import series_dtype, solution_rows
 from dmg_core.equations.lanes import Asked, Result
 from dmg_core.equations.models import tape_of
+from dmg_core.equations.operations import StepTape
 from dmg_core.equations.series_kernels import Gradients, Series, reverse_kernel, simulation_kernel
-from dmg_core.equations.tape import StepTape
 from dmg_core.models.process_model import Parameter, ProcessModel
 
 

@@ -18,7 +18,7 @@ from dmg_core.equations import groups
 from dmg_core.equations.compilation import compile_kernel, compiled, digest_of
 from dmg_core.equations.groups import series_reverse_function, series_step_function
 from dmg_core.equations.lanes import LANES, Asked, Result
-from dmg_core.equations.tape import StepTape
+from dmg_core.equations.operations import StepTape
 
 Array = npt.NDArray[Any]
 

@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from dmg_core.equations import roots
 from dmg_core.equations.compilation import cache_folder, compiled
-from dmg_core.equations.lowering import Operand, Tape
+from dmg_core.equations.operations import Operand, Tape
 from dmg_core.equations.primitives import primitives
 from dmg_core.equations.rules import FINITE, RULES
 from dmg_core.equations.writer import Writer, text_of

@@ -19,7 +19,7 @@ from dmg_core.equations import groups
 from dmg_core.equations.compilation import compiled, digest_of, rebind
 from dmg_core.equations.groups import step_function
 from dmg_core.equations.lanes import LANES
-from dmg_core.equations.tape import StepTape
+from dmg_core.equations.operations import StepTape
 from dmg_core.models.layout import TOTAL, UNROUTED_TOTAL, Layout
 from dmg_core.models.process_model import ProcessModel
 

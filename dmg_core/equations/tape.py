@@ -11,54 +11,19 @@ import difflib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 from torch import fx
 
-from dmg_core.equations.lowering import Lowering, NoRuleError, Tape
+from dmg_core.equations.lowering import Lowering, NoRuleError
+from dmg_core.equations.operations import Implicit, StepTape, Tape
 from dmg_core.equations.tracing import Namespace, Tracer, add_input, line_of, run_equations
 from dmg_core.errors import ConfigError, DmgError
 from dmg_core.models.declaration import check_declaration
 from dmg_core.models.process_model import ProcessModel
 from dmg_core.models.rate_model import RateModel
-
-
-class Implicit(NamedTuple):
-    """How a step is made that is the solution of equations."""
-
-    parts: int
-    """Equal parts of a step."""
-    length: float
-    """Length of a part, days."""
-    tolerance: float
-    """Largest residual of a solution (:class:`~dmg_core.models.RateModel`)."""
-
-
-class StepTape(NamedTuple):
-    """The tape of a step and what its inputs and results are called; inputs are named ``s_SP``, ``p_BETA``, ``x_P``.
-
-    The tape of a step that is solved is that of :meth:`~dmg_core.models.RateModel.update`, and has estimates of the stores, ``u_SP``, and
-    the length ``h`` of a part of a step among its inputs.
-    """
-
-    tape: Tape
-    """Inputs: stores, parameters, forcings, site [, estimates, length]; results: stores, then fluxes."""
-    stores: tuple[str, ...]
-    """Names of stores, in declared order."""
-    parameters: tuple[str, ...]
-    """Symbols of parameters, in declared order."""
-    ranges: tuple[tuple[float, float], ...]
-    """Their declared ranges: exponents outside of these are not looked for at zero."""
-    forcings: tuple[str, ...]
-    """Names of forcings, in declared order."""
-    site: tuple[str, ...]
-    """Names of what :meth:`~dmg_core.models.ProcessModel.site` gives, in its order."""
-    fluxes: tuple[str, ...]
-    """Names of fluxes, in declared order."""
-    scheme: Implicit | None = None
-    """How the step is solved, if it is."""
 
 
 def trace_function(function: Callable[..., Any], names: Iterable[str], title: str = "") -> Tape:
@@ -159,7 +124,10 @@ def site_names(model: ProcessModel) -> tuple[str, ...]:
     """
     one = {attribute.name: torch.ones(1, dtype=torch.float64) for attribute in model.attributes}
     try:
-        return tuple(model.site(SimpleNamespace(**one)))
+        found = tuple(model.site(SimpleNamespace(**one)))
+        if model.site_names not in (None, found):
+            raise ConfigError(f"{type(model).__name__}: site gives {', '.join(found)}, site_names are {', '.join(model.site_names or ())}")
+        return found
     except DmgError:
         raise
     except Exception as error:

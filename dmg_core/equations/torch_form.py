@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-from torch import Tensor
-
+from dmg_core.deferred import torch
 from dmg_core.equations.convention import torch_convention
 from dmg_core.equations.tape import declared_results
 from dmg_core.equations.tracing import Namespace, run_equations
@@ -16,8 +14,12 @@ from dmg_core.models.process_model import ProcessModel
 
 
 def torch_step(
-    model: ProcessModel, stores: Mapping[str, Tensor], parameters: Mapping[str, Tensor], series: Mapping[str, Tensor], like: Tensor
-) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    model: ProcessModel,
+    stores: Mapping[str, torch.Tensor],
+    parameters: Mapping[str, torch.Tensor],
+    series: Mapping[str, torch.Tensor],
+    like: torch.Tensor,
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor]]:
     """Advance a process model by one step, in torch.
 
     Where equations take a branch by :func:`torch.where` whose other branch is infinitely steep there, torch's gradient is NaN (it
@@ -57,14 +59,14 @@ def torch_step(
     return dict(zip(names, filled, strict=False)), dict(zip((flux.name for flux in model.fluxes), filled[len(names) :], strict=True))
 
 
-def _versions(*groups: Mapping[str, Tensor]) -> list[int]:
+def _versions(*groups: Mapping[str, torch.Tensor]) -> list[int]:
     """How often tensors have been written to; those of inference mode do not count it."""
     return [tensor._version for group in groups for tensor in group.values() if not tensor.is_inference()]
 
 
-def _filled(title: str, what: str, value: Any, like: Tensor) -> Tensor:
+def _filled(title: str, what: str, value: Any, like: torch.Tensor) -> torch.Tensor:
     """Give a value of all components also where a step returns a number, or one value for all."""
-    if not isinstance(value, Tensor):
+    if not isinstance(value, torch.Tensor):
         try:
             return torch.full_like(like, float(value))
         except (TypeError, ValueError):

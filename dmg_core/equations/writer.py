@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
-from dmg_core.equations.lowering import Operand
+from dmg_core.equations.operations import Operand
 
 #: Least number of full precision: logarithms of smaller ones count as those of 0.
 LEAST_NORMAL: Final = 2.2250738585072014e-308

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Final
 
-import torch
-
 from dmg_core.citations import PERRIN_2003, SANTOS_2018
+from dmg_core.deferred import torch
 from dmg_core.models.process_model import PROCESS_MODELS, Flux, Forcing, Parameter, ProcessModel, Quantity, Store
 
 #: Stores of the Nash cascade.

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import torch
-
 from dmg_core.citations import PERRIN_2003, SANTOS_2018
+from dmg_core.deferred import torch
 from dmg_core.models.gr4 import CASCADE, CASCADE_STORES, LEAST_FILLING, ROUTED_SHARE, Gr4
 from dmg_core.models.process_model import PROCESS_MODELS, Quantity
 from dmg_core.models.rate_model import RateModel

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-import torch
-
 from dmg_core.citations import BOYLE_2001, MOORE_1985
+from dmg_core.deferred import torch
 from dmg_core.models.process_model import PROCESS_MODELS, Flux, Forcing, Parameter, ProcessModel, Quantity, Store
 
 #: Least share of the catchment's soil that is not full, in a power, which wants a positive number.

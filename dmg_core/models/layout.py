@@ -9,8 +9,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
+from dmg_core.deferred import torch
 from dmg_core.errors import ConfigError, DmgError
 from dmg_core.models.declaration import check_declaration
 from dmg_core.models.process_model import Balance, Flux, ProcessModel
@@ -117,6 +117,10 @@ def _budget(model: ProcessModel, routed: tuple[Flux, ...]) -> dict[str, float]:
 
 
 def _site_names(model: ProcessModel) -> tuple[str, ...]:
+    if model.reads_attributes_alone:
+        return tuple(attribute.name for attribute in model.attributes)
+    if model.site_names is not None:
+        return model.site_names
     one = {attribute.name: torch.ones(1, dtype=torch.float64) for attribute in model.attributes}
     try:
         return tuple(model.site(SimpleNamespace(**one)))

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-import torch
-from torch import Tensor
+from dmg_core.deferred import torch
 
 #: Most evaluations of Newton's method before equations are solved one by one.
 MOST_ITERATIONS: Final = 10
@@ -24,10 +23,10 @@ MOST_EVALUATIONS: Final = 150
 LEAST_DECREASE: Final = 1e-4
 
 #: Gives the end of a step from an estimate of it, both (S, …).
-End = Callable[[Tensor], Tensor]
+End = Callable[["torch.Tensor"], "torch.Tensor"]
 
 
-def fixed_point(end: End, start: Tensor, tolerance: float) -> Tensor:
+def fixed_point(end: End, start: torch.Tensor, tolerance: float) -> torch.Tensor:
     """Find ``x`` with ``x = end(x)``, each component by itself.
 
     Newton's method from the start; a step that does not lessen the residual is halved. Where that does not lead to the end within
@@ -59,7 +58,7 @@ def fixed_point(end: End, start: Tensor, tolerance: float) -> Tensor:
     return found + _solved(matrix, end(found) - found)
 
 
-def _search(end: End, start: Tensor, tolerance: float) -> tuple[Tensor, Tensor]:
+def _search(end: End, start: torch.Tensor, tolerance: float) -> tuple[torch.Tensor, torch.Tensor]:
     """Follow Newton's method: the estimate, corrected once more where it is a solution, and where it is."""
     trial, base, heading = start, start, torch.zeros_like(start)
     best, part = torch.full_like(start[0], torch.inf), torch.ones_like(start[0])
@@ -78,7 +77,7 @@ def _search(end: End, start: Tensor, tolerance: float) -> tuple[Tensor, Tensor]:
     return torch.where(solved, trial, base), solved
 
 
-def _one_by_one(end: End, estimate: Tensor, tolerance: float) -> Tensor:
+def _one_by_one(end: End, estimate: torch.Tensor, tolerance: float) -> torch.Tensor:
     """Solve each equation for its own unknown, by Newton's method within a bracket and bisection, with the others as they are by then."""
     for row in range(len(estimate)):
         low, high = torch.full_like(estimate[row], -torch.inf), torch.full_like(estimate[row], torch.inf)
@@ -98,7 +97,7 @@ def _one_by_one(end: End, estimate: Tensor, tolerance: float) -> Tensor:
     return estimate
 
 
-def _residual(end: End, x: Tensor) -> tuple[Tensor, Tensor]:
+def _residual(end: End, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Give ``x - end(x)`` (S, …) and its Jacobian (…, S, S)."""
     with torch.enable_grad():
         parts = [part.detach().requires_grad_() for part in x]
@@ -107,8 +106,8 @@ def _residual(end: End, x: Tensor) -> tuple[Tensor, Tensor]:
     return residual.detach(), torch.stack([torch.stack(row, -1) for row in rows], -2)
 
 
-def _solved(matrix: Tensor, right: Tensor) -> Tensor:
+def _solved(matrix: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Solve ``matrix (…, S, S)`` for each right side (S, …); a singular matrix gives what is not finite."""
     solution, _ = torch.linalg.solve_ex(matrix, right.movedim(0, -1)[..., None])
-    columns: Tensor = solution[..., 0]
+    columns: torch.Tensor = solution[..., 0]
     return columns.movedim(-1, 0)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-import torch
-
 from dmg_core.citations import KRATZERT_2019
+from dmg_core.deferred import torch
 from dmg_core.errors import ConfigError
 from dmg_core.models.process_model import PROCESS_MODELS, Flux, Forcing, Parameter, ProcessModel, Quantity
 

@@ -12,10 +12,8 @@ import math
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-import torch
-from torch import Tensor
-
 from dmg_core.citations import ABOELYAZEED_2023, FARQUHAR_1980
+from dmg_core.deferred import torch
 from dmg_core.models.process_model import PROCESS_MODELS, Attribute, Flux, Forcing, Parameter, ProcessModel, Quantity
 from dmg_core.models.solving import solve
 
@@ -142,7 +140,7 @@ class Photosynthesis(ProcessModel):
         Flux("water_stress", "1", "share of the capacity that a dry soil leaves"),
     )
 
-    def site(self, a: Quantity) -> Mapping[str, Tensor]:
+    def site(self, a: Quantity) -> Mapping[str, torch.Tensor]:
         """Give the attributes, and in place of the soil's composition its water potential at saturation."""
         given = dict(super().site(a))
         psi_saturated = saturated_potential(given.pop("sand"), given.pop("organic_matter"))
@@ -289,7 +287,7 @@ def medlyn(A: Quantity, P_over_Cs: Quantity, g0: Quantity, g1: Quantity, gb: Qua
     return torch.where((A > 0.0) & (square > 0.0), half + root, g0)
 
 
-def saturated_potential(sand: Tensor, organic_matter: Tensor) -> Tensor:
+def saturated_potential(sand: torch.Tensor, organic_matter: torch.Tensor) -> torch.Tensor:
     """Water potential of a saturated soil, mm, from sand and organic matter in % (Cosby et al. 1984; Lawrence and Slater 2008)."""
     organic = organic_matter / 100.0
     return -10.0 * 10.0 ** (1.88 - 0.0131 * sand) * (1.0 - organic) - 10.3 * organic

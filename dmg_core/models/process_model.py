@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Literal
 
-from torch import Tensor
-
 from dmg_core.citations import Citation
+from dmg_core.deferred import torch
 from dmg_core.errors import ConfigError
 from dmg_core.registry import Registry
 
@@ -299,6 +298,8 @@ class ProcessModel(ABC):
         Outputs that the tables of a run have besides those that make up its balance.
     citations : tuple of Citation
         Papers of its equations (:mod:`dmg_core.citations`).
+    site_names : tuple of str, optional
+        What :meth:`site` gives, in its order, where it need not be found out by trying it.
     compiled : bool
         False for a model whose step cannot be traced; it then runs through torch alone.
 
@@ -332,6 +333,7 @@ class ProcessModel(ABC):
     tabulated: ClassVar[tuple[str, ...]] = ()
     citations: ClassVar[tuple[Citation, ...]] = ()
     compiled: ClassVar[bool] = True
+    site_names: ClassVar[tuple[str, ...] | None] = None
 
     @abstractmethod
     def step(self, s: Quantity, p: Quantity, x: Quantity, dt: float) -> tuple[Mapping[str, Quantity], Mapping[str, Quantity]]:
@@ -356,12 +358,17 @@ class ProcessModel(ABC):
             All fluxes of the step.
         """
 
-    def site(self, a: Quantity) -> Mapping[str, Tensor]:
+    def site(self, a: Quantity) -> Mapping[str, torch.Tensor]:
         """Compute once per catchment what the equations need of its attributes: tensors (B,) by name, read as ``x.name``.
 
         By default the attributes themselves. It is tried with 1 for each of them.
         """
         return {attribute.name: getattr(a, attribute.name) for attribute in self.attributes}
+
+    @property
+    def reads_attributes_alone(self) -> bool:
+        """Whether :meth:`site` is the default: what the equations read of a catchment are its attributes."""
+        return type(self).site is ProcessModel.site
 
     @property
     def dt(self) -> float:

@@ -9,8 +9,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, Final, Literal
 
-import torch
-
+from dmg_core.deferred import torch
 from dmg_core.errors import ConfigError
 from dmg_core.models.newton import fixed_point
 from dmg_core.models.process_model import ProcessModel, Quantity

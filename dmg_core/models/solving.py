@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-import torch
-from torch import Tensor, fx
-
+from dmg_core.deferred import torch
 from dmg_core.models.process_model import Quantity
 
 #: Evaluations of the function at most; bisection alone needs some sixty.
@@ -48,9 +46,9 @@ def solve(function: Callable[[Quantity], Quantity], lower: Quantity, upper: Quan
     >>> f"{float(root):.12f} {float(torch.autograd.grad(root, two)[0]):.12f}"
     '1.414213562373 0.353553390593'
     """
-    at_lower = function(lower if isinstance(lower, fx.Proxy) else _number(lower))
+    at_lower = function(lower if isinstance(lower, torch.fx.Proxy) else _number(lower))
     for given in (at_lower, lower, upper):
-        if isinstance(given, fx.Proxy):  # the step is being traced
+        if isinstance(given, torch.fx.Proxy):  # the step is being traced
             return given.tracer.solve(function, lower, upper)  # type: ignore[attr-defined]  # the tracer is that of dmg_core.equations
     like = torch.as_tensor(at_lower)
     low, high = (torch.as_tensor(bound, dtype=like.dtype, device=like.device) for bound in (lower, upper))
@@ -63,22 +61,22 @@ def solve(function: Callable[[Quantity], Quantity], lower: Quantity, upper: Quan
     return torch.where(inside, root + step, torch.where(root >= high, high, torch.where(root <= low, low, root)))
 
 
-def _number(bound: float | Tensor) -> Tensor:
+def _number(bound: float | torch.Tensor) -> torch.Tensor:
     """Give a bound as torch's functions take it; a number does not change the precision of what it meets."""
-    return bound if isinstance(bound, Tensor) else torch.tensor(bound, dtype=torch.float64)
+    return bound if isinstance(bound, torch.Tensor) else torch.tensor(bound, dtype=torch.float64)
 
 
-def _implicit(function: Callable[[Tensor], Quantity], root: Tensor, inside: Tensor) -> Tensor:
+def _implicit(function: Callable[[torch.Tensor], Quantity], root: torch.Tensor, inside: torch.Tensor) -> torch.Tensor:
     """Give zero, with the gradient of the root by all that the function refers to."""
     at = root.clone().requires_grad_()
     slope: Any = torch.autograd.grad(torch.as_tensor(function(at)).sum(), at, allow_unused=True)[0]
     slope = torch.where(inside, torch.zeros_like(root) if slope is None else slope, 1.0)
     residual = torch.as_tensor(function(root))
-    zero: Tensor = (residual.detach() - residual) / slope
+    zero: torch.Tensor = (residual.detach() - residual) / slope
     return zero
 
 
-def _bracketed(function: Callable[[Tensor], Quantity], lower: Tensor, upper: Tensor) -> Tensor:
+def _bracketed(function: Callable[[torch.Tensor], Quantity], lower: torch.Tensor, upper: torch.Tensor) -> torch.Tensor:
     """Find roots, each for itself; a bound where there is none, and NaN where the function is NaN at a bound."""
     a, b, fa, fb = torch.broadcast_tensors(upper, lower, torch.as_tensor(function(upper)), torch.as_tensor(function(lower)))
     root = torch.where(fa.abs() < fb.abs(), a, b)

@@ -7,7 +7,7 @@ from typing import Any
 from dmg_core.engine.arrays import CatchmentArrays
 from dmg_core.engine.calibration import Calibration, Change
 from dmg_core.engine.engine import Engine
-from dmg_core.model import DeltaModel
+from dmg_core.model_form import ModelForm
 
 
 class CoupledCalibration(Calibration):
@@ -17,7 +17,7 @@ class CoupledCalibration(Calibration):
 
     Parameters
     ----------
-    model : DeltaModel
+    model : ModelForm
         The hourly model.
     daily : Engine
         The daily model and its catchments.
@@ -25,7 +25,7 @@ class CoupledCalibration(Calibration):
         That of the engine of both.
     """
 
-    def __init__(self, model: DeltaModel, daily: Engine, lock: Any) -> None:
+    def __init__(self, model: ModelForm, daily: Engine, lock: Any) -> None:
         super().__init__(model, lock)
         self._daily = daily
 

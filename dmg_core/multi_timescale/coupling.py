@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from dmg_core.checkpoint import MultiTimescaleSettings
 from dmg_core.errors import ConfigError
 
 HOURS_PER_DAY: Final = 24
@@ -72,13 +71,13 @@ class Coupling:
                 f"of one: {near}"
             )
 
-    def with_windows_of(self, settings: MultiTimescaleSettings) -> Coupling:
+    def with_windows(self, days: int, hours: int) -> Coupling:
         """Fill in the windows that a model was trained with, where none are given."""
-        days, hours = self.daily_warmup_days, self.hourly_warmup_hours
+        given_days, given_hours = self.daily_warmup_days, self.hourly_warmup_hours
         return replace(
             self,
-            daily_warmup_days=settings.days if days is None else days,
-            hourly_warmup_hours=settings.hours or None if hours is None else hours,
+            daily_warmup_days=days if given_days is None else given_days,
+            hourly_warmup_hours=hours or None if given_hours is None else given_hours,
         )
 
     @property

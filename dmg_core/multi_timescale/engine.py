@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from dmg_core.checkpoint.spellings import MULTI_TIMESCALE
+from dmg_core.deferred import torch
 from dmg_core.engine.arrays import budget_columns
 from dmg_core.engine.engine import Catchment, Engine
 from dmg_core.engine.identity import Identity, identity_of
+from dmg_core.engine.kept_rows import KeptPart
 from dmg_core.engine.rows import checked_rows
 from dmg_core.engine.turns import in_turn
-from dmg_core.model import DeltaModel
+from dmg_core.model_form import ModelForm
 from dmg_core.multi_timescale.calibration import CoupledCalibration
 from dmg_core.multi_timescale.coupling import HOURS_PER_DAY, Coupling
+from dmg_core.multi_timescale.kept_pair import KeptPair
 from dmg_core.multi_timescale.kernels import AGGREGATES, compiled_gather_days, compiled_transfer_states, transfer_weights
-from dmg_core.multi_timescale.model import MultiTimescaleModel, load_multi_timescale_model
 from dmg_core.multi_timescale.windows import Windows
 
+if TYPE_CHECKING:
+    from dmg_core.multi_timescale.model import MultiTimescaleModel
+
 Array = npt.NDArray[Any]
+
+#: Of a model whose static parameters are kept nowhere.
+_NOTHING_KEPT: Final[Mapping[str, KeptPart]] = MappingProxyType({})
 
 
 class MultiTimescaleEngine(Engine):
@@ -39,12 +47,14 @@ class MultiTimescaleEngine(Engine):
 
     Parameters
     ----------
-    model : MultiTimescaleModel
-        The model.
+    model : MultiTimescaleModel or KeptPair
+        The model, or what was kept of it.
     coupling : Coupling
         When and from what the hourly model starts; windows that are not given are those of the model's training.
-    device, backend, threads
+    device, backend, threads, reload
         See :class:`dmg_core.Engine`.
+    kept : mapping of str to KeptPart
+        See there; of the two models, ``hourly`` and ``daily``.
 
     Attributes
     ----------
@@ -62,20 +72,29 @@ class MultiTimescaleEngine(Engine):
     """
 
     def __init__(
-        self, model: MultiTimescaleModel, coupling: Coupling, device: str = "cpu", backend: str = "auto", threads: int = 1
+        self,
+        model: MultiTimescaleModel | KeptPair,
+        coupling: Coupling,
+        device: str = "cpu",
+        backend: str = "auto",
+        threads: int = 1,
+        reload: Callable[[], MultiTimescaleModel] | None = None,
+        kept: Mapping[str, KeptPart] = _NOTHING_KEPT,
     ) -> None:
-        super().__init__(model.hourly, device, backend, threads)
-        self.daily = Engine(model.daily, device, backend, threads)
-        self.coupling = coupling.with_windows_of(model.settings)
+        hourly_anew = None if reload is None else lambda: reload().hourly
+        daily_anew = None if reload is None else lambda: reload().daily
+        super().__init__(model.hourly, device, backend, threads, hourly_anew, kept.get("hourly"))
+        self.daily = Engine(model.daily, device, backend, threads, daily_anew, kept.get("daily"))
+        self.coupling = coupling.with_windows(model.days, model.hours)
         hourly, daily = model.hourly.physics.process, model.daily.physics.process
-        self._precision = np.dtype(str(model.hourly.dtype).removeprefix("torch."))
+        self._precision = model.hourly.precision
         self.windows = Windows.allocate(self.coupling, len(hourly.forcings), self._precision, 0)
         self._not_simulated = _sums_of_what_is_not_simulated(model.hourly)
         self._stands_still_until = self.coupling.first if self.coupling.lead_in == "zero" else 0
         self.calibration = CoupledCalibration(model.hourly, self.daily, self.lock)
         self.attribute_names = model.attribute_names
         self._pair = model
-        self._transfer_weights = transfer_weights(model.network)
+        self._transfer_weights = transfer_weights(model.transfer)
         self._transfer = compiled_transfer_states(self._precision)
         self._gather_days = compiled_gather_days(self._precision)
         self._aggregates = np.array([AGGREGATES.index(forcing.aggregate) for forcing in daily.forcings], np.int64)
@@ -91,7 +110,13 @@ class MultiTimescaleEngine(Engine):
         threads: int = 1,
     ) -> MultiTimescaleEngine:
         """Make an engine from a model folder; see :meth:`dmg_core.Engine.from_folder`."""
+        from dmg_core.multi_timescale.model import load_multi_timescale_model  # needs torch
+
         return cls(load_multi_timescale_model(folder, dtype), coupling, device, backend, threads)
+
+    def whole_model(self) -> Any:
+        """Give the model with all its weights."""
+        return self._pair
 
     @in_turn
     def add(self, attributes: Mapping[str, Any], ids: Iterable[str] | None = None, *, repeated: bool = False) -> list[Catchment]:
@@ -156,8 +181,8 @@ class MultiTimescaleEngine(Engine):
         return {**super().state_arrays(), **vars(self.windows), **going_on}
 
     def _settle(self, rows: slice, *, more_to_come: bool = False) -> None:
-        super()._settle(rows, more_to_come=more_to_come)
         self.daily._settle(rows, more_to_come=more_to_come)
+        super()._settle(rows, more_to_come=more_to_come)
 
     def _advance_one(self, row: int) -> None:
         """Advance a row by an hour; within a day nothing else is to be done than to keep it."""
@@ -266,7 +291,7 @@ class MultiTimescaleEngine(Engine):
         self.windows.reanchored[rows] += arrays.storage(self.model, rows) - before
 
 
-def _sums_of_what_is_not_simulated(model: DeltaModel) -> list[tuple[int, int]]:
+def _sums_of_what_is_not_simulated(model: ModelForm) -> list[tuple[int, int]]:
     """Places of the sums of the budget to which forcing goes that is not simulated, with that of the forcing: it enters and is cut off."""
     columns, process = budget_columns(model), model.physics.process
     clipped = [columns.index(flux.name) for flux in process.fluxes if flux.balance == "clipping"][:1]

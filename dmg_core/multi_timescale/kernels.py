@@ -14,10 +14,10 @@ from dmg_core import memory
 from dmg_core.equations import compilation, elementary
 from dmg_core.equations.compilation import compile_kernel, compiled, digest_of
 from dmg_core.multi_timescale.coupling import HOURS_PER_DAY
-from dmg_core.networks import StackLstmMlpModel, activations, tiles
+from dmg_core.networks import activations, tiles
 from dmg_core.networks import kernels as network_kernels
-from dmg_core.networks.kernels import padded_bias, weight_panels
-from dmg_core.networks.tiles import add_product
+from dmg_core.networks.kernels import padded_bias
+from dmg_core.networks.tiles import add_product, panels_of
 
 Array = npt.NDArray[Any]
 
@@ -33,15 +33,20 @@ class TransferWeights(NamedTuple):
     c_bias: Array
 
 
-def transfer_weights(network: StackLstmMlpModel) -> TransferWeights:
-    """Copy the transfer layers into the kernel's layout; without any, zeros, so that the hourly LSTM starts from zero."""
-    if network.h_transfer is None or network.c_transfer is None:
-        like = network.lstm_mlp2.linear_out.weight
-        zeros = like.new_zeros(network.lstm_mlp.cell.hidden, network.lstm_mlp2.cell.hidden)
-        nothing = weight_panels(zeros), padded_bias(zeros[0])
-        return TransferWeights(*nothing, *nothing)
-    layers = network.h_transfer, network.c_transfer
-    return TransferWeights(*(part for layer in layers for part in (weight_panels(layer.weight.T), padded_bias(layer.bias))))
+class TransferArrays(NamedTuple):
+    """Weights (H_hourly, H_daily) and biases (H_hourly,) of the linear layers between two LSTMs, as they are."""
+
+    h_weight: Array
+    h_bias: Array
+    c_weight: Array
+    c_bias: Array
+
+
+def transfer_weights(arrays: TransferArrays) -> TransferWeights:
+    """Copy the transfer layers into the kernel's layout."""
+    return TransferWeights(
+        panels_of(arrays.h_weight.T), padded_bias(arrays.h_bias), panels_of(arrays.c_weight.T), padded_bias(arrays.c_bias)
+    )
 
 
 @compiled

@@ -21,6 +21,7 @@ from dmg_core.loading import torch_dtype
 from dmg_core.model import DeltaModel
 from dmg_core.models import PROCESS_MODELS
 from dmg_core.models.layout import TOTAL
+from dmg_core.multi_timescale.kernels import TransferArrays
 from dmg_core.networks import DailyHalf, HourlyHalf, LstmMlpModel, MlpModel, NetworkState, StackLstmMlpModel
 from dmg_core.normalization import Normalizer
 from dmg_core.physics import PhysicsState
@@ -72,6 +73,28 @@ class MultiTimescaleModel(nn.Module):
     def hourly(self) -> DeltaModel:
         """The hourly model."""
         return self._halves[1]
+
+    @property
+    def days(self) -> int:
+        """Days of the daily model's window in training."""
+        return self.settings.days
+
+    @property
+    def hours(self) -> int:
+        """Hours after them."""
+        return self.settings.hours
+
+    @property
+    def transfer(self) -> TransferArrays:
+        """Weights of the transfer layers; without any, zeros, so that the hourly LSTM starts from zero."""
+        network = self.network
+        if network.h_transfer is None or network.c_transfer is None:
+            like = network.lstm_mlp2.linear_out.weight
+            zeros = like.new_zeros(network.lstm_mlp2.cell.hidden, network.lstm_mlp.cell.hidden)
+            layers = [(zeros, zeros[:, 0])] * 2
+        else:
+            layers = [(layer.weight, layer.bias) for layer in (network.h_transfer, network.c_transfer)]
+        return TransferArrays(*(part.detach().cpu().numpy() for layer in layers for part in layer))
 
     @property
     def device(self) -> torch.device:

@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from dmg_core.networks.columns import Columns
+
 #: State of a network, tensors (B, ·), in the order of :attr:`Network.state_sizes`.
 NetworkState = tuple[Tensor, ...]
-
-
-class Columns(NamedTuple):
-    """Where a network that gives all parameters of a process model has which."""
-
-    dynamic: list[int]
-    """Those that vary in time."""
-    static: list[int]
-    """Those that do not, those of the routing last."""
 
 
 class Network(nn.Module, ABC):

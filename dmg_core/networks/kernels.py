@@ -10,15 +10,36 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from dmg_core.equations.compilation import compiled
 from dmg_core.memory import aligned
 from dmg_core.networks.activations import sigmoid, tanh
-from dmg_core.networks.lstm import LstmNetwork
 from dmg_core.networks.tiles import add_product, padded, panels_of
 
 Array = npt.NDArray[Any]
+
+
+class LstmArrays(NamedTuple):
+    """Weights of an :class:`~dmg_core.networks.lstm.LstmNetwork` as they are, of its precision; ``H`` is the hidden size."""
+
+    rectified: bool
+    """Whether the LSTM reads the input layer through a ReLU."""
+    w_ih: Array
+    """(4 H, I)"""
+    w_hh: Array
+    """(4 H, H)"""
+    b_ih: Array
+    """(4 H,)"""
+    b_hh: Array
+    """(4 H,)"""
+    out_weight: Array
+    """(outputs, H)"""
+    out_bias: Array
+    """(outputs,)"""
+    in_weight: Array | None
+    """(I, inputs); nothing where the LSTM reads its inputs as they are."""
+    in_bias: Array | None
+    """(I,)"""
 
 
 class LstmWeights(NamedTuple):
@@ -55,43 +76,42 @@ class Workspace(NamedTuple):
     """The outputs, after the sigmoid, (b, n), padded."""
 
 
-def lstm_weights(network: LstmNetwork | None, forcings: int, columns: list[int], dtype: torch.dtype = torch.float32) -> LstmWeights:
+def lstm_weights(network: LstmArrays | None, forcings: int, columns: list[int], precision: npt.DTypeLike = np.float32) -> LstmWeights:
     """Copy a network's weights into the kernel's layout, keeping only some ``columns`` of its outputs; without a network there are none."""
     if network is None:
-        nothing = torch.zeros(0, dtype=dtype)
-        panels, none = (weight_panels(torch.zeros(rows, 0, dtype=dtype)) for rows in (forcings, 0))
+        nothing = np.zeros(0, precision)
+        panels, none = (panels_of(np.zeros((rows, 0), precision)) for rows in (forcings, 0))
         return LstmWeights(panels, False, none, none, padded_bias(nothing), none, padded_bias(nothing))
-    lstm = network.cell
     return LstmWeights(
-        forcing=weight_panels(_input_layer(network)[0][:, :forcings].T),
+        forcing=panels_of(_input_layer(network)[0][:, :forcings].T),
         rectified=network.rectified,
-        input_gates=weight_panels(lstm.w_ih.T),
-        recurrent_gates=weight_panels(lstm.w_hh.T),
-        gates_bias=padded_bias(lstm.b_ih + lstm.b_hh),
-        out=weight_panels(network.linear_out.weight[columns].T),
-        out_bias=padded_bias(network.linear_out.bias[columns]),
+        input_gates=panels_of(network.w_ih.T),
+        recurrent_gates=panels_of(network.w_hh.T),
+        gates_bias=padded_bias(network.b_ih + network.b_hh),
+        out=panels_of(network.out_weight[columns].T),
+        out_bias=padded_bias(network.out_bias[columns]),
     )
 
 
-def input_layer_of(network: LstmNetwork, attributes: Array) -> Array:
+def input_layer_of(network: LstmArrays, attributes: Array) -> Array:
     """Bias and attributes part of the input layer (N, I) for normalised attributes (N, A): constant for each catchment.
 
     Attribute by attribute, because a matrix product's sums would depend on how many catchments there are.
     """
     weight, bias = _input_layer(network)
-    fixed = np.tile(_array(bias), (len(attributes), 1))
-    weights = _array(weight[:, -attributes.shape[1] :].T)
+    fixed = np.tile(bias, (len(attributes), 1))
+    weights = weight[:, -attributes.shape[1] :].T
     for attribute, row in zip(attributes.T, weights, strict=True):
         fixed += attribute[:, None] * row
     return fixed
 
 
-def _input_layer(network: LstmNetwork) -> tuple[torch.Tensor, torch.Tensor]:
+def _input_layer(network: LstmArrays) -> tuple[Array, Array]:
     """Weight (I, inputs) and bias (I,) of the input layer; a network without one reads its inputs through the identity."""
-    if network.input_layer is not None:
-        return network.input_layer.weight, network.input_layer.bias
-    inputs = network.cell.w_ih.shape[1]
-    return torch.eye(inputs).to(network.cell.w_ih), network.cell.w_ih.new_zeros(inputs)
+    if network.in_weight is not None and network.in_bias is not None:
+        return network.in_weight, network.in_bias
+    inputs, precision = network.w_ih.shape[1], network.w_ih.dtype
+    return np.eye(inputs, dtype=precision), np.zeros(inputs, precision)
 
 
 def make_workspace(rows: int, weights: LstmWeights) -> Workspace:
@@ -100,18 +120,8 @@ def make_workspace(rows: int, weights: LstmWeights) -> Workspace:
     return Workspace(*(aligned(np.zeros((rows, count), weights.out.dtype)) for count in columns))
 
 
-def _array(tensor: torch.Tensor) -> Array:
-    return tensor.detach().cpu().numpy()
-
-
-def weight_panels(weights: torch.Tensor) -> Array:
-    """Copy weights (m, n) into panels (:func:`~dmg_core.networks.tiles.panels_of`)."""
-    return panels_of(_array(weights))
-
-
-def padded_bias(tensor: torch.Tensor) -> Array:
+def padded_bias(bias: Array) -> Array:
     """Copy a bias (n,) to where a cache line starts, filled up with zeros to whole panels."""
-    bias = _array(tensor)
     return aligned(np.pad(bias, (0, padded(len(bias), bias.dtype) - len(bias))))
 
 

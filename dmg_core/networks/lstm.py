@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dmg_core.networks.base import Columns, NetworkState, SeriesNetwork
+from dmg_core.networks.base import NetworkState, SeriesNetwork
+from dmg_core.networks.columns import Columns
+from dmg_core.networks.kernels import LstmArrays
 from dmg_core.networks.linear import Linear, missing_columns
 from dmg_core.networks.lstm_series import has_compiled_form, run_series
 
@@ -86,6 +88,14 @@ class LstmNetwork(SeriesNetwork):
         """The network itself, unless a subclass runs otherwise."""
         runs_as_written = type(self).hidden_series is LstmNetwork.hidden_series and isinstance(self.cell, Lstm)
         return self if runs_as_written else None
+
+    @property
+    def arrays(self) -> LstmArrays:
+        """The weights, for compiled code."""
+        layer, cell, out = self.input_layer, self.cell, self.linear_out
+        of_layer = (None, None) if layer is None else (layer.weight, layer.bias)
+        weights = (cell.w_ih, cell.w_hh, cell.b_ih, cell.b_hh, out.weight, out.bias, *of_layer)
+        return LstmArrays(self.rectified, *(None if one is None else one.detach().cpu().numpy() for one in weights))  # type: ignore[arg-type]  # the last two
 
     @torch.no_grad()
     def ignore_inputs(self, constant: Tensor) -> None:

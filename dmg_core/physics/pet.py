@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 
-import torch
-from torch import Tensor
+from dmg_core.deferred import torch
 
 #: Stefan–Boltzmann constant, MJ K⁻⁴ m⁻² h⁻¹.
 STEFAN_BOLTZMANN = 4.903e-9 / 24.0
@@ -23,12 +22,20 @@ WIND_2M = 4.87 / math.log(67.8 * 10.0 - 5.42)
 SOLAR_CONSTANT = 0.0820
 
 
-def saturation_pressure(T: Tensor) -> Tensor:
+def saturation_pressure(T: torch.Tensor) -> torch.Tensor:
     """Give the pressure of saturated water vapour, kPa, at ``T`` in °C (Allen et al. 1998, equation 11)."""
     return 0.6108 * torch.exp(17.27 * T / (T + 237.3))
 
 
-def penman_monteith(T: Tensor, q: Tensor, longwave: Tensor, shortwave: Tensor, pressure: Tensor, wind_x: Tensor, wind_y: Tensor) -> Tensor:
+def penman_monteith(
+    T: torch.Tensor,
+    q: torch.Tensor,
+    longwave: torch.Tensor,
+    shortwave: torch.Tensor,
+    pressure: torch.Tensor,
+    wind_x: torch.Tensor,
+    wind_y: torch.Tensor,
+) -> torch.Tensor:
     """Compute hourly FAO-56 Penman–Monteith evapotranspiration (Allen et al. 1998, equation 53 with hourly Cd).
 
     Parameters
@@ -69,7 +76,9 @@ def penman_monteith(T: Tensor, q: Tensor, longwave: Tensor, shortwave: Tensor, p
     return torch.clamp((radiation + aerodynamic) / (slope + psychrometric * (1.0 + surface)), min=0.0)
 
 
-def hargreaves(tmin: Tensor, tmax: Tensor, tmean: Tensor, latitude: Tensor, day_of_year: Tensor) -> Tensor:
+def hargreaves(
+    tmin: torch.Tensor, tmax: torch.Tensor, tmean: torch.Tensor, latitude: torch.Tensor, day_of_year: torch.Tensor
+) -> torch.Tensor:
     """Compute daily Hargreaves evapotranspiration (Hargreaves and Samani 1985; extraterrestrial radiation as in FAO-56, equation 21).
 
     Parameters

@@ -14,13 +14,12 @@ from typing import Final, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from dmg_core.equations.models import tape_of
 from dmg_core.equations.series import simulate_series
 from dmg_core.equations.torch_form import torch_step
-from dmg_core.models import PROCESS_MODELS, Layout, Parameter, ProcessModel
+from dmg_core.models import ProcessModel
 from dmg_core.models.layout import TOTAL, UNROUTED_TOTAL
-from dmg_core.networks.base import Columns
-from dmg_core.routing import NoRouting, Routing, UnitHydrograph, bounded
+from dmg_core.physics.form import PhysicsForm
+from dmg_core.routing import UnitHydrograph, bounded
 
 #: Value of a parameter that varies in time before the first step, where nothing reads it.
 _NOT_YET: Final = 1.0
@@ -46,63 +45,18 @@ class Fractions(NamedTuple):
     """Parameters of the routing, (B, n)."""
 
 
-class Physics(nn.Module):
-    """A process model, its components and its routing.
+class Physics(PhysicsForm, nn.Module):
+    """A process model, its components and its routing, on tensors.
 
     Parameters
     ----------
-    process : ProcessModel or str
-        The process model, or the name of one that needs no options.
-    nmul : int
-        Number of components run side by side.
-    dynamic : iterable of str
-        Parameters that vary in time, in any order.
-    routing : bool
-        Whether a unit hydrograph routes the mean of the components.
-
-    Attributes
-    ----------
-    dynamic_parameters, static_parameters : tuple of Parameter
-        Which vary in time and which do not, in the order of the table.
-    layout : Layout
-        Outputs and balance.
-    routing : Routing
-        What happens after the process model.
-
-    Raises
-    ------
-    ConfigError
-        If a name in ``dynamic`` is no parameter of the process model, or its declaration or equations are wrong.
+    process, nmul, dynamic, routing
+        See :class:`~dmg_core.physics.form.PhysicsForm`.
     """
 
     def __init__(self, process: ProcessModel | str, nmul: int = 1, dynamic: Iterable[str] = (), routing: bool = True) -> None:
-        super().__init__()
-        self.process = PROCESS_MODELS[process]() if isinstance(process, str) else process
-        self.nmul = nmul
-        self.dynamic_parameters, self.static_parameters = self.process.split(dynamic)
-        self.layout = Layout.of(self.process)
-        if self.process.compiled:
-            tape_of(self.process)  # what cannot be traced is told before anything is made of it
-        self.routing: Routing = NoRouting()
-        if routing and self.layout.routed:
-            self.routing = UnitHydrograph(self.process.route_a, self.process.route_b, self.process.hydrograph_steps)
-
-    @property
-    def table(self) -> tuple[Parameter, ...]:
-        """All parameters that a network gives, in the order of its outputs."""
-        return self.process.parameters_for(parameter.name for parameter in self.dynamic_parameters)
-
-    @property
-    def columns(self) -> Columns:
-        """Where a network that gives all parameters has which: parameter by parameter, those of the routing last."""
-        table = self.table
-
-        def of(parameters: tuple[Parameter, ...]) -> list[int]:
-            return [table.index(parameter) * self.nmul + k for parameter in parameters for k in range(self.nmul)]
-
-        total = len(table) * self.nmul
-        routing = list(range(total, total + len(self.routing.parameters)))
-        return Columns(of(self.dynamic_parameters), [*of(self.static_parameters), *routing])
+        nn.Module.__init__(self)
+        PhysicsForm.__init__(self, process, nmul, dynamic, routing)
 
     def initial_state(self, catchments: int, like: Tensor) -> PhysicsState:
         """State of ``catchments`` that start from nothing, of the dtype and on the device of ``like``."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from torch import Tensor
-
+from dmg_core.deferred import torch
 from dmg_core.models.process_model import Parameter
 
 
@@ -24,7 +23,7 @@ class Routing(ABC):
     steps: int
 
     @abstractmethod
-    def weights(self, fractions: Tensor) -> Tensor:
+    def weights(self, fractions: torch.Tensor) -> torch.Tensor:
         """Give what is constant for a catchment.
 
         Parameters
@@ -39,7 +38,7 @@ class Routing(ABC):
         """
 
     @abstractmethod
-    def advance(self, flow: Tensor, weights: Tensor, in_transit: Tensor) -> tuple[Tensor, Tensor]:
+    def advance(self, flow: torch.Tensor, weights: torch.Tensor, in_transit: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Route series of flow and carry over what is still in transit.
 
         Parameters

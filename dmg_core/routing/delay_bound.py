@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import Final, Literal
 
 import attrs
-import torch
-from torch import Tensor
 
+from dmg_core.deferred import torch
 from dmg_core.errors import ConfigError
 
 #: Hack's law (1957), length in km of the main stream of an area in km²: ``HACK[0] * area ** HACK[1]``.
@@ -53,18 +52,18 @@ class DelayBound:
         if isinstance(self.speed, bool) or not isinstance(self.speed, int | float) or not 0.0 < self.speed < float("inf"):
             raise ConfigError(f"delay_bound: speed is {self.speed!r}, expected a positive number, m/s")
 
-    def steps(self, values: Tensor, steps_per_day: int) -> Tensor:
+    def steps(self, values: torch.Tensor, steps_per_day: int) -> torch.Tensor:
         """Give the longest mean delay, in steps, shape (B,), of catchments with values (B,) of the attribute."""
         length = HACK[0] * values ** HACK[1] if self.of == "area" else values
         return length * 1000.0 / self.speed / 86400.0 * steps_per_day
 
 
-def mean_delay(weights: Tensor) -> Tensor:
+def mean_delay(weights: torch.Tensor) -> torch.Tensor:
     """Mean delay, in steps beyond the one in which flow arises, shape (B,), of unit hydrographs (B, L)."""
     return (weights * _delays(weights)).sum(-1) / weights.sum(-1)
 
 
-def bounded(weights: Tensor, longest: Tensor) -> Tensor:
+def bounded(weights: torch.Tensor, longest: torch.Tensor) -> torch.Tensor:
     """Shorten unit hydrographs whose mean delay is longer than it may be.
 
     A hydrograph is multiplied by an exponential in time, ``w_k exp(-tilt k)``, that makes its mean delay the longest allowed. A gamma unit
@@ -94,16 +93,16 @@ def bounded(weights: Tensor, longest: Tensor) -> Tensor:
     return torch.where(too_long[:, None], _tilted(weights, tilt), weights)
 
 
-def _delays(weights: Tensor) -> Tensor:
+def _delays(weights: torch.Tensor) -> torch.Tensor:
     return torch.arange(weights.shape[-1], dtype=weights.dtype, device=weights.device)
 
 
-def _tilted(weights: Tensor, tilt: Tensor) -> Tensor:
+def _tilted(weights: torch.Tensor, tilt: torch.Tensor) -> torch.Tensor:
     steeper = weights * torch.exp(-tilt[:, None] * _delays(weights))
     return steeper / steeper.sum(-1, keepdim=True) * weights.sum(-1, keepdim=True)
 
 
-def _tilt(weights: Tensor, longest: Tensor) -> Tensor:
+def _tilt(weights: torch.Tensor, longest: torch.Tensor) -> torch.Tensor:
     """Tilt that brings the mean delay down to ``longest``, 0 where it is not above it, by halving."""
     low, high = torch.zeros_like(longest), torch.full_like(longest, _STEEPEST)
     for _ in range(_HALVINGS):

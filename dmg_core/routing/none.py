@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
+from dmg_core.deferred import torch
 from dmg_core.routing.base import Routing
 
 
@@ -13,10 +12,10 @@ class NoRouting(Routing):
     parameters = ()
     steps = 1
 
-    def weights(self, fractions: Tensor) -> Tensor:
+    def weights(self, fractions: torch.Tensor) -> torch.Tensor:
         """Give all of the flow to its own step; see :meth:`Routing.weights`."""
         return fractions.new_ones((fractions.shape[0], 1))
 
-    def advance(self, flow: Tensor, weights: Tensor, in_transit: Tensor) -> tuple[Tensor, Tensor]:  # noqa: ARG002  # nothing to weigh
+    def advance(self, flow: torch.Tensor, weights: torch.Tensor, in_transit: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:  # noqa: ARG002  # nothing to weigh
         """Give back what comes; see :meth:`Routing.advance`."""
         return flow, in_transit

@@ -6,10 +6,7 @@ is kept in order of arrival, so that a series cut anywhere routes exactly as the
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
-from torch.nn import functional
-
+from dmg_core.deferred import torch
 from dmg_core.models.process_model import Parameter
 from dmg_core.routing.base import Routing
 
@@ -17,7 +14,7 @@ from dmg_core.routing.base import Routing
 SHAPE_OFFSET, SCALE_OFFSET = 0.1, 0.5
 
 
-def unit_hydrograph(route_a: Tensor, route_b: Tensor, steps: int) -> Tensor:
+def unit_hydrograph(route_a: torch.Tensor, route_b: torch.Tensor, steps: int) -> torch.Tensor:
     """Weights of the gamma unit hydrograph (Feng et al. 2022).
 
     ``w ∝ t^(a-1) exp(-t/θ)`` at the middle of each step, with ``a = max(route_a, 0) + 0.1`` and ``θ = max(route_b, 0) + 0.5``, scaled to
@@ -40,13 +37,13 @@ def unit_hydrograph(route_a: Tensor, route_b: Tensor, steps: int) -> Tensor:
     return torch.softmax((shape - 1.0) * torch.log(t) - t / scale, dim=-1)
 
 
-def route(flow: Tensor, weights: Tensor, in_transit: Tensor) -> tuple[Tensor, Tensor]:
+def route(flow: torch.Tensor, weights: torch.Tensor, in_transit: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Route series of flow and carry over what is still in transit; see :meth:`~dmg_core.routing.Routing.advance`."""
     catchments, length = weights.shape
     steps = flow.shape[1]
     kernel = weights.flip(-1)[:, None, :]
-    arriving = functional.conv1d(flow.transpose(1, 2), kernel, padding=length - 1, groups=catchments).transpose(1, 2)
-    arriving = arriving + functional.pad(in_transit.permute(1, 2, 0), (0, 0, 0, steps))
+    arriving = torch.nn.functional.conv1d(flow.transpose(1, 2), kernel, padding=length - 1, groups=catchments).transpose(1, 2)
+    arriving = arriving + torch.nn.functional.pad(in_transit.permute(1, 2, 0), (0, 0, 0, steps))
     return arriving[:, :steps], arriving[:, steps:].permute(2, 0, 1)
 
 
@@ -65,11 +62,11 @@ class UnitHydrograph(Routing):
         self.parameters = (route_a, route_b)
         self.steps = steps
 
-    def weights(self, fractions: Tensor) -> Tensor:
+    def weights(self, fractions: torch.Tensor) -> torch.Tensor:
         """Give the unit hydrographs of catchments; see :meth:`Routing.weights`."""
         route_a, route_b = (parameter.scale(column) for parameter, column in zip(self.parameters, fractions.unbind(1), strict=True))
         return unit_hydrograph(route_a, route_b, self.steps)
 
-    def advance(self, flow: Tensor, weights: Tensor, in_transit: Tensor) -> tuple[Tensor, Tensor]:
+    def advance(self, flow: torch.Tensor, weights: torch.Tensor, in_transit: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Route by convolution; see :meth:`Routing.advance`."""
         return route(flow, weights, in_transit)

@@ -12,8 +12,8 @@ from dmg_core.checkpoint import ModelSettings, write_checkpoint
 from dmg_core.equations.models import digest_of_equations
 from dmg_core.learning.new_model import new_model
 from dmg_core.models import PROCESS_MODELS
+from dmg_core.models.making import make_process
 from dmg_core.networks import NETWORKS
-from dmg_core.physics.making import make_process
 from dmg_core.plugins import imported
 
 PLUGIN = '''

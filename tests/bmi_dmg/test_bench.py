@@ -189,6 +189,8 @@ def answer_fast_and_slow(script: str, job: Mapping[str, Any]) -> Any:
     """Let this package take 1 µs, the other one 100 µs; memory grows by 2 KB with each catchment, and by 200 KB."""
     if script == "batches":
         return {"repeats": [1000.0 * job["threads"]] * 3}
+    if script == "prepared_start":
+        return {"seconds": 1.25, "of_further": 5e-4, "torch": False}
     slow = job["python_type"].startswith("dhbv2")
     return made_up(1e-4 if slow else 1e-6, resident=1_000_000 + len(job["configs"]) * (200_000 if slow else 2_000))
 
@@ -206,6 +208,7 @@ def test_quick_mode_gives_every_figure(answering: Callable[[Answer], None]) -> N
     assert stepping["update_us_in_compute_hours"] == pytest.approx(3.0)
     assert stepping["update_us_in_other_hours"] == pytest.approx(1.0)
     assert results["figures"]["initialization"]["daily"]["ms_per_catchment"]["median"] == pytest.approx(1e3 * 0.375 / QUICK.initialized)
+    assert results["figures"]["prepared"]["daily"]["ms_per_further_catchment"]["median"] == 0.5
     assert results["figures"]["startup"]["hourly"]["cold_s"]["median"] == 0.875
     assert results["figures"]["memory"]["daily"]["kb_per_further_catchment"] == {"4": 2.0, "16": 2.0}
     assert results["figures"]["growth"]["daily"]["most_over_least"] == 1.0

@@ -7,21 +7,19 @@ from __future__ import annotations
 
 from typing import Final
 
-import torch
-
+from dmg_core.deferred import torch
 from dmg_core.engine.backends.base import Backend
 from dmg_core.engine.backends.compiled_backend import CompiledBackend
-from dmg_core.engine.backends.torch_backend import TorchBackend
 from dmg_core.errors import ConfigError
-from dmg_core.model import DeltaModel
+from dmg_core.model_form import ModelForm
 
-__all__ = ["BACKENDS", "Backend", "CompiledBackend", "TorchBackend", "make_backend"]
+__all__ = ["BACKENDS", "Backend", "CompiledBackend", "make_backend"]
 
 #: ``compiled`` works on CPU only; ``auto`` takes it there for models that have a compiled form, and torch otherwise.
 BACKENDS: Final = ("auto", "compiled", "torch")
 
 
-def make_backend(model: DeltaModel, device: str, backend: str, threads: int) -> Backend:
+def make_backend(model: ModelForm, device: str, backend: str, threads: int) -> Backend:
     """Choose how to advance the catchments of a model.
 
     Raises
@@ -31,26 +29,35 @@ def make_backend(model: DeltaModel, device: str, backend: str, threads: int) -> 
     """
     if backend not in BACKENDS:
         raise ConfigError(f"backend {backend!r} is not one of {', '.join(BACKENDS)}")
-    try:
-        place = torch.device(device)
-    except RuntimeError as error:
-        raise ConfigError(f"device {device!r} is none that torch knows, such as cpu, cuda or cuda:1") from error
-    if backend == "compiled" and place.type != "cpu":
+    on_cpu = device == "cpu" or _checked_device(device).type == "cpu"
+    if backend == "compiled" and not on_cpu:
         raise ConfigError(f"backend 'compiled' works on cpu only, not on {device}; use 'torch' or 'auto'")
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise ConfigError(f"threads is {threads!r}, expected a whole number from 1")
-    _require_there(place)
+    if device != "cpu":
+        _require_there(_checked_device(device))
     obstacle = _no_compiled_form(model)
     if backend == "compiled" and obstacle:
         raise ConfigError(f"backend 'compiled' cannot step this model: {obstacle}; use 'torch' or 'auto'")
-    if backend == "torch" or place.type != "cpu" or obstacle:
-        return TorchBackend(model, place)
+    if backend == "torch" or not on_cpu or obstacle:
+        from dmg_core.engine.backends.torch_backend import TorchBackend  # only where it is wanted: it needs torch
+        from dmg_core.model import DeltaModel
+
+        assert isinstance(model, DeltaModel)  # a kept form is for compiled code alone
+        return TorchBackend(model, torch.device(device))
     return CompiledBackend(model, threads)
 
 
-def _no_compiled_form(model: DeltaModel) -> str:
+def _checked_device(device: str) -> torch.device:
+    try:
+        return torch.device(device)
+    except RuntimeError as error:
+        raise ConfigError(f"device {device!r} is none that torch knows, such as cpu, cuda or cuda:1") from error
+
+
+def _no_compiled_form(model: ModelForm) -> str:
     """Say why compiled code cannot step a model; nothing if it can."""
-    if model.stepped.lstm_form is None and (model.stepped.state_sizes or model.physics.dynamic_parameters):
+    if model.lstm_arrays is None and (model.state_sizes or model.physics.dynamic_parameters):
         return f"its network {model.settings.network} is no LSTM"
     return "" if model.physics.process.compiled else f"its process model {model.physics.process.name} says that it cannot be traced"
 

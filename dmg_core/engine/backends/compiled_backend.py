@@ -22,6 +22,7 @@ from dmg_core.equations.compilation import compile_kernel, compiled, digest_of, 
 from dmg_core.equations.groups import step_dtype
 from dmg_core.equations.lanes import LANES
 from dmg_core.equations.models import tape_of
+from dmg_core.equations.operations import StepTape
 from dmg_core.equations.stepping import (
     CatchmentRows,
     OutputPlaces,
@@ -32,8 +33,7 @@ from dmg_core.equations.stepping import (
     mark_needed,
     output_places,
 )
-from dmg_core.equations.tape import StepTape
-from dmg_core.model import DeltaModel
+from dmg_core.model_form import ModelForm
 from dmg_core.networks import activations, tiles
 from dmg_core.networks import kernels as network_kernels
 from dmg_core.networks.kernels import LstmWeights, Workspace, advance_lstm, lstm_weights, make_workspace
@@ -185,7 +185,7 @@ class CompiledBackend:
 
     Parameters
     ----------
-    model : DeltaModel
+    model : ModelForm
         The model.
     threads : int
         Threads that :meth:`advance` may use for long work.
@@ -196,13 +196,13 @@ class CompiledBackend:
         If its process model cannot be traced, or its network is neither an LSTM nor none at all.
     """
 
-    def __init__(self, model: DeltaModel, threads: int = 1) -> None:
+    def __init__(self, model: ModelForm, threads: int = 1) -> None:
         physics = model.physics
         self._model = model
         self._threads = threads
         self._tape = tape_of(physics.process)
-        columns, lstm = model.network.dynamic_columns(physics.columns), model.lstm if model.stepped.state_sizes else None
-        self._weights = lstm_weights(lstm, len(physics.process.forcings), columns, model.dtype)
+        lstm = model.lstm_arrays if model.state_sizes else None
+        self._weights = lstm_weights(lstm, len(physics.process.forcings), model.dynamic_columns, model.precision)
         normalizer = model.normalize_forcing
         self._inputs = _Inputs(normalizer.mean, normalizer.divisor, normalizer.log)
         self._places = output_places(physics.process, physics.layout)

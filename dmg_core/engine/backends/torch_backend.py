@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import torch
 
+from dmg_core.deferred import torch
 from dmg_core.engine.arrays import CatchmentArrays
 from dmg_core.engine.backends.base import Array
 from dmg_core.engine.calibration import UNCHANGED

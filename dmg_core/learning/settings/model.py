@@ -12,8 +12,8 @@ from dmg_core.errors import ConfigError
 from dmg_core.learning.settings.experiment import Experiment
 from dmg_core.models import PROCESS_MODELS
 from dmg_core.models.layout import TOTAL
+from dmg_core.models.making import make_process
 from dmg_core.networks import NETWORKS
-from dmg_core.physics.making import make_process
 
 #: Names of forcings in the statistics of trained models, where they are others than their symbols.
 _NAMES: Final = {"P": "prcp", "T": "tmean"}

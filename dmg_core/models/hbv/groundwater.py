@@ -7,8 +7,7 @@ mm/d, and the area below which it is a loss ``AC``, km²; step ``dt``, d.
 
 from __future__ import annotations
 
-import torch
-
+from dmg_core.deferred import torch
 from dmg_core.models.process_model import Quantity
 
 #: Upstream area, km², above which regional exchange depends on area alone.

@@ -12,10 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-import torch
-from torch import Tensor
-
 from dmg_core.citations import FENG_2022, SEIBERT_VIS_2012, SONG_2024, SONG_2025, YANG_2026, Citation
+from dmg_core.deferred import torch
 from dmg_core.models.hbv import groundwater, overland, parameters, quantities, snow, soil
 from dmg_core.models.process_model import PROCESS_MODELS, Parameter, ProcessModel, Quantity, Store
 
@@ -158,8 +156,9 @@ class Hbv20(Hbv11p):
     parameters = parameters.HBV_20
     citations = (*Hbv11p.citations, SONG_2025)
     attributes = quantities.ATTRIBUTES
+    site_names = ("upstream_area", "large_share", "elevation")
 
-    def site(self, a: Quantity) -> dict[str, Tensor]:
+    def site(self, a: Quantity) -> dict[str, torch.Tensor]:
         """Give upstream area, km², what follows from it, and mean elevation, m."""
         return {
             "upstream_area": a.upstream_area,

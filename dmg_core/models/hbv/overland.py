@@ -7,8 +7,7 @@ shape of the recharge curve ``BETA``; recession of infiltration excess ``KS``, 1
 
 from __future__ import annotations
 
-import torch
-
+from dmg_core.deferred import torch
 from dmg_core.models.process_model import Quantity
 
 #: Wetness of the soil, as a share of its field capacity, beyond which the saturated area does not grow.

@@ -12,9 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-import torch
-
 from dmg_core.citations import SEIBERT_VIS_2012, SONG_2024
+from dmg_core.deferred import torch
 from dmg_core.models.hbv import parameters, quantities, snow, soil
 from dmg_core.models.process_model import PROCESS_MODELS, Quantity, Store
 from dmg_core.models.rate_model import RateModel

@@ -6,8 +6,7 @@ degree-day factor ``CFMAX``, mm/°C/d; refreezing as a share of it ``CFR``; wate
 
 from __future__ import annotations
 
-import torch
-
+from dmg_core.deferred import torch
 from dmg_core.models.process_model import Quantity
 
 

@@ -7,8 +7,7 @@ share of field capacity above which evapotranspiration is potential ``LP``; shap
 
 from __future__ import annotations
 
-import torch
-
+from dmg_core.deferred import torch
 from dmg_core.models.process_model import Quantity
 
 

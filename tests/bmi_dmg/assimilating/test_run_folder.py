@@ -56,7 +56,7 @@ def write_observed(folder: Path, *, gauges: tuple[str, ...] = ("cat-1", "cat-10"
 
 def start_from(folder: Path, state: Path, start: datetime, hours: int) -> None:
     """Let a run start from a state."""
-    for config in (folder / BMI_CONFIGS).iterdir():
+    for config in (folder / BMI_CONFIGS).glob("*.yml"):
         config.write_text(yaml.safe_dump({**yaml.safe_load(config.read_text()), "start_time": str(start), "initial_state": str(state)}))
     path = folder / "config" / "realization.json"
     content = json.loads(path.read_text())
@@ -235,7 +235,7 @@ def test_a_coupled_model_goes_on_by_itself(make_own_run: MakeRun) -> None:
     result = assimilate_folder(warm, write_observed(warm, gauges=("cat-7",)), Wanted(window=5, lead=1))
     (_, raw), end = result.parts[0], FIRST + timedelta(days=10)
     assert raw.outcome.tolist() == [["converged"]]
-    for config in (warm / BMI_CONFIGS).iterdir():
+    for config in (warm / BMI_CONFIGS).glob("*.yml"):
         config.write_text(yaml.safe_dump({key: v for key, v in yaml.safe_load(config.read_text()).items() if key != "spinup"}))
     start_from(warm, result.states[0], end, 24)
     _, flow, _ = flow_of(warm)

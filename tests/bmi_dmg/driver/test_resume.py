@@ -115,7 +115,7 @@ def test_what_cannot_be_resumed(make_own_run: MakeRun, stopped: Callable[..., Pa
     realization.write_text(text.replace(str(START + timedelta(hours=HOURS - 1)), str(START + timedelta(hours=97))))
     with pytest.raises(StateError, match=r"cat-1 is at 2000-05-05 05:00:00, after the end of the run at 2000-05-05 04:00:00"):
         run(folder, progress=False, resume=True)
-    for path in (folder / BMI_CONFIGS).iterdir():
+    for path in (folder / BMI_CONFIGS).glob("*.yml"):
         path.write_text(path.read_text().replace(str(START), str(START + timedelta(days=1))))
     realization.write_text(text.replace(str(START), str(START + timedelta(days=1))))
     with pytest.raises(StateError, match=r"cat-1 is at 2000-05-05 05:00:00, but not of a run that started at 2000-05-02 03:00:00"):

@@ -120,7 +120,7 @@ CHOICES = {
 
 def set_configs(folder: Path, **changes: Any) -> None:
     """Set keys of all BMI configs."""
-    for path in (folder / BMI_CONFIGS).iterdir():
+    for path in (folder / BMI_CONFIGS).glob("*.yml"):
         path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), **changes}))
 
 

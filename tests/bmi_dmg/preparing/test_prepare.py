@@ -43,7 +43,7 @@ def test_a_folder_is_made_ready_and_runs(folder: Path, table: Path, make_model: 
     assert (result.period.start, result.period.end) == (START, START + timedelta(hours=HOURS - 1))
     assert result.realization == folder / REALIZATION
     assert result.kept is None
-    assert [path.name for path in sorted((folder / BMI_CONFIGS).iterdir())] == [f"{name}.yml" for name in IDS]
+    assert [path.name for path in sorted((folder / BMI_CONFIGS).glob("*.yml"))] == [f"{name}.yml" for name in IDS]
     severities = {finding.severity for finding in check_folder(folder).findings}
     assert severities <= {Severity.NOTE}
     assert run(folder, progress=False).n_steps == HOURS

@@ -267,7 +267,7 @@ def test_an_event_is_repeated_with_a_warning(make_own_run: MakeRun, caplog: pyte
     with netCDF4.Dataset(str(folder / FORCING)) as short, netCDF4.Dataset(str(long / FORCING), "a") as dataset:
         for name in list(dataset.variables)[2:]:
             dataset[name][:] = np.tile(short[name][:], 73)
-    for path in (folder / BMI_CONFIGS).iterdir():
+    for path in (folder / BMI_CONFIGS).glob("*.yml"):
         path.write_text(path.read_text().replace("hargreaves", "penman_monteith"))
     assert_same_water(States.read(spin_up_folder(folder, years=1).path), States.read(spin_up_folder(long, years=1).path))
 
@@ -381,10 +381,10 @@ def test_use_changes_one_line(make_own_run: MakeRun) -> None:
 def test_what_cannot_be_done_is_said(make_own_run: MakeRun, config: dict[str, Any], arguments: dict[str, Any], message: str) -> None:
     """Impossible wishes are errors that say why, and no configuration is changed."""
     folder = make_own_run(START, 400, START, 24, **config)
-    before = [path.read_bytes() for path in sorted((folder / BMI_CONFIGS).iterdir())]
+    before = [path.read_bytes() for path in sorted((folder / BMI_CONFIGS).glob("*.yml"))]
     with pytest.raises(ConfigError, match=message):
         spin_up_folder(folder, **arguments)
-    assert [path.read_bytes() for path in sorted((folder / BMI_CONFIGS).iterdir())] == before
+    assert [path.read_bytes() for path in sorted((folder / BMI_CONFIGS).glob("*.yml"))] == before
 
 
 @pytest.mark.parametrize(
@@ -478,7 +478,7 @@ import sys
 from pathlib import Path
 from bmi_dmg import BmiDeltaModel
 sys.executable = "/opt/ngen"  # as where Python is embedded
-for path in sorted(Path({configs!r}).iterdir()):
+for path in sorted(Path({configs!r}).glob("*.yml")):
     BmiDeltaModel().initialize(str(path))
 print(sorted({{"netCDF4", "h5py", "pandas", "cf_units", "cftime"}} & set(sys.modules)))
 print(len(Path("/proc/self/task").joinpath(str(__import__("os").getpid()), "children").read_text().split()))

@@ -11,7 +11,7 @@ from dmg_core.checkpoint import ModelSettings, write_checkpoint, write_ensemble
 from dmg_core.equations.models import digest_of_equations
 from dmg_core.learning.new_model import new_model
 from dmg_core.models import PROCESS_MODELS
-from dmg_core.physics.making import make_process
+from dmg_core.models.making import make_process
 from tests.dmg_core.factories import MOMENTS, write_model
 
 #: Attributes of the LSTM: one of them is none of the other members'.

@@ -68,7 +68,7 @@ def truth(model: MultiTimescaleModel, weather: FloatArray, attributes: dict[str,
     hours, days = torch.from_numpy(weather), torch.from_numpy(days_of(weather[: len(weather) // 24 * 24]))
     table = torch.from_numpy(np.stack([attributes[name] for name in model.settings.daily.attributes], axis=1))
     area = torch.from_numpy(attributes["uparea"])
-    coupling = coupling.with_windows_of(model.settings)
+    coupling = coupling.with_windows(model.settings.days, model.settings.hours)
     lag, window, count = coupling.hours, coupling.days, weather.shape[1]
     nothing = model.hourly.lstm.initial_state(count), model.hourly.physics.initial_state(count, hours)
     outputs, _, _ = model.hourly.go_on(hours, table, *nothing, upstream_area=area)
