@@ -6,8 +6,11 @@ import json
 import logging
 import sys
 import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import TextIO
+from logging.handlers import QueueHandler
+from typing import NamedTuple, TextIO
 
 
 class _StderrHandler(logging.Handler):
@@ -84,3 +87,60 @@ def _log_warning(
     """Log a warning; where in the code it was given says something only if it is not one of ours."""
     text = str(message) if category is UserWarning else f"{filename}:{lineno}: {category.__name__}: {message}"
     logging.getLogger("py.warnings").warning("%s", text)
+
+
+class Message(NamedTuple):
+    """What was logged in another process.
+
+    Attributes
+    ----------
+    logger : str
+        Name of the logger.
+    level : int
+        Level.
+    text : str
+        The message, with a traceback if there was one.
+    """
+
+    logger: str
+    level: int
+    text: str
+
+
+class _Keeping(QueueHandler):
+    """Keeps what is logged instead of telling it."""
+
+    def __init__(self, kept: list[Message]) -> None:
+        super().__init__(kept)  # type: ignore[arg-type]  # only enqueue uses it
+        self._kept = kept
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        """Keep a record whose text is complete, and so can be sent."""
+        if not record.name.startswith("distributed"):
+            self._kept.append(Message(record.name, record.levelno, record.getMessage()))
+
+
+@contextmanager
+def messages_kept() -> Iterator[list[Message]]:
+    """Keep what is logged in the block, for another process to tell."""
+    kept: list[Message] = []
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    root.handlers, handler = [], _Keeping(kept)
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    capture_warnings()
+    try:
+        yield kept
+    finally:
+        root.handlers = handlers
+        root.setLevel(level)
+
+
+def tell_once(messages: Iterable[Message], told: set[Message]) -> None:
+    """Log what other processes have logged; what several say in the same words is told once."""
+    for message in messages:
+        logger = logging.getLogger(message.logger)
+        if message not in told and logger.isEnabledFor(message.level):
+            logger.log(message.level, "%s", message.text)
+        told.add(message)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -57,6 +57,34 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
             with suppress(OSError):  # the error that counts is on its way
                 temporary.unlink(missing_ok=True)
             raise
+
+
+def many_written_whole(folder: Path, contents: Iterable[tuple[str, bytes]]) -> None:
+    """Write many files of a folder, each whole or not at all, and all of them to disk at once, which is much faster than one by one.
+
+    Parameters
+    ----------
+    folder : Path
+        It is made if need be.
+    contents : iterable of (str, bytes)
+        Names and contents; existing files of these names are replaced.
+
+    Raises
+    ------
+    WriteError
+        If a file cannot be written. Nothing has been replaced then, unless that itself has failed.
+    """
+    with write_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as unfinished:
+            names = []
+            for name, content in contents:
+                (Path(unfinished) / name).write_bytes(content)
+                names.append(name)
+            os.sync()
+            for name in names:
+                (Path(unfinished) / name).replace(folder / name)
+        sync(folder)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -14,6 +15,7 @@ from bmi_dmg.bmi.protocols import Computed, HiddenVariable, ReadOnly
 from bmi_dmg.stepping.stepper import Stepper
 from bmi_dmg.variables import outputs_of
 from dmg_core import Catchment
+from dmg_core.errors import ConfigError
 
 #: Prefix of the variables that give an output of each member.
 MEMBERS: Final = "members::"
@@ -24,6 +26,11 @@ def member_variable(stepper: Stepper, name: str) -> HiddenVariable | None:
 
     ``members::`` and the name of an output gives a value for each member in their order, NaN for one without that output;
     ``state::lstm.network_hidden`` and ``budget::lstm.precipitation`` are state and budget of one member.
+
+    Raises
+    ------
+    ConfigError
+        If members have an output in different units.
     """
     if not stepper.catchment.engine.members:
         return None
@@ -47,9 +54,30 @@ def _output(stepper: Stepper, name: str) -> HiddenVariable | None:
             found[member] = one.units, each.outputs.index(one.source), one.factor(process.steps_per_day)
     if not found:
         return None
-    units = next(iter(found.values()))[0]
+    units = shared_unit(name, {member: units for member, (units, _, _) in found.items()})
     places = {member: (place, factor) for member, (_, place, factor) in found.items()}
     return ReadOnly(units, "float64", partial(_read, stepper.catchment, places))
+
+
+def shared_unit(name: str, units: Mapping[str, str]) -> str:
+    """Give the unit that an output has in all members that have it.
+
+    Parameters
+    ----------
+    name : str
+        The output.
+    units : mapping of str to str
+        Its unit by member.
+
+    Raises
+    ------
+    ConfigError
+        If they differ: there is no array of both.
+    """
+    if len(set(units.values())) > 1:
+        told = ", ".join(f"{unit} in {member}" for member, unit in units.items())
+        raise ConfigError(f"{MEMBERS}{name}: the members have it in different units ({told}); expected the same in all")
+    return next(iter(units.values()))
 
 
 def _read(catchment: Catchment, places: dict[str, tuple[int, float]]) -> npt.NDArray[np.float64]:

@@ -14,7 +14,7 @@ from bmi_dmg.run_folder.forcings import open_forcing
 from bmi_dmg.run_folder.hydrofabric import find_geopackage
 from bmi_dmg.run_folder.layouts import forcing_in_fork_layout, is_in_fork_layout
 from bmi_dmg.run_folder.ngen_kinds import NgenKind
-from bmi_dmg.run_folder.realization import FORK_TOKEN, ID_TOKEN, Realization
+from bmi_dmg.run_folder.realization import FORK_TOKEN, ID_TOKEN, ZARR, Realization
 from dmg_core.errors import DmgError
 
 #: Blocks of the realization about states -> the kinds of ngen that read them.
@@ -166,8 +166,12 @@ class _Checks:
             self._note(Severity.ERROR, "ngen-hydrofabric", message, remedy, geopackage)
 
     def _check_forcing(self) -> None:
-        """Note a NetCDF file of the other layout; one that cannot be read is noted elsewhere."""
+        """Note what ngen does not read, and a NetCDF file of the other layout; one that cannot be read is noted elsewhere."""
         settings = self._realization.forcing
+        if settings.provider == ZARR or settings.url is not None:
+            message = f"{self._realization.path}: forcing in Zarr, or behind a URL ({settings.place}), is read by 'bmi-dmg' alone"
+            self._note(Severity.ERROR, "ngen-forcing", message, "get it as a NetCDF file in NGIAB's layout", self._realization.path)
+            return
         if settings.provider != "NetCDF":
             return
         try:

@@ -110,7 +110,7 @@ def _plan(catchments: Catchments, realization: Realization, findings: Findings, 
     formulation, path = realization.formulation, realization.path
     configured = _with_config(formulation, catchments.ids, findings)
     forcing = findings.attempt(
-        Subject("forcing-file", realization.forcing.path, f"repair or replace it, or correct its path in {path}"),
+        Subject("forcing-file", realization.forcing.place, f"repair or replace it, or correct its path in {path}"),
         open_forcing,
         realization.forcing,
         catchments.ids,

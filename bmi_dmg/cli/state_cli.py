@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from bmi_dmg.cli.cli_errors import clean_errors
+from bmi_dmg.cli.run_cli import Scheduler, Workers
 
 state_app = typer.Typer(
     no_args_is_help=True,
@@ -89,6 +90,8 @@ budget begin with the run.
 Models 1.0 and 1.1p take their static parameters from the end of a series: the spin-up is that series (with --until steady its first
 year), and without one they cannot be stepped.
 
+With --workers or --scheduler the catchments are divided among the workers of a Dask cluster, as by 'bmi-dmg run'; the states are the same.
+
 \b
 Examples:
   bmi-dmg spinup ./my_run --years 5 --use
@@ -111,11 +114,14 @@ def spinup_command(
     tolerance: Annotated[float, typer.Option(min=0.0, help="Change of storage that passes for steady, mm per year.")] = 1.0,
     out: Annotated[Path | None, typer.Option(help="The file to write.", dir_okay=False, show_default=False)] = None,
     use: Annotated[bool, typer.Option("--use", help="Make the BMI configs start from it.")] = False,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
 ) -> None:
     """Spin a run folder up and print the path of the states."""
     with clean_errors(leaves=SPINUP_LEAVES):
         from bmi_dmg.warm_states.spinup_folder import spin_up_folder
 
-        result = spin_up_folder(run_folder, years=years, tolerance=tolerance if until else None, out=out, use=use)
+        steady = tolerance if until else None
+        result = spin_up_folder(run_folder, years=years, tolerance=steady, out=out, use=use, workers=workers, scheduler=scheduler)
     typer.echo(result.summary(), err=True)
     typer.echo(result.path)

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
@@ -19,17 +15,13 @@ from bmi_dmg.driver.partitions import Partition, run_partition
 from bmi_dmg.driver.resume import Resumption
 from bmi_dmg.driver.settings import OutputSettings
 from bmi_dmg.driver.stepping import Example, Passage, chunk_of
-from bmi_dmg.driver.unfinished import Division, Done, Message, Unfinished, digest_of, stamp_of
-from bmi_dmg.driver.workers import Cluster, Site, Workers, connected, versions
+from bmi_dmg.driver.unfinished import Division, Done, Unfinished, digest_of, stamp_of
+from bmi_dmg.logs import Message, tell_once
 from bmi_dmg.run_plan.lifecycle import RunError, finalize_all
 from bmi_dmg.run_plan.plan import RunPlan
 from bmi_dmg.run_plan.result_files import STORE_CHUNK
+from bmi_dmg.run_plan.workers import Cluster, Site, Workers, connected, size_of_partitions, versions
 from dmg_core.errors import ConfigError, StateError
-
-#: Partitions for each worker: when one is done early, or has died, the others have something to take over.
-_PARTITIONS: Final = 4
-#: Sizes of partitions are multiples of this where they are larger.
-_GRANULE: Final = 64
 
 
 def run_partitions(
@@ -70,7 +62,7 @@ def run_partitions(
     site = Site(Path.cwd(), tuple(path.absolute() for path in sorted(plan.sources)), versions())
     workers = replace(workers, number=min(workers.number, len(plan.catchments.ids)))
     try:
-        with _away_from_the_run_folder(), connected(workers, site) as cluster, Assembly(settings, plan.catchments, unfinished) as assembly:
+        with connected(workers, site) as cluster, Assembly(settings, plan.catchments, unfinished) as assembly:
             division = _division(plan, settings, unfinished, site, cluster.workers)
             if unfinished.found() is None:
                 unfinished.start()
@@ -115,19 +107,13 @@ def _division(plan: RunPlan, settings: OutputSettings, unfinished: Unfinished, s
     )
     found = unfinished.found()
     if found is None:
-        return Division(_size(len(plan.catchments.ids), workers), digest)
+        return Division(size_of_partitions(len(plan.catchments.ids), workers), digest)
     if found.digest != digest:
         raise StateError(
             f"{unfinished.folder}: what is left of an unfinished run is of another one: realization, forcing, models, forms of results "
             "or packages have changed; run without --resume"
         )
     return found
-
-
-def _size(catchments: int, workers: int) -> int:
-    """Catchments of a partition."""
-    size = -(-catchments // (workers * _PARTITIONS))
-    return size if size <= _GRANULE else min(-(-size // _GRANULE) * _GRANULE, STORE_CHUNK[0])
 
 
 def _partitions(
@@ -167,19 +153,10 @@ def _run_all(cluster: Cluster, partitions: Sequence[Partition], assembly: Assemb
     told: set[Message] = set()
     for partition, done in cluster.completed(run_partition, partitions):
         dones[partition.number] = done
-        _tell(done.messages, told)
+        tell_once(done.messages, told)
         assembly.take(partition.place)
         advance_bar(len(partition.catchments.ids))
     return [dones[partition.number] for partition in partitions]
-
-
-def _tell(messages: Sequence[Message], told: set[Message]) -> None:
-    """Log what workers have logged; what several say in the same words is told once."""
-    for message in messages:
-        logger = logging.getLogger(message.logger)
-        if message not in told and logger.isEnabledFor(message.level):
-            logger.log(message.level, "%s", message.text)
-        told.add(message)
 
 
 def _joined(budgets: Sequence[Sequence[Column]], partitions: Sequence[Partition]) -> list[Column]:
@@ -191,14 +168,3 @@ def _joined(budgets: Sequence[Sequence[Column]], partitions: Sequence[Partition]
     return [
         Column(name, units, np.concatenate([budget[place].values for budget in budgets])) for place, (name, units) in enumerate(names[0])
     ]
-
-
-@contextmanager
-def _away_from_the_run_folder() -> Iterator[None]:
-    """Work elsewhere: processes that are started look for Python's own modules in the working directory first."""
-    before = Path.cwd()
-    os.chdir(before.anchor)
-    try:
-        yield
-    finally:
-        os.chdir(before)

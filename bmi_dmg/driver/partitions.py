@@ -7,12 +7,10 @@ happens, however many workers and partitions there are.
 from __future__ import annotations
 
 import gc
-import logging
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass
-from logging.handlers import QueueHandler
 from pathlib import Path
 
 from bmi_dmg.bmi.restart import PART_VARIABLE
@@ -23,16 +21,16 @@ from bmi_dmg.driver.outputs import Block, Rain
 from bmi_dmg.driver.resume import Resumption
 from bmi_dmg.driver.settings import OutputSettings
 from bmi_dmg.driver.stepping import Example, Passage, run_catchments
-from bmi_dmg.driver.unfinished import Done, Message, Records, days_store, digest_of, hours_store
-from bmi_dmg.driver.workers import Site, require_site
+from bmi_dmg.driver.unfinished import Done, Records, days_store, digest_of, hours_store
 from bmi_dmg.driver.zarr_store import ZarrStore
-from bmi_dmg.logs import capture_warnings
+from bmi_dmg.logs import messages_kept
 from bmi_dmg.run_folder.forcing_reader import ForcingReader
 from bmi_dmg.run_folder.forcings import open_forcing
 from bmi_dmg.run_folder.hydrofabric import Catchments
 from bmi_dmg.run_folder.realization import Realization
 from bmi_dmg.run_plan.lifecycle import initialized, load_class, working_in
 from bmi_dmg.run_plan.plan import Exchange, RunPlan
+from bmi_dmg.run_plan.workers import Site, require_site
 from dmg_core.files import write_errors
 
 
@@ -121,7 +119,7 @@ def _run(partition: Partition) -> Done:
     outputs = _PartitionOutputs(partition)
     with (
         _named(partition.number),
-        _messages_kept() as messages,
+        messages_kept() as messages,
         closing(open_forcing(partition.realization.forcing, partition.catchments.ids)) as forcing,
     ):
         passage = Passage(partition.fast, partition.chunk, lambda _hours: None)
@@ -180,33 +178,3 @@ def _named(number: int) -> Iterator[None]:
             del os.environ[PART_VARIABLE]
         else:
             os.environ[PART_VARIABLE] = before
-
-
-class _Keeping(QueueHandler):
-    """Keeps what is logged instead of telling it."""
-
-    def __init__(self, kept: list[Message]) -> None:
-        super().__init__(kept)  # type: ignore[arg-type]  # only enqueue uses it
-        self._kept = kept
-
-    def enqueue(self, record: logging.LogRecord) -> None:
-        """Keep a record whose text is complete, and so can be sent."""
-        if not record.name.startswith("distributed"):
-            self._kept.append(Message(record.name, record.levelno, record.getMessage()))
-
-
-@contextmanager
-def _messages_kept() -> Iterator[list[Message]]:
-    """Keep what is logged in the block, for the process that has divided the run to tell."""
-    kept: list[Message] = []
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    root.handlers, handler = [], _Keeping(kept)
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    capture_warnings()
-    try:
-        yield kept
-    finally:
-        root.handlers = handlers
-        root.setLevel(level)

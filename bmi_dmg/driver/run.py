@@ -23,12 +23,12 @@ from bmi_dmg.driver.resume import Resumption, find_resumption
 from bmi_dmg.driver.settings import OutputSettings
 from bmi_dmg.driver.stepping import Example, Passage, chunk_of, run_catchments
 from bmi_dmg.driver.unfinished import UNFINISHED, Unfinished
-from bmi_dmg.driver.workers import Workers
 from bmi_dmg.run_folder.realization import read_realization
 from bmi_dmg.run_plan.claim import claimed
 from bmi_dmg.run_plan.lifecycle import RunError, finalize_all, interface_of, working_in
 from bmi_dmg.run_plan.plan import RunPlan
 from bmi_dmg.run_plan.result_files import DAILY_NAME, DATASET, DEFAULT_RESULTS, NETCDF, RESULTS, ZARR, ZARR_DAILY
+from bmi_dmg.run_plan.workers import Workers
 from dmg_core.errors import ConfigError
 
 

@@ -12,12 +12,13 @@ import shutil
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 
 from bmi_dmg.driver.budget_table import Column
 from bmi_dmg.driver.settings import OutputSettings
+from bmi_dmg.logs import Message
 from bmi_dmg.run_plan.staging import STAGED
 from dmg_core.errors import StateError
 from dmg_core.files import write_errors, written_whole
@@ -25,24 +26,6 @@ from dmg_core.files import write_errors, written_whole
 #: Name of the hidden folder, in each folder of results.
 UNFINISHED: Final = f"{STAGED}partitions"
 _PLAN_NAME: Final = "run.json"
-
-
-class Message(NamedTuple):
-    """What was logged while a partition was run.
-
-    Attributes
-    ----------
-    logger : str
-        Name of the logger.
-    level : int
-        Level.
-    text : str
-        The message, with a traceback if there was one.
-    """
-
-    logger: str
-    level: int
-    text: str
 
 
 @dataclass(frozen=True, eq=False)

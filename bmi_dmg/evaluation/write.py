@@ -57,7 +57,8 @@ def write_evaluation(
         return
     write_simulation(folder / SIMULATION_NAME, evaluation, title)
     write_scores(folder / SCORES_NAME, evaluation.basins.ids, evaluation.scores)
-    draw_parameters(folder / "parameters.png", evaluation, title)
+    if evaluation.parameters:  # an LSTM alone has none, and so has an ensemble with one
+        draw_parameters(folder / "parameters.png", evaluation, title)
     if evaluation.scored:
         draw_scores(folder / "scores.png", evaluation, title, published)
         draw_score_map(folder / "map.png", evaluation, title)

@@ -32,7 +32,7 @@ from bmi_dmg.run_folder.forcings import open_forcing
 from bmi_dmg.run_folder.hydrofabric import Catchments, find_geopackage, read_divides
 from bmi_dmg.run_folder.layouts import forcing_in_fork_layout, is_in_fork_layout
 from bmi_dmg.run_folder.ngen_kinds import NgenKind
-from bmi_dmg.run_folder.realization import ForcingSettings, find_realization
+from bmi_dmg.run_folder.realization import ZARR, ForcingSettings, find_realization
 from bmi_dmg.run_folder.writing import (
     BMI_CONFIGS,
     FORCING,
@@ -41,16 +41,16 @@ from bmi_dmg.run_folder.writing import (
     UNROUTED,
     Form,
     Period,
+    as_yaml,
     bmi_config_of,
     realization_of,
     write_json,
-    write_yaml,
 )
 from bmi_dmg.variables import INPUTS, budget_columns_of, computes_pet, inputs_of, main_output_of, outputs_of, quantiles_of
 from dmg_core.attribute_ranges import far_outside
 from dmg_core.documents import load_json
 from dmg_core.errors import ConfigError, ForcingError
-from dmg_core.files import path_written_whole
+from dmg_core.files import many_written_whole, path_written_whole
 from dmg_core.spread import read_spread
 
 #: What NGIAB's preprocessor leaves beside the forcing: the grid it has cut it out of.
@@ -246,7 +246,7 @@ def _usable_model(folder: Path) -> ModelFacts:
 
 
 def _find_forcing(folder: Path) -> ForcingSettings:
-    """Take ``forcings.nc`` in ``forcings``, or the one other NetCDF file there, or else its CSV files."""
+    """Take ``forcings.nc`` in ``forcings``, or the one other NetCDF file there, or the one Zarr store, or else its CSV files."""
     place = folder / FORCING.parent
     if (folder / FORCING).is_file():
         return ForcingSettings("NetCDF", folder / FORCING, None)
@@ -255,6 +255,11 @@ def _find_forcing(folder: Path) -> ForcingSettings:
         raise ConfigError(f"{place}: expected {FORCING.name} or one NetCDF file, found {', '.join(path.name for path in files)}")
     if files:
         return ForcingSettings("NetCDF", files[0], None)
+    stores = sorted(place.glob("*.zarr"))
+    if len(stores) > 1:
+        raise ConfigError(f"{place}: expected one Zarr store, found {', '.join(path.name for path in stores)}")
+    if stores:
+        return ForcingSettings(ZARR, stores[0], None, run_folder=folder)
     if not any(place.glob("*.csv")):
         cache = f" ({DOWNLOAD_CACHE} is the preprocessor's download, not the forcing)" if (place / DOWNLOAD_CACHE).is_file() else ""
         raise ConfigError(f"{place}: no forcing{cache}; put {FORCING.name}, or one CSV file per catchment, there")
@@ -263,7 +268,7 @@ def _find_forcing(folder: Path) -> ForcingSettings:
 
 def _forcing_block(folder: Path, settings: ForcingSettings) -> dict[str, Any]:
     path = f"./{settings.path.relative_to(folder).as_posix()}"
-    if settings.provider == "NetCDF":
+    if settings.provider in {"NetCDF", ZARR}:
         return {"path": path, "provider": settings.provider}
     return {"path": f"{path}/", "provider": settings.provider, "file_pattern": settings.file_pattern}
 
@@ -363,7 +368,7 @@ def _write_configs(
     model = facts.folder.resolve()
     model_dir = f"./{model.relative_to(folder).as_posix()}" if model.is_relative_to(folder) else str(model)
     time_step = next(text for text, steps in TIME_STEPS.items() if steps == facts.process.steps_per_day)
-    contents, replaced = {}, []
+    contents, configs, replaced = {}, [], []
     for i, catchment in enumerate(catchments.ids):
         values: Mapping[str, float] = {name: float(column[i]) for name, column in found.values.items()}
         latitude = None if catchments.latitude is None or np.isnan(catchments.latitude[i]) else float(catchments.latitude[i])
@@ -379,12 +384,12 @@ def _write_configs(
             pet_method=method,
             choices=None if before is None else before.choices(folder, model_dir, values),
         )
-        contents[folder / BMI_CONFIGS / f"{catchment}.yml"] = content
+        contents[f"{catchment}.yml"] = as_yaml(content)
+        configs.append(content)
         replaced.append([] if before is None else before.replaced(content))
     notes = []
     if any(replaced) and (folder / BMI_CONFIGS).is_dir():
         notes.append(replaced_line(replaced, keep_copy(folder / BMI_CONFIGS)))
-    for path, content in contents.items():
-        write_yaml(path, content)
-    keep_static_parameters(contents, model)
+    many_written_whole(folder / BMI_CONFIGS, contents.items())
+    keep_static_parameters(folder / BMI_CONFIGS, configs, model)
     return notes

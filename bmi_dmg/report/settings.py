@@ -36,7 +36,7 @@ def run_settings(run_folder: Path, results: RunResults) -> Lines:
         ("Model class", formulation.python_type),
         ("Start time", f"{realization.start} UTC"),
         ("End time", f"{realization.end} UTC"),
-        ("Forcing", f"{_relative(realization.forcing.path, folder)} ({realization.forcing.provider})"),
+        ("Forcing", f"{realization.forcing.url or _relative(realization.forcing.path, folder)} ({realization.forcing.provider})"),
         ("BMI configs", formulation.init_config),
         ("Main output", formulation.main_output_variable),
         ("Output variables", ", ".join(formulation.output_variables or ("all",))),

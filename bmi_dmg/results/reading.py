@@ -86,6 +86,9 @@ class RunResults:
         place = Path(source)
         self.source = place / DATASET if place.is_dir() else place
         settle(self.source.parent)
+        store = self.source.with_suffix(".zarr")
+        if store.is_dir() and not self.source.is_file():
+            raise ConfigError(f"{store}: only NetCDF is read here; run the folder with --results netcdf, or open the store with xarray")
         if not self.source.is_file():
             raise ConfigError(f"{self.source} does not exist; run the folder first")
         self._forcing: ForcingReader | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,30 @@ def read_divides(geopackage: Path) -> Catchments:
         raise ConfigError(f"{geopackage}: the layer 'divides' is empty")
     longitude, latitude = _positions(divides)
     return Catchments(table.ids, table.numbers("areasqkm", table.ids), longitude, latitude)
+
+
+def divides_of(run_folder: Path | None, ids: Sequence[str]) -> Any:
+    """Read the shapes of some divides of a run folder, as a GeoSeries in the order of the ids.
+
+    Raises
+    ------
+    ConfigError
+        If there is no hydrofabric, it cannot be read, or lacks one of them.
+    """
+    import geopandas
+
+    geopackage = None if run_folder is None else find_geopackage(run_folder)
+    if geopackage is None:
+        raise ConfigError(f"{run_folder}: forcing on a grid needs a hydrofabric in 'config', whose divides are cut out of it")
+    try:
+        divides = geopandas.read_file(geopackage, layer="divides")
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ConfigError(f"{geopackage}: the layer 'divides' cannot be read: {error}") from error
+    shapes = in_standard_names(geopackage, "divides", divides).set_index("divide_id").geometry
+    missing = [catchment for catchment in ids if catchment not in shapes.index]
+    if missing:
+        raise ConfigError(f"{geopackage}: there is no divide {missing[0]}")
+    return shapes.loc[list(ids)]
 
 
 def read_layer(geopackage: Path, layer: str, key: str) -> KeyedTable | None:

@@ -23,6 +23,8 @@ ID_TOKEN = "{{id}}"
 #: What names a catchment in NGWPC's fork, where the token becomes a number.
 FORK_TOKEN = "cat-{{id}}"
 PROVIDERS = ("NetCDF", "CsvPerFeature")
+#: A provider that ngen does not know.
+ZARR = "Zarr"
 GROUPINGS = ("per_feature", "per_formulation")
 DEFAULT_OUTPUT_ROOT = "./outputs/ngen"
 STATE_SAVING = ("serialization", "state_saving")
@@ -48,16 +50,27 @@ class ForcingSettings:
     Attributes
     ----------
     provider : str
-        ``"NetCDF"`` or ``"CsvPerFeature"``.
+        ``"NetCDF"``, ``"CsvPerFeature"`` or, without ngen, ``"Zarr"``.
     path : Path
-        The NetCDF file, or the folder of the CSV files.
+        The NetCDF file, the Zarr store, or the folder of the CSV files; of no meaning where there is a URL.
     file_pattern : str or None
-        Regular expression with ``{{id}}`` for the names of the CSV files; None with NetCDF.
+        Regular expression with ``{{id}}`` for the names of the CSV files; None otherwise.
+    url : str or None
+        Where a file or store is that is not in this machine's file system, as fsspec reads it.
+    run_folder : Path or None
+        Where the hydrofabric is whose divides are cut out of a grid.
     """
 
     provider: str
     path: Path
     file_pattern: str | None
+    url: str | None = None
+    run_folder: Path | None = None
+
+    @property
+    def place(self) -> str:
+        """URL or path."""
+        return self.url or str(self.path)
 
 
 @dataclass(frozen=True)
@@ -268,7 +281,10 @@ def _time(value: Any) -> datetime:
 
 def _forcing(forcing: Node, folder: Path) -> ForcingSettings:
     provider = forcing.get("provider", _provider, PROVIDERS[1])
-    path = folder / forcing.require("path").to(text)
+    given = forcing.require("path").to(text)
+    if "://" in given or provider == ZARR:
+        return _remote_forcing(forcing, provider, given, folder)
+    path = folder / given
     if provider == "CsvPerFeature" and path.suffix == ".nc":
         raise forcing.error(f"provider is missing or CsvPerFeature: ngen would read {path.name} as CSV; set it to NetCDF")
     pattern = forcing.get("file_pattern", text) if provider == "CsvPerFeature" else None
@@ -277,8 +293,16 @@ def _forcing(forcing: Node, folder: Path) -> ForcingSettings:
     return ForcingSettings(provider=provider, path=path, file_pattern=pattern)
 
 
+def _remote_forcing(forcing: Node, provider: str, given: str, folder: Path) -> ForcingSettings:
+    """Give settings of forcing that ngen does not read: behind a URL, or in Zarr."""
+    if provider == PROVIDERS[1]:
+        raise forcing.error(f"provider is missing or {provider}, which is not read from a URL; set it to {PROVIDERS[0]} or {ZARR}")
+    url = given if "://" in given else None
+    return ForcingSettings(provider, folder / given, None, url, folder)
+
+
 def _provider(value: Any) -> str:
-    return PROVIDERS[1] if value == "" else one_of(*PROVIDERS)(value)  # as ngen takes it where it is left out
+    return PROVIDERS[1] if value == "" else one_of(*PROVIDERS, ZARR)(value)  # as ngen takes it where it is left out
 
 
 def _formulation(top: Node, folder: Path) -> Formulation:

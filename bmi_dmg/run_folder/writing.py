@@ -35,6 +35,9 @@ BUDGET_COLUMNS: Final = budget_columns_of(Hbv20())
 #: How ngen is to check the water budget: once a day, because each check is some ten calls for every catchment; it warns, and goes on.
 MASS_BALANCE: Final = {"check": True, "tolerance": 1e-6, "fatal": False, "frequency": 24}
 
+#: The C writer where PyYAML was built with it, with the same text.
+_DUMPER: Final = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+
 #: The two forms of a realization.
 Form = Literal["bmi_multi", "bmi_python"]
 
@@ -141,7 +144,13 @@ def write_yaml(path: Path, content: Mapping[str, Any]) -> None:
     """Write a YAML file, whole or not at all; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with written_whole(path) as stream:
-        stream.write(yaml.safe_dump(dict(content), sort_keys=False).encode())
+        stream.write(as_yaml(content))
+
+
+def as_yaml(content: Mapping[str, Any]) -> bytes:
+    """Give the text of a YAML file."""
+    text: str = yaml.dump(dict(content), Dumper=_DUMPER, sort_keys=False)
+    return text.encode()
 
 
 def bmi_config_of(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,18 +13,19 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from bmi_dmg.bmi.restart import states_of
 from bmi_dmg.checking.findings import listing
 from bmi_dmg.config.bmi_config import BmiConfig
 from bmi_dmg.run_folder.config_edit import with_key
 from bmi_dmg.run_folder.forcings import open_forcing
-from bmi_dmg.run_folder.realization import STATE_SAVING, read_realization
+from bmi_dmg.run_folder.realization import STATE_SAVING, Realization, read_realization
 from bmi_dmg.run_folder.weather_source import WeatherSource
 from bmi_dmg.run_plan.lifecycle import working_in
-from bmi_dmg.spin_up.spin_up import SpinUp
-from bmi_dmg.spin_up.stretches import Stretch, is_year, lacks_seasons, years_before
-from bmi_dmg.stepping.stepper import Stepper
-from bmi_dmg.warm_states.one_engine import as_config_error, join, read_configs
+from bmi_dmg.run_plan.workers import Workers
+from bmi_dmg.spin_up.stretches import Stretch, is_year, lacks_seasons
+from bmi_dmg.warm_states.course import Course
+from bmi_dmg.warm_states.one_engine import as_config_error, read_configs
+from bmi_dmg.warm_states.spinup_partitions import spun_up, spun_up_by_workers
+from dmg_core.engine.state import States
 from dmg_core.errors import ConfigError
 from dmg_core.files import written_whole
 
@@ -37,10 +37,6 @@ _FEW_DAYS: Final = (
     "the forcing holds {days} whole days only, which stand in for whole years: stores of water and snow are those of an endless season of "
     "that kind; use a longer forcing, or take the first months of the run with caution"
 )
-
-#: Years run, or the most where the end is a steady state.
-YEARS: Final = 3
-MOST_YEARS: Final = 50
 
 #: Change of storage that passes for a steady state, mm per year.
 TOLERANCE: Final = 1.0
@@ -115,6 +111,8 @@ def spin_up_folder(
     tolerance: float | None = None,
     out: str | os.PathLike[str] | None = None,
     use: bool = False,
+    workers: int = 1,
+    scheduler: str | None = None,
 ) -> SpunUp:
     """Spin up all catchments of a run folder, from nothing, and write their states at the start of its run.
 
@@ -134,6 +132,8 @@ def spin_up_folder(
         File to write; ``state/warm_<start>.safetensors`` in the run folder by default.
     use : bool
         Set ``initial_state`` in each BMI config, so that the run starts from these states.
+    workers, scheduler
+        Who runs the catchments, with bitwise the same states; see :func:`bmi_dmg.driver.run.run`.
 
     Raises
     ------
@@ -143,34 +143,38 @@ def spin_up_folder(
         If the forcing is impossible, has gaps, or has not one whole day.
     StateError
         If the file cannot be written.
+    RunError
+        If workers or their scheduler fail.
     """
     if (years is not None and years < 1) or (tolerance is not None and not tolerance > 0.0):
         raise ConfigError(f"years is {years}, tolerance {tolerance}; expected a whole number from 1, and a number above 0 mm per year")
     folder = Path(run_folder).resolve()
     path = None if out is None else Path(out).resolve()
     realization = read_realization(folder, passing_over=STATE_SAVING)
-    with working_in(folder, realization.formulation.module_path), ExitStack() as opened:
+    with working_in(folder, realization.formulation.module_path):
         configs = read_configs(folder, realization, "spun up")
         path = path or folder / "state" / f"warm_{realization.start:%Y%m%dT%H}.safetensors"
         edits = _edits(folder, path, configs) if use else {}
-        reader = open_forcing(realization.forcing, list(configs))
-        opened.callback(reader.close)
-        steppers = join(list(configs.values()), realization)
-        source = WeatherSource(reader, list(configs), steppers[0].layout.inputs, realization.formulation.variables_names_map)
-        legs, change = _run(SpinUp(steppers, source), source, realization.start, years, tolerance)
-        _write(path, steppers, realization.start)
+        course, changes, states = _run(
+            configs, realization, years, tolerance, Workers(workers, scheduler) if workers > 1 or scheduler is not None else None
+        )
+        with as_config_error(f"{path.parent}: the states cannot be written there"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+        states.write(path)
         for file, contents in edits.items():
             with as_config_error(f"{file}: initial_state cannot be set"), written_whole(file) as stream:
                 stream.write(contents)
-    if lacks_seasons(legs[0]):
-        _log.warning(f"{source.name}: {_FEW_DAYS.format(days=(legs[0][-1].end - legs[0][-1].first).days)}")
+    legs = course.run_legs(len(changes))
+    first = list(legs[0])
+    if lacks_seasons(first):
+        _log.warning(f"{realization.forcing.place}: {_FEW_DAYS.format(days=(first[-1].end - first[-1].first).days)}")
     return SpunUp(
         path=path,
         start=realization.start,
         stretches=tuple(stretch for leg in legs for stretch in leg),
-        years=sum(map(is_year, legs)),
-        repeated=legs[0][-1] if len(legs[0]) > 1 else None,
-        change=dict(zip(configs, change.tolist(), strict=True)),
+        years=sum(is_year(list(leg)) for leg in legs),
+        repeated=first[-1] if len(first) > 1 else None,
+        change=dict(zip(configs, changes[-1].tolist(), strict=True)),
         tolerance=tolerance,
         configs=len(edits),
     )
@@ -186,28 +190,12 @@ def _edits(folder: Path, path: Path, configs: dict[str, BmiConfig]) -> dict[Path
 
 
 def _run(
-    spin_up: SpinUp, source: WeatherSource, start: datetime, years: int | None, tolerance: float | None
-) -> tuple[list[list[Stretch]], Array]:
-    """Run the catchments; give the years of weather and what is not a whole one, and the change of storage in the last whole year."""
-    if tolerance is None:
-        legs = years_before(source, start, years or YEARS)
-        changes = iter(spin_up.run([stretch for leg in legs for stretch in leg]))
-        by_leg = [np.sum([next(changes) for _ in leg], axis=0) for leg in legs]
-        change = [change for change, leg in zip(by_leg, legs, strict=True) if is_year(leg)][-1]
-    else:
-        year, *rest = years_before(source, start, 1)
-        legs, change = [], np.full(1, np.inf)
-        while len(legs) < (years or MOST_YEARS) and (np.abs(change) >= tolerance).any():
-            change = np.sum(spin_up.run(year), axis=0)
-            legs.append(year)
-        legs += rest
-        spin_up.run([stretch for leg in rest for stretch in leg])
-    spin_up.finish(start)
-    return legs, change
-
-
-def _write(path: Path, steppers: Sequence[Stepper], start: datetime) -> None:
-    with as_config_error(f"{path.parent}: the states cannot be written there"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    states = {stepper.catchment_id: (start, stepper.capture()) for stepper in steppers}
-    states_of(steppers[0].catchment.engine.identity, states).write(path)
+    configs: dict[str, BmiConfig], realization: Realization, years: int | None, tolerance: float | None, workers: Workers | None
+) -> tuple[Course, list[Array], States]:
+    """Run the catchments; give the course, the change of storage in each whole year, and the states."""
+    if workers is None:
+        return spun_up(list(configs.values()), realization, lambda source: Course.up_to(realization.start, source, years, tolerance))
+    with closing(open_forcing(realization.forcing, list(configs))) as reader:
+        source = WeatherSource(reader, list(configs), (), {})
+        course = Course.up_to(realization.start, source, years, tolerance)
+    return course, *spun_up_by_workers(configs, realization, course, workers)

@@ -20,6 +20,7 @@ from dmg_core.ensembles.declaration import STD
 from dmg_core.errors import AttributeTableError, ConfigError
 from dmg_core.files import written_whole
 from dmg_core.learning.data.material import Inputs, read_data, tensors_of, with_inputs
+from dmg_core.learning.finite_flow import require_finite
 from dmg_core.learning.loop.run_folder import load_trained
 from dmg_core.learning.settings.data import DataSettings
 from dmg_core.learning.settings.experiment import Period
@@ -168,7 +169,7 @@ def evaluate(
     Raises
     ------
     DmgError
-        If days or attributes are not in the data, or the data of the models are of other basins.
+        If days or attributes are not in the data, the data of the models are of other basins, or flow is no number.
     """
     basins = data[0] if period is None else data[0].period(*period)
     if any(one.ids != basins.ids for one in data):
@@ -228,6 +229,7 @@ def _run(model: DeltaModel, data: BasinData, days: slice, warm_up: int) -> tuple
         block = slice(start, start + BLOCK)
         with torch.no_grad():
             flows.append(inputs.run(model, model.settings.target, days, block, warm_up=warm_up).numpy())
+        require_finite(flows[-1], model.settings.physics, data.ids[block], data.dates[days][warm_up:])
         parameters.append(model.mean_parameters(inputs.forcing[days, block], inputs.attributes[block], **inputs.site(block)))
     means = {name: np.concatenate([one[name].double().numpy() for one in parameters]) for name in parameters[0]}
     return np.concatenate(flows, axis=1), means

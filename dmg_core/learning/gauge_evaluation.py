@@ -16,6 +16,7 @@ from dmg_core.data.gauge_flow import read_gauge_flow
 from dmg_core.errors import ConfigError
 from dmg_core.learning.data.gauge_material import load_inputs
 from dmg_core.learning.evaluation import Scored
+from dmg_core.learning.finite_flow import require_finite
 from dmg_core.learning.loop.run_folder import load_trained
 from dmg_core.learning.settings.data import UnitDataSettings
 from dmg_core.learning.settings.experiment import Period
@@ -88,6 +89,7 @@ def evaluate_at_gauges(
         with torch.no_grad():
             parts.append(inputs.run(model, model.settings.target, slice(days.start - before, days.stop), block, warm_up=before))
     simulated = torch.cat(parts, dim=1).double().numpy()
+    require_finite(simulated, model.settings.physics, gauges, dates[days])
     observed = read_gauge_flow(experiment.data.flow, gauges, inputs.membership.gauge_areas, dates[days])
     scores = {name: np.asarray(metric(simulated, observed), np.float64) for name, metric in METRICS.items()}
     return GaugeEvaluation(gauges, dates[days], simulated, observed, scores)

@@ -16,6 +16,7 @@ from dmg_core.data.samples import SampleData
 from dmg_core.errors import ConfigError
 from dmg_core.learning.data.material import Inputs, tensors_of, with_inputs
 from dmg_core.learning.evaluation import data_settings_of, read_for
+from dmg_core.learning.finite_flow import require_finite
 from dmg_core.learning.settings.experiment import Period
 from dmg_core.learning.settings.start import model_folder_of
 from dmg_core.model import DeltaModel
@@ -102,6 +103,8 @@ def analyse(model: DeltaModel, data: BasinData, period: tuple[str, str] | Period
     ------
     ConfigError
         If the data are samples without a time axis, or do not have the period.
+    SolutionError
+        If flow is no number.
     """
     if isinstance(data, SampleData):
         raise ConfigError("samples have no flow over time whose mean, floods and timing could be analysed")
@@ -112,19 +115,20 @@ def analyse(model: DeltaModel, data: BasinData, period: tuple[str, str] | Period
     inputs = Inputs(**tensors_of(with_inputs(data, model.settings.attributes), model.physics.process, torch.float64))
     model.eval()
     blocks = [slice(start, start + BLOCK) for start in range(0, len(data.ids), BLOCK)]
-    found = [_analyse(model, inputs, days, block, before) for block in blocks]
+    found = [_analyse(model, inputs, data, days, block, before) for block in blocks]
     signatures, derivatives = ({name: np.concatenate([one[part][name] for one in found]) for name in SIGNATURES} for part in (0, 1))
     elasticities = {name: values if name == TIMING else _relative(values, signatures[name]) for name, values in derivatives.items()}
     return Sensitivity(basins, quantities_of(model), signatures, elasticities)
 
 
 def _analyse(
-    model: DeltaModel, inputs: Inputs, days: slice, block: slice, warm_up: int
+    model: DeltaModel, inputs: Inputs, data: BasinData, days: slice, block: slice, warm_up: int
 ) -> tuple[dict[str, FloatArray], dict[str, FloatArray]]:
     """Give signatures (b,) of some basins, and their derivatives (b, Q) to changes."""
     weather, attributes = inputs.forcing[days, block], inputs.attributes[block]
     changes = torch.zeros((weather.shape[1], len(quantities_of(model))), dtype=torch.float64, requires_grad=True)
     flow = changed_flow(model, weather, attributes, changes, warm_up=warm_up, **inputs.site(block))
+    require_finite(flow.detach().numpy(), model.settings.physics, data.ids[block], data.dates[days][warm_up:])
     values, derivatives = {}, {}
     for name, signature in SIGNATURES.items():
         value = signature(flow)

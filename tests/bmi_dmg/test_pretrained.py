@@ -4,15 +4,17 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
 from bmi_dmg.demo.make import make_demo
 from bmi_dmg.preparing.prepare import prepare
 from bmi_dmg.pretrained import copy_shipped_model, shipped_model
-from dmg_core.checkpoint import read_checkpoint
+from dmg_core.checkpoint import members_of, read_checkpoint
 from dmg_core.data import CATCHMENT_ATTRIBUTES
 from dmg_core.errors import CheckpointError
+from dmg_core.sharing import shared_engine
 
 
 def test_the_shipped_model_takes_what_every_folder_gives() -> None:
@@ -24,12 +26,36 @@ def test_the_shipped_model_takes_what_every_folder_gives() -> None:
 
 
 def test_the_shipped_model_is_small_and_told_of() -> None:
-    """All pretrained models together take less than 5 MB, and each has a model card, its experiment and its scores."""
+    """All pretrained models together take less than 15 MB; each has a card and scores, and all that was trained its experiment."""
     folders = [path for path in shipped_model().parent.iterdir() if path.is_dir()]
     assert shipped_model() in folders
-    assert sum(path.stat().st_size for folder in folders for path in folder.iterdir()) < 5_000_000
+    assert sum(path.stat().st_size for folder in folders for path in folder.rglob("*")) < 15_000_000
     for folder in folders:
-        assert {"README.md", "experiment.yaml", "scores.csv", "versions.json", "log.csv"} <= {path.name for path in folder.iterdir()}
+        assert {"README.md", "scores.csv"} <= {path.name for path in folder.iterdir()}
+        for member, _ in members_of(folder):
+            assert {"experiment.yaml", "versions.json", "log.csv"} <= {path.name for path in member.iterdir()}
+
+
+def test_the_shipped_ensemble_takes_what_every_folder_gives() -> None:
+    """Its members, too, need only what hydrofabric and forcing give, and were trained with one evapotranspiration."""
+    members = [read_checkpoint(member).settings for member, _ in members_of(shipped_model("conus-ensemble"))]
+    assert len(members) > 2
+    for settings in members:
+        assert set(settings.attributes) <= set(CATCHMENT_ATTRIBUTES)
+        assert settings.pet_method == "hargreaves"
+
+
+def test_the_shipped_ensemble_runs() -> None:
+    """Its mean is flow, and its members differ."""
+    engine = shared_engine(shipped_model("conus-ensemble"))
+    known = {"elev_mean": 400.0, "latitude": 40.0, "uparea": 90.0, "p_mean": 3.0, "pet_mean": 2.5}
+    engine.add({name: np.array([known.get(name, 0.8)]) for name in engine.attribute_names})
+    rain = np.random.default_rng(0).gamma(0.4, 8.0, 400)
+    weather = np.stack([rain, np.full(400, 11.0), np.full(400, 2.0)], axis=-1)[:, None]
+    outputs = engine.run(weather, ["streamflow", "streamflow__std"])
+    assert np.isfinite(outputs["streamflow"]).all()
+    assert (outputs["streamflow"] >= 0.0).all()
+    assert (outputs["streamflow__std"] > 0.0).all()
 
 
 @pytest.mark.skipif(os.environ.get("DMG_TEST_INSTALLED") != "1", reason="DMG_TEST_INSTALLED is not 1: the sources may be tested in place")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dmg_core.files import path_written_whole, written_whole
+from dmg_core.files import many_written_whole, path_written_whole, written_whole
 
 Write = Callable[[Path, bytes], None]
 
@@ -163,3 +163,21 @@ def test_folder_that_cannot_be(tmp_path: Path, write: Write) -> None:
     with pytest.raises(OSError, match="Not a directory"):
         write(tmp_path / "folder" / "numbers.txt", b"new")
     assert (tmp_path / "folder").read_bytes() == b"old"
+
+
+def test_many_files_are_written_together(tmp_path: Path) -> None:
+    """They replace those that are there, others stay, nothing else is left, and an error while they are made replaces none."""
+    folder = tmp_path / "deep" / "configs"
+    many_written_whole(folder, [("a.yml", b"1"), ("b.yml", b"2")])
+    (folder / "own.txt").write_bytes(b"mine")
+
+    def broken() -> Iterator[tuple[str, bytes]]:
+        yield "a.yml", b"3"
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        many_written_whole(folder, broken())
+    assert (folder / "a.yml").read_bytes() == b"1"
+    many_written_whole(folder, [("b.yml", b"4")])
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {"a.yml": b"1", "b.yml": b"4", "own.txt": b"mine"}
+    assert [path.name for path in folder.parent.iterdir()] == ["configs"]

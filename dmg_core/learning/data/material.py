@@ -46,24 +46,7 @@ class Inputs:
     elevation: Tensor
 
     def run(self, model: DeltaModel, output: str, days: Any, basins: Any, *, warm_up: int) -> Tensor:
-        """Run some days of some basins.
-
-        Parameters
-        ----------
-        model : DeltaModel
-            As it is, in training or in use.
-        output : str
-            Which of its outputs.
-        days, basins : index
-            Rows and columns of the forcing: a slice of days for all of the basins, or days (D, b) for b basins.
-        warm_up : int
-            Days at the beginning that only fill the stores.
-
-        Returns
-        -------
-        Tensor, shape (D - warm_up, b)
-            Per day.
-        """
+        """Run some days of some basins; see :meth:`dmg_core.learning.data.lessons.DailyLessons.run`."""
         weather, attributes = self.forcing[days, basins].to(model.device), self.attributes[basins].to(model.device)
         return model.series(output, weather, attributes, warm_up=warm_up, **self.site(basins))
 

@@ -12,6 +12,7 @@ import torch
 import yaml
 
 from bmi_dmg import BmiDeltaModel
+from bmi_dmg.bmi.member_variables import shared_unit
 from bmi_dmg.driver.fast import FastRun
 from bmi_dmg.variables import RUNOFF_DEPTH, TOTAL_FLUX
 from bmi_dmg.warm_states.state_tools import export, show
@@ -190,3 +191,10 @@ def test_states_are_shown_and_exported_by_member(folder: Path, tmp_path: Path) -
         np.testing.assert_array_equal(dataset["hbv-2_soil_moisture"][0], model.get_value_ptr("state::hbv-2.soil_moisture"))
         np.testing.assert_array_equal(dataset["lstm_network_cell"][0], model.get_value_ptr("state::lstm.network_cell"))
         assert dataset[f"reported_{RUNOFF_DEPTH}"][0] == model.get_value_ptr(RUNOFF_DEPTH)[0]
+
+
+def test_an_output_of_members_has_one_unit() -> None:
+    """Values in different units are not put into one array; members and units are named."""
+    assert shared_unit("flow", {"a": "m h-1", "b": "m h-1"}) == "m h-1"
+    with pytest.raises(ConfigError, match=r"members::flow: the members have it in different units \(m h-1 in a, degC in b\)"):
+        shared_unit("flow", {"a": "m h-1", "b": "degC"})

@@ -18,11 +18,13 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from bmi_dmg.driver import distributed, workers
+from bmi_dmg.driver import distributed
 from bmi_dmg.driver.run import run
 from bmi_dmg.driver.unfinished import UNFINISHED, Unfinished
-from bmi_dmg.driver.workers import Site, require_site
+from bmi_dmg.results.reading import RunResults
+from bmi_dmg.run_plan import workers
 from bmi_dmg.run_plan.lifecycle import RunError
+from bmi_dmg.run_plan.workers import Site, require_site
 from dmg_core.engine.state import States
 from dmg_core.errors import ConfigError, StateError
 
@@ -111,6 +113,9 @@ def test_stores_hold_what_files_hold(own_folder: Folder, scheduler: str, divided
         store = dataset.with_name(f"{name}.zarr")
         with xr.open_zarr(store, consolidated=True) as found, xr.open_dataset(dataset.with_name(f"{name}.nc")) as expected:
             xr.testing.assert_identical(found.load(), expected.load())
+    dataset.unlink()
+    with pytest.raises(ConfigError, match=r"catchments\.zarr: only NetCDF is read here; run the folder with --results netcdf"):
+        RunResults(folder)
     with pytest.raises(RunError, match=r"catchments\.zarr: results of an earlier run are there"):
         run(folder, progress=False, fast=True, scheduler=scheduler if divided else None, results=["zarr"])
 
@@ -227,7 +232,7 @@ def test_twenty_random_workers_die(make_own_run: Folder, results_of: Results, mo
     ids, start = tuple(f"cat-{number}" for number in range(1, 121)), datetime(2001, 1, 1)
     expected, folder = (make_own_run(start, 40, start, 960, name=name, ids=ids) for name in ("expected", "run"))
     run(expected, progress=False)
-    monkeypatch.setattr(distributed, "_PARTITIONS", 30)
+    monkeypatch.setattr(workers, "_PARTITIONS", 30)
     chance, killed, ended = random.Random(7), [], threading.Event()
 
     def kill() -> None:

@@ -59,6 +59,13 @@ def test_all_pictures_are_drawn(evaluation: Evaluation, tmp_path: Path) -> None:
         assert pixels[..., :3].std() > 0.01, name
 
 
+def test_models_without_parameters_have_no_picture_of_them(evaluation: Evaluation, tmp_path: Path) -> None:
+    """An LSTM alone has none, and neither has an ensemble with one; all else is drawn."""
+    write_evaluation(tmp_path, replace(evaluation, parameters={}), "an LSTM", {})
+    assert (tmp_path / "scores.png").exists()
+    assert not (tmp_path / "parameters.png").exists()
+
+
 def test_the_distribution_stands_beside_those_of_others(evaluation: Evaluation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The legend names each model with its median over the basins that ours has a score for; one without common basins is left out."""
     texts: list[str] = []

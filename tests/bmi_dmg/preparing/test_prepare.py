@@ -10,6 +10,7 @@ import netCDF4
 import numpy as np
 import pyogrio
 import pytest
+import xarray as xr
 import yaml
 from typer.testing import CliRunner
 
@@ -45,6 +46,17 @@ def test_a_folder_is_made_ready_and_runs(folder: Path, table: Path, make_model: 
     assert [path.name for path in sorted((folder / BMI_CONFIGS).glob("*.yml"))] == [f"{name}.yml" for name in IDS]
     severities = {finding.severity for finding in check_folder(folder).findings}
     assert severities <= {Severity.NOTE}
+    assert run(folder, progress=False).n_steps == HOURS
+
+
+def test_a_store_of_forcing_is_taken_where_there_is_no_file(folder: Path, table: Path, make_model: Callable[..., Path]) -> None:
+    """A Zarr store in the place of forcings.nc is named in the realization, and the folder can be checked and run."""
+    with xr.open_dataset(folder / FORCING, decode_times=False) as dataset:
+        dataset.load().to_zarr(folder / "forcings" / "weather.zarr", zarr_format=2)
+    (folder / FORCING).unlink()
+    prepare(folder, make_model(), attributes=table)
+    assert content_of(folder / REALIZATION)["global"]["forcing"] == {"path": "./forcings/weather.zarr", "provider": "Zarr"}
+    assert {finding.severity for finding in check_folder(folder).findings} <= {Severity.NOTE}
     assert run(folder, progress=False).n_steps == HOURS
 
 

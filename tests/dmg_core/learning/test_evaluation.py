@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from dmg_core.errors import AttributeTableError, ConfigError
+from dmg_core.errors import AttributeTableError, ConfigError, SolutionError
 from dmg_core.learning.evaluation import Evaluation, data_settings_of, evaluate, evaluate_folders, write_scores
 from dmg_core.learning.evaluation_parts import evaluate_parts
 from dmg_core.learning.loop.train import train
 from dmg_core.learning.new_model import new_model
 from dmg_core.metrics import METRICS, nse
 from dmg_core.model import DeltaModel
+from dmg_core.models import PROCESS_MODELS
+from dmg_core.sensitivity import analyse
+from tests.dmg_core.equations.rate_models import Jump
 from tests.dmg_core.factories import make_settings
 from tests.dmg_core.learning.synthetic import YEAR, make_basins, make_document, make_experiment
 
@@ -122,6 +125,27 @@ def test_a_period_beyond_the_data_is_refused() -> None:
     """The error says which days there are."""
     with pytest.raises(ConfigError, match=r"the data have 2000-01-01 to 2003-12-30, not all of 2003-01-01 to 2010-01-01"):
         evaluate([model_of("Hbv_2")], [DATA], ("2003-01-01", "2010-01-01"))
+
+
+@PROCESS_MODELS.register("GateOfEvaluations")
+class Gate(Jump):
+    """A gate that opens at 10 mm, with the weather of all basins."""
+
+    forcings = PROCESS_MODELS["Hbv_1_1p"].forcings
+
+
+@pytest.mark.parametrize(
+    "how", [evaluate, lambda models, data, period: analyse(models[0], data[0], period)], ids=["scores", "elasticities"]
+)
+def test_flow_that_is_no_number_is_told_with_basin_and_day(how: Any) -> None:
+    """It is not passed over as a day without an observation."""
+    settings = make_settings("GateOfEvaluations", nmul=1, dynamic=(), routing=False, attributes=DATA.attribute_names)
+    model = new_model(settings, dict.fromkeys((*settings.forcings, *settings.attributes), (0.0, 10.0, 3.0, 5.0)), 1)
+    forcing = np.zeros_like(DATA.forcing)
+    forcing[YEAR + 30 :, 1, 0] = 3.0  # on the fourth day of rain the gate can be neither open nor closed
+    day = DATA.dates[YEAR + 33]
+    with pytest.raises(SolutionError, match=rf"^{DATA.ids[1]}: GateOfEvaluations gives no number from {day} on: its equations have no sol"):
+        how([model], [replace(DATA, forcing=forcing, flow=np.full_like(DATA.flow, np.nan))], (DATA.dates[YEAR], DATA.dates[YEAR + 60]))
 
 
 def test_attributes_that_are_not_there_are_named() -> None:

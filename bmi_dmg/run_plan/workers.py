@@ -17,12 +17,19 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 from uuid import uuid4
 
 from bmi_dmg.run_plan.lifecycle import RunError
+from bmi_dmg.run_plan.result_files import STORE_CHUNK
 
 if TYPE_CHECKING:
     from distributed import Client
 
 #: What must be the same everywhere for results to be the same to the last bit.
 _PACKAGES: Final = ("bmi-dmg", "numpy", "torch", "numba")
+#: Partitions for each worker: when one is done early, or has died, the others have something to take over.
+_PARTITIONS: Final = 4
+#: Sizes of partitions are multiples of this where they are larger.
+_GRANULE: Final = 64
+#: Catchments of a partition, at most: its memory does not grow with a run.
+_LARGEST: Final = STORE_CHUNK[0]
 #: Seconds that a scheduler has to answer, and workers to come.
 ANSWER_SECONDS: Final = 15
 WORKER_SECONDS: Final = 60
@@ -94,6 +101,12 @@ def require_site(site: Site) -> None:
             f"{worker} does not find {', '.join(map(str, missing))}; run folder and models must be on a file system that all workers have, "
             "at the same path"
         )
+
+
+def size_of_partitions(catchments: int, workers: int) -> int:
+    """Catchments of a partition, where there are so many of them and so many workers."""
+    size = -(-catchments // (workers * _PARTITIONS))
+    return size if size <= _GRANULE else min(-(-size // _GRANULE) * _GRANULE, _LARGEST)
 
 
 class Part(Protocol):
@@ -185,12 +198,14 @@ class Cluster:
 def connected(workers: Workers, site: Site) -> Iterator[Cluster]:
     """Give a cluster whose workers have been looked at; one of our own ends with the block.
 
+    The working directory is another one in the block.
+
     Raises
     ------
     RunError
         If the scheduler does not answer, has no workers, or one of them is not as it must be.
     """
-    with _quiet(), ExitStack() as opened:
+    with _away_from_the_run_folder(), _quiet(), ExitStack() as opened:
         client = opened.enter_context(_own_cluster(workers.number) if workers.scheduler is None else _cluster_at(workers.scheduler))
         _look_at_workers(client, site)
         yield Cluster(client, workers.scheduler)
@@ -257,3 +272,14 @@ def _quiet() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(before)
+
+
+@contextmanager
+def _away_from_the_run_folder() -> Iterator[None]:
+    """Work elsewhere: processes that are started look for Python's own modules in the working directory first."""
+    before = Path.cwd()
+    os.chdir(before.anchor)
+    try:
+        yield
+    finally:
+        os.chdir(before)
