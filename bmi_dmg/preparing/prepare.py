@@ -368,7 +368,7 @@ def _write_configs(
     model = facts.folder.resolve()
     model_dir = f"./{model.relative_to(folder).as_posix()}" if model.is_relative_to(folder) else str(model)
     time_step = next(text for text, steps in TIME_STEPS.items() if steps == facts.process.steps_per_day)
-    contents, configs, replaced = {}, [], []
+    contents, replaced = {}, []
     for i, catchment in enumerate(catchments.ids):
         values: Mapping[str, float] = {name: float(column[i]) for name, column in found.values.items()}
         latitude = None if catchments.latitude is None or np.isnan(catchments.latitude[i]) else float(catchments.latitude[i])
@@ -384,12 +384,11 @@ def _write_configs(
             pet_method=method,
             choices=None if before is None else before.choices(folder, model_dir, values),
         )
-        contents[f"{catchment}.yml"] = as_yaml(content)
-        configs.append(content)
+        contents[folder / BMI_CONFIGS / f"{catchment}.yml"] = content
         replaced.append([] if before is None else before.replaced(content))
     notes = []
     if any(replaced) and (folder / BMI_CONFIGS).is_dir():
         notes.append(replaced_line(replaced, keep_copy(folder / BMI_CONFIGS)))
-    many_written_whole(folder / BMI_CONFIGS, contents.items())
-    keep_static_parameters(folder / BMI_CONFIGS, configs, model)
+    many_written_whole(folder / BMI_CONFIGS, ((path.name, as_yaml(content)) for path, content in contents.items()))
+    keep_static_parameters(contents, model)
     return notes
