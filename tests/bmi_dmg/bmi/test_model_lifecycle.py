@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import re
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -291,7 +292,7 @@ def test_model_without_static_parameters_is_refused(write_config: Writer) -> Non
 @pytest.mark.parametrize("place", ["beside the file", "elsewhere"])
 def test_ngiab_file_works_unchanged(parity: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     """A file that NGIAB wrote works as it is, from its own folder and from any other."""
-    folder = parity / "bmi_dhbv_2"
+    folder = shutil.copytree(parity / "bmi_dhbv_2", tmp_path / "ngiab")  # static parameters are kept beside the file
     monkeypatch.chdir(folder if place == "beside the file" else tmp_path)
     model = BmiDeltaModel()
     model.initialize("cat-88306.yml" if place == "beside the file" else str(folder / "cat-88306.yml"))
