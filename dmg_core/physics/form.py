@@ -8,8 +8,8 @@ from dmg_core.equations.models import tape_of
 from dmg_core.models import PROCESS_MODELS, Layout, Parameter, ProcessModel
 from dmg_core.networks.columns import Columns
 from dmg_core.routing.base import Routing
+from dmg_core.routing.gamma import UnitHydrograph
 from dmg_core.routing.none import NoRouting
-from dmg_core.routing.unit_hydrograph import UnitHydrograph
 
 
 class PhysicsForm:

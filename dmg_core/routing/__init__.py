@@ -9,12 +9,12 @@ from dmg_core.deferred import imports_of
 if TYPE_CHECKING:
     from dmg_core.routing.base import Routing
     from dmg_core.routing.delay_bound import DelayBound, bounded, mean_delay
+    from dmg_core.routing.gamma import UnitHydrograph, route, unit_hydrograph
     from dmg_core.routing.gauge_router import GaugeBudget, GaugeRouter
     from dmg_core.routing.gauges import GaugeRouting, aggregate, aggregate_array
     from dmg_core.routing.lagged_unit_hydrograph import LaggedUnitHydrograph, lagged
     from dmg_core.routing.membership import Membership, MembershipBatch
     from dmg_core.routing.none import NoRouting
-    from dmg_core.routing.unit_hydrograph import UnitHydrograph, route, unit_hydrograph
     from dmg_core.routing.unit_network import OUTSIDE, UnitNetwork
 
 __all__ = [

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from dmg_core.errors import ConfigError
 from dmg_core.models.process_model import Parameter
-from dmg_core.routing.unit_hydrograph import UnitHydrograph, unit_hydrograph
+from dmg_core.routing.gamma import UnitHydrograph, unit_hydrograph
 
 
 def lagged(weights: Tensor, lag: Tensor, length: int) -> Tensor:

@@ -81,8 +81,8 @@ def test_many_processes_start_at_once_with_an_empty_cache(model: Path, tmp_path:
     assert [found for _, _, found in results] == [flows] * PROCESSES
     assert go_on([start(model, NUMBA_CACHE_DIR=cache)]) == [(1, 0, flows)]
     assert not [
-        path for path in cache.rglob("*") if path.is_file() and path.suffix not in (".nbi", ".nbc", ".py")
-    ]  # sources of generated code are kept to be read
+        path for path in cache.rglob("*") if path.is_file() and path.suffix not in (".nbi", ".nbc", ".py", ".json")
+    ]  # sources of generated code, to be read, and traced equations
 
 
 def test_a_cache_cut_short_is_made_anew(model: Path, tmp_path: Path) -> None:

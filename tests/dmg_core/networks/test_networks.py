@@ -164,9 +164,10 @@ def compiled_steps(
     network: LstmNetwork, forcings: npt.NDArray[Any], attributes: npt.NDArray[Any], columns: list[int]
 ) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
     """Run the compiled form over a series (T, b, 3); returns fractions (T, b, n) and the last state."""
-    weights = lstm_weights(network, 3, columns)
+    arrays = network.arrays
+    weights = lstm_weights(arrays, 3, columns)
     rows, hidden = len(attributes), network.cell.hidden
-    fixed = input_layer_of(network, attributes)
+    fixed = input_layer_of(arrays, attributes)
     h, c = np.zeros((2, rows, hidden), forcings.dtype)
     room = make_workspace(rows, weights)
     fractions = np.empty((len(forcings), rows, len(columns)), forcings.dtype)

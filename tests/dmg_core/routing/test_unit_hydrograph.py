@@ -1,4 +1,4 @@
-"""Tests of dmg_core.routing.unit_hydrograph."""
+"""Tests of dmg_core.routing.gamma."""
 
 from __future__ import annotations
 
